@@ -1,0 +1,123 @@
+"""What may be asked of the model: three doors, each wider than the last; and who needs which."""
+
+import dataclasses
+import typing
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+from torch import Tensor
+
+from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.loss import Loss
+
+__all__ = ["ACCESS", "Access", "Attack", "Gradients", "Labels", "Scores", "check_fit"]
+
+Access = Literal["labels", "scores", "gradients"]
+ACCESS: tuple[Access, ...] = ("labels", "scores", "gradients")
+
+T_co = TypeVar("T_co", covariant=True)
+O_contra = TypeVar("O_contra", contravariant=True)
+
+
+class Labels(Protocol[T_co]):
+    """Ask whether the goal is reached."""
+
+    @property
+    def x(self) -> Tensor:
+        """(B, *F), the inputs under attack."""
+        ...
+
+    @property
+    def threat(self) -> T_co:
+        """The threat model of these rows."""
+        ...
+
+    def solved(self, u: Tensor) -> Tensor:
+        """(B,) bool: whether u reaches the goal."""
+        ...
+
+    def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
+        """Drop closed rows from the oracle and from the state once a share ``at`` is left."""
+        ...
+
+
+class Scores(Labels[T_co], Protocol[T_co]):
+    """Ask for the loss as well."""
+
+    @property
+    def goal(self) -> Goal:
+        """The goal that counts as a break."""
+        ...
+
+    @property
+    def clean(self) -> Tensor:
+        """(B, K), the scores of the unperturbed inputs."""
+        ...
+
+    def value(self, u: Tensor) -> Tensor:
+        """(B,) loss at u, to be maximised."""
+        ...
+
+    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
+        """Return the same rows and ledger, with another objective to climb."""
+        ...
+
+
+class Gradients(Scores[T_co], Protocol[T_co]):
+    """Ask for the gradient as well."""
+
+    def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) loss and (B, *P) gradient, fused in one pass."""
+        ...
+
+
+class Attack(Protocol[O_contra]):
+    """Spends queries on an oracle; the ledger behind it holds the result."""
+
+    def __call__(self, oracle: O_contra, draw: Draw) -> None:
+        """Search each row for the worst member of the set."""
+        ...
+
+
+_WIDTH = {Labels: 0, Scores: 1, Gradients: 2}
+
+
+def _parts(attack: object) -> list[object]:
+    """Attacks inside an attack: combinators hold them as fields or as tuples of them."""
+    if not dataclasses.is_dataclass(attack):
+        return []
+    values = [getattr(attack, f.name) for f in dataclasses.fields(attack)]
+    flat = [w for v in values for w in (v if isinstance(v, tuple) else (v,))]
+    return [v for v in flat if dataclasses.is_dataclass(v) and "oracle" in _hints(v)]
+
+
+def _hints(attack: object) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(type(attack).__call__)
+    except (AttributeError, NameError, TypeError):
+        return {}
+
+
+def check_fit(attack: object, threat: object, access: Access) -> None:
+    """Raise ``Unsupported`` when an attack asks for more than it is given.
+
+    Reads the attack's own signature: ``oracle: Gradients[Convex]`` asks for gradients and for a
+    set with ``maximise``.
+    """
+    if access not in ACCESS:
+        raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
+    name = type(attack).__name__
+    for part in _parts(attack):
+        check_fit(part, threat, access)
+    hint = _hints(attack).get("oracle")
+    need = _WIDTH.get(typing.get_origin(hint), 0)  # type: ignore[arg-type]
+    if need > ACCESS.index(access):
+        raise Unsupported(
+            f"{name} needs access to {ACCESS[need]}, but the threat grants {access} only"
+        )
+    for verbs in typing.get_args(hint):
+        if isinstance(verbs, type) and not isinstance(threat, verbs):
+            raise Unsupported(
+                f"{name} needs a {verbs.__name__} threat model; {type(threat).__name__} is none"
+            )

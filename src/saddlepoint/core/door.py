@@ -1,0 +1,139 @@
+"""One model, opened for questions and left exactly as it was found."""
+
+import contextlib
+import copy
+import hashlib
+import random
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.core.errors import Invalid, Unsound
+
+__all__ = ["Door", "Model", "Precision", "state_hash"]
+
+Model = Callable[[Tensor], Any]
+Precision = Literal["float32", "bfloat16"]
+
+
+def state_hash(model: Model) -> str:
+    """sha256 over the names, shapes, types and values of parameters and buffers.
+
+    >>> layer = nn.Linear(2, 2)
+    >>> before = state_hash(layer)
+    >>> _ = nn.init.zeros_(layer.weight)
+    >>> before == state_hash(layer)
+    False
+    """
+    digest = hashlib.sha256()
+    if isinstance(model, nn.Module):
+        for name, t in sorted(model.state_dict().items()):
+            if isinstance(t, Tensor):
+                digest.update(f"{name}{tuple(t.shape)}{t.dtype}".encode())
+                raw = t.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+                digest.update(raw.numpy().data)
+    return digest.hexdigest()
+
+
+def _fast_copy(model: nn.Module) -> nn.Module:
+    """Copy the model with channels-last weights, which bfloat16 kernels want; or the model itself.
+
+    A copy, since changing the layout of the user's own weights would be a visible side effect.
+    Models that cannot be copied are searched as they are: slower, never wrong.
+    """
+    try:
+        return copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    except (RuntimeError, TypeError, NotImplementedError):
+        return model
+
+
+class Door:
+    """A context in which a model is in eval mode, frozen and reproducible, and then restored.
+
+    Mode flags, ``requires_grad``, and the random state of torch and Python are put back on the way
+    out; a hash of parameters and buffers proves that the questions left no trace (``Unsound``
+    otherwise, unless ``verify`` is off).
+
+    >>> with Door(nn.Linear(2, 2)) as door:
+    ...     door.scores(torch.zeros(1, 2)).shape
+    torch.Size([1, 2])
+    """
+
+    def __init__(
+        self, model: Model, precision: Precision = "float32", seed: int = 0, verify: bool = True
+    ) -> None:
+        if precision not in ("float32", "bfloat16"):
+            raise Invalid("precision", precision, "'float32' or 'bfloat16'")
+        self.model, self.precision, self.seed, self.verify = model, precision, seed, verify
+        tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
+        floating = [t for t in tensors if t.is_floating_point()]
+        self.device = tensors[0].device if tensors else None
+        self.dtype = floating[0].dtype if floating else None
+        self._undo = contextlib.ExitStack()
+        self._fast: Model = model
+
+    def __enter__(self) -> Self:
+        devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
+        self._undo.enter_context(torch.random.fork_rng(devices=devices))
+        torch.manual_seed(self.seed)
+        self._undo.callback(random.setstate, random.getstate())
+        if isinstance(self.model, nn.Module):
+            self._freeze(self.model)
+        if self.precision == "bfloat16" and isinstance(self.model, nn.Module):
+            self._fast = _fast_copy(self.model)
+        return self
+
+    def _freeze(self, model: nn.Module) -> None:
+        before = state_hash(model) if self.verify else ""
+        modes = [(m, m.training) for m in model.modules()]
+        wants = [(p, p.requires_grad) for p in model.parameters()]
+
+        def restore() -> None:
+            for m, training in modes:
+                m.training = training
+            for p, flag in wants:
+                p.requires_grad_(flag)
+            if self.verify and state_hash(model) != before:
+                raise Unsound(
+                    "the model's parameters or buffers changed while it was only being asked: its "
+                    "answers depend on earlier questions, so no result about it can be replayed"
+                )
+
+        self._undo.callback(restore)
+        model.eval()
+        model.requires_grad_(False)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._undo.__exit__(kind, error, trace)
+
+    def fit(self, x: Tensor) -> Tensor:
+        """Move inputs to the model's device and floating type."""
+        return x.to(device=self.device, dtype=self.dtype)
+
+    def scores(self, x: Tensor) -> Any:  # noqa: ANN401 - whatever the model returns
+        """Return the model's own answer in its own precision, without a graph."""
+        with torch.no_grad():
+            return _widen(self.model(x))
+
+    def search(self, x: Tensor) -> Any:  # noqa: ANN401
+        """Answer in the search precision; differentiable where the model is."""
+        if self.precision == "float32":
+            return _widen(self.model(x))
+        if x.dim() == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+            return _widen(self._fast(x))
+
+
+def _widen(out: Any) -> Any:  # noqa: ANN401
+    """Losses and margins are computed in float32 at least."""
+    half = isinstance(out, Tensor) and out.dtype in (torch.bfloat16, torch.float16)
+    return out.float() if half else out

@@ -1,0 +1,121 @@
+"""What counts as a break: misclassify, or reach a target class."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.errors import Invalid
+
+__all__ = ["Goal", "Labelled", "Targeted", "Untargeted", "as_goal"]
+
+
+class Goal(Protocol):
+    """What the adversary wants of the model's output."""
+
+    def margin(self, out: Any) -> Tensor:  # noqa: ANN401 - whatever the model returns
+        """(B,), > 0 exactly where the sample is broken."""
+        ...
+
+    def __getitem__(self, keep: Tensor) -> Self:
+        """Return the goal of the sub-batch."""
+        ...
+
+
+class Labelled(Goal, Protocol):
+    """A goal about class scores: ``sign`` is +1 to leave ``label`` and -1 to reach it."""
+
+    @property
+    def label(self) -> Tensor:
+        """(B,) int64: the class that the goal is about."""
+        ...
+
+    @property
+    def sign(self) -> int:
+        """+1 when the adversary wants to leave ``label``, -1 when it wants to reach it."""
+        ...
+
+
+def best_other(out: Tensor, label: Tensor) -> Tensor:
+    """Largest score among the classes other than ``label``, (B,)."""
+    hidden = torch.zeros_like(out, dtype=torch.bool).scatter_(1, label[:, None], True)
+    return out.masked_fill(hidden, -torch.inf).amax(1)
+
+
+def _check(name: str, label: Tensor) -> Tensor:
+    if label.dim() != 1:
+        raise Invalid(
+            name, f"<shape {tuple(label.shape)}>", "one class index per sample, shape (B,)"
+        )
+    if label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
+        raise Invalid(name, f"<dtype {label.dtype}>", "whole numbers (int64)")
+    if label.numel() and int(label.min()) < 0:
+        raise Invalid(name, int(label.min()), "class indices in 0 … K-1")
+    return label.to(torch.int64)
+
+
+def score_of(out: Tensor, label: Tensor) -> Tensor:
+    """Score of the class ``label``, (B,)."""
+    return out.gather(1, label[:, None]).squeeze(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Untargeted:
+    """Any class but the label: margin = max_{i != y} z_i - z_y. A tie is not a break.
+
+    >>> Untargeted(torch.tensor([0])).margin(torch.tensor([[2.0, 5.0, 1.0]]))
+    tensor([3.])
+    """
+
+    label: Tensor
+    sign = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", _check("y", self.label))
+
+    def margin(self, out: Tensor) -> Tensor:
+        """(B,), > 0 where another class scores above the label."""
+        return best_other(out, self.label) - score_of(out, self.label)
+
+    def __getitem__(self, keep: Tensor) -> "Untargeted":
+        return replace(self, label=self.label[keep])
+
+
+@dataclass(frozen=True, eq=False)
+class Targeted:
+    """Reach class t: margin = z_t - max_{i != t} z_i.
+
+    source: (B,) int64 or None, the class to leave where the loss asks for one (targeted DLR).
+
+    >>> Targeted(torch.tensor([2])).margin(torch.tensor([[2.0, 5.0, 1.0]]))
+    tensor([-4.])
+    """
+
+    label: Tensor
+    source: Tensor | None = None
+    sign = -1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", _check("target", self.label))
+
+    def margin(self, out: Tensor) -> Tensor:
+        """(B,), > 0 where the target scores above every other class."""
+        return score_of(out, self.label) - best_other(out, self.label)
+
+    def __getitem__(self, keep: Tensor) -> "Targeted":
+        source = None if self.source is None else self.source[keep]
+        return replace(self, label=self.label[keep], source=source)
+
+
+def as_goal(goal: Tensor | Goal) -> Goal:
+    """Labels stand for the untargeted goal; anything with a margin is taken as it is.
+
+    >>> as_goal(torch.tensor([1, 0])).label
+    tensor([1, 0])
+    """
+    if isinstance(goal, Tensor):
+        return Untargeted(goal)
+    if not hasattr(goal, "margin"):
+        raise Invalid("goal", type(goal).__name__, "labels (int64 tensor) or an object with margin")
+    return goal

@@ -1,0 +1,128 @@
+"""The ledger: the worst input seen, what it cost, and which rows are closed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.shapes import put
+
+__all__ = ["Budget", "Cost", "Ledger", "Status"]
+
+
+class Status(StrEnum):
+    """The verdict on one sample."""
+
+    NOT_RUN = "not_run"
+    SURVIVED = "survived"
+    BROKEN = "broken"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many passes an adversary may spend on each sample; None is no limit.
+
+    >>> Budget(forward=100)
+    Budget(forward=100, backward=None)
+    """
+
+    forward: int | None = None
+    backward: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("forward", "backward"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise Invalid(f"budget.{name}", value, "a whole number of at least 1, or None")
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """What was paid: per sample by the adversary (B,), in rows by the machine.
+
+    The machine's rows include broken rows that ride along until the batch is compacted, and the
+    referee's re-evaluations; the adversary pays for neither.
+    """
+
+    forward: Tensor
+    backward: Tensor
+    rows_forward: int = 0
+    rows_backward: int = 0
+
+
+class Ledger:
+    """The worst parameters seen for each of N rows; a broken row is frozen.
+
+    ``u`` is kept by reference while a whole batch improves at once, which saves a copy of the batch
+    in most steps; a version counter detects an attack that then writes into it.
+    """
+
+    def __init__(self, u: Tensor, budget: Budget, early_stop: bool) -> None:
+        n, device = len(u), u.device
+        self.budget, self.early_stop = budget, early_stop
+        self._u, self._version, self._owned = u, u._version, False
+        self.margin = torch.full((n,), -torch.inf, dtype=torch.float64, device=device)
+        self.broken = torch.zeros(n, dtype=torch.bool, device=device)
+        zeros = torch.zeros(n, dtype=torch.int32, device=device)
+        self.forward, self.backward = zeros.clone(), zeros.clone()
+        self.nonfinite, self.zero_gradient = zeros.clone(), zeros.clone()
+        self.rows_forward = self.rows_backward = 0
+
+    @property
+    def u(self) -> Tensor:
+        """Worst parameters so far, (N, *P)."""
+        self._verify()
+        return self._u
+
+    def _verify(self) -> None:
+        if not self._owned and self._u._version != self._version:
+            raise Unsupported(
+                "the attack changed u in place after it had asked the oracle about it; "
+                "compute a new tensor instead (u = u + step, not u += step)"
+            )
+
+    def open(self, index: Tensor | None = None) -> Tensor:
+        """(N,) or (len(index),) bool: rows that may still be asked about."""
+        closed = self.broken.clone() if self.early_stop else torch.zeros_like(self.broken)
+        for limit, spent in (
+            (self.budget.forward, self.forward),
+            (self.budget.backward, self.backward),
+        ):
+            if limit is not None:
+                closed |= spent >= limit
+        return ~closed if index is None else ~closed[index]
+
+    def charge(self, index: Tensor | None, paying: Tensor, backward: bool) -> None:
+        """Add one pass to every row that pays, and the whole batch to the machine's bill."""
+        self.rows_forward += len(paying)
+        self.rows_backward += len(paying) if backward else 0
+        for counter in (self.forward, self.backward) if backward else (self.forward,):
+            tally(counter, index, paying)
+
+    def keep(self, index: Tensor | None, better: Tensor, u: Tensor, margin: Tensor) -> None:
+        """Write the rows of u and margin marked ``better``."""
+        self._verify()
+        if index is None and bool(better.all()):
+            self._u, self._version, self._owned = u, u._version, False
+            self.margin = margin
+            return
+        if index is None:
+            self._u, self._owned = put(better, u, self._u), True
+            self.margin = torch.where(better, margin, self.margin)
+            return
+        if not self._owned:
+            self._u, self._owned = self._u.clone(), True
+        rows = index[better]
+        self._u[rows] = u[better]
+        self.margin[rows] = margin[better]
+
+
+def tally(counter: Tensor, index: Tensor | None, mask: Tensor) -> None:
+    """Add one to the counter of each marked row."""
+    if index is None:
+        counter += mask
+    else:
+        counter[index] += mask.to(counter.dtype)

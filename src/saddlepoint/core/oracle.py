@@ -1,0 +1,218 @@
+"""The only door to the model: it counts, keeps the worst input seen, and closes broken rows."""
+
+import copy
+from typing import Any, Generic, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.access import ACCESS, Access
+from saddlepoint.core.door import Door
+from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.ledger import Budget, Ledger, tally
+from saddlepoint.core.loss import CrossEntropy, Loss, Margin, as_loss
+from saddlepoint.core.shapes import INF, norm, pieces, rows_finite
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["Oracle"]
+
+T = TypeVar("T", bound=ThreatModel)
+
+# A margin this close to zero, relative to the largest score, can change sign with the batch size
+# on some kernels; the referee then asks about the sample alone.
+AMBIGUOUS = 1e-4
+
+
+class Oracle(Generic[T]):
+    """Rows of a batch, the set around each, and what may be asked about them.
+
+    The clean input is asked about first, so the worst point is never better than it. A break counts
+    only when the original model in its own precision agrees, by itself where the batch could tip
+    the balance.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        x: Tensor,
+        goal: Goal,
+        threat: T,
+        *,
+        loss: Loss | None = None,
+        budget: Budget | None = None,
+        early_stop: bool = True,
+        access: Access = "gradients",
+    ) -> None:
+        self._door, self._access = door, ACCESS.index(access)
+        self.x, self.goal, self.threat = x, goal, threat
+        self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
+        self._aim = goal
+        self._index: Tensor | None = None
+        start = threat.start(x)
+        self.ledger = Ledger(start, budget or Budget(), early_stop)
+        self.clean = door.scores(threat.apply(x, start))
+        check_scores(self.clean, goal, len(x))
+        self.ledger.charge(None, torch.ones(len(x), dtype=torch.bool, device=x.device), False)
+        self._record(start, self.clean, self.ledger.open())
+
+    # -- the three questions -------------------------------------------------------------------
+
+    def solved(self, u: Tensor) -> Tensor:
+        """(B,) bool: whether u reaches the goal."""
+        out = self._forward(u)
+        return self.goal.margin(out) > 0
+
+    def value(self, u: Tensor) -> Tensor:
+        """(B,) loss at u."""
+        self._grant("scores")
+        return self._loss(self._forward(u), self._aim)
+
+    def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
+        self._grant("gradients")
+        asked = self._ask()
+        with torch.enable_grad():
+            leaf = u.detach().requires_grad_()
+            out = self._door.search(self.threat.apply(self.x, leaf))
+            value = self._loss(out, self._aim)
+            if not value.requires_grad:
+                raise Unsupported(
+                    "the model's output does not depend on its input by a differentiable path: "
+                    "use an attack that needs scores only, such as RandomSearch()"
+                )
+            (g,) = torch.autograd.grad(value.sum(), leaf)
+        self.ledger.charge(self._index, asked, True)
+        size = norm(g, INF)
+        tally(self.ledger.zero_gradient, self._index, asked & (size == 0))
+        tally(self.ledger.nonfinite, self._index, asked & ~size.isfinite())
+        self._record(u, out.detach() if isinstance(out, Tensor) else out, asked)
+        return value.detach(), g
+
+    # -- views ---------------------------------------------------------------------------------
+
+    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
+        """Return the same rows and ledger, with another objective to climb."""
+        view = copy.copy(self)
+        view._loss = self._loss if loss is None else as_loss(loss)
+        view._aim = self._aim if goal is None else goal
+        return view
+
+    def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
+        """Drop closed rows from the oracle and the state once no more than a share ``at`` is left.
+
+        Raises ``Exhausted`` when no row is open, which ends the attack.
+        """
+        asked = self.ledger.open(self._index)
+        left = int(asked.sum())
+        if left == 0:
+            raise Exhausted
+        if left == len(asked) or left > at * len(asked):
+            return (self, *state)
+        keep = asked.nonzero().squeeze(1)
+        return (self[keep], *[s if s is None else s[keep] for s in state])
+
+    def __getitem__(self, keep: Tensor) -> Self:
+        view = copy.copy(self)
+        view.x, view.goal, view.threat = self.x[keep], self.goal[keep], self.threat[keep]
+        view._aim = view.goal if self._aim is self.goal else self._aim[keep]
+        view.clean = self.clean[keep]
+        view._index = keep if self._index is None else self._index[keep]
+        return view
+
+    # -- bookkeeping ---------------------------------------------------------------------------
+
+    def _grant(self, need: Access) -> None:
+        if ACCESS.index(need) > self._access:
+            raise Unsupported(f"the attack asked for {need}; granted: {ACCESS[self._access]}")
+
+    def _ask(self) -> Tensor:
+        asked = self.ledger.open(self._index)
+        if not bool(asked.any()):
+            raise Exhausted
+        return asked
+
+    def _forward(self, u: Tensor) -> Any:  # noqa: ANN401
+        asked = self._ask()
+        with torch.no_grad():
+            out = self._door.search(self.threat.apply(self.x, u))
+        self.ledger.charge(self._index, asked, False)
+        self._record(u, out, asked)
+        return out
+
+    def _record(self, u: Tensor, out: Any, asked: Tensor) -> None:  # noqa: ANN401
+        ledger, index = self.ledger, self._index
+        margin = self.goal.margin(out).double()
+        if isinstance(out, Tensor):
+            tally(ledger.nonfinite, index, asked & ~rows_finite(out))
+        best = ledger.margin if index is None else ledger.margin[index]
+        done = ledger.broken if index is None else ledger.broken[index]
+        crossed = asked & (margin > 0) & ~done
+        if bool(crossed.any()):
+            margin = self._referee(u, out, margin, crossed)
+            crossed &= margin > 0
+        # A clean input of margin -inf still has to enter the ledger, hence ">= where nothing is".
+        better = asked & ((margin > best) | ((best == -torch.inf) & ~margin.isnan()))
+        if bool(better.any()):
+            ledger.keep(index, better, u, margin)
+        if index is None:
+            ledger.broken |= crossed
+        else:
+            ledger.broken[index] |= crossed
+
+    def _referee(self, u: Tensor, out: Any, margin: Tensor, crossed: Tensor) -> Tensor:  # noqa: ANN401
+        """Margins of the rows that claim a break, as the original model sees them."""
+        rows = crossed.nonzero().squeeze(1)
+        margin = margin.clone()
+        if self._door.precision != "float32":
+            out, margin[rows] = self._again(u, rows)
+            scale = _scale(out, len(rows))
+        else:
+            scale = _scale(out, len(margin))[rows]
+        for row in pieces(rows[margin[rows].abs() <= AMBIGUOUS * scale], 1):
+            _, margin[row] = self._again(u, row)
+        return margin
+
+    def _again(self, u: Tensor, rows: Tensor) -> tuple[Any, Tensor]:
+        self.ledger.rows_forward += len(rows)
+        out = self._door.scores(self.threat[rows].apply(self.x[rows], u[rows]))
+        return out, self.goal[rows].margin(out).double()
+
+    def settle(self) -> None:
+        """After a search in low precision, ask the original model about the points it kept."""
+        if self._door.precision == "float32":
+            return
+        ledger, u = self.ledger, self.ledger.u
+        rows = torch.arange(len(u), device=u.device)
+        out, margin = self._again(u, rows)
+        lone = (margin.abs() <= AMBIGUOUS * _scale(out, len(u))).nonzero().squeeze(1)
+        for row in pieces(lone, 1):
+            _, margin[row] = self._again(u, row)
+        clean = self.goal.margin(self.clean).double()
+        back = margin < clean
+        ledger.keep(None, back, self.threat.start(self.x), clean)
+        ledger.margin = torch.where(back, clean, margin)
+        ledger.broken = ledger.margin > 0
+
+
+def _scale(out: Any, n: int) -> Tensor:  # noqa: ANN401
+    """Largest finite magnitude of each row's scores, (B,)."""
+    if isinstance(out, Tensor) and out.dim() > 1:
+        return norm(out.nan_to_num(0, 0, 0), INF)
+    return torch.full((n,), 1.0)
+
+
+def check_scores(out: Any, goal: Goal, n: int) -> None:  # noqa: ANN401
+    """Refuse outputs that the built-in goals cannot read, before any search starts."""
+    if not hasattr(goal, "label"):
+        return
+    if not isinstance(out, Tensor) or out.dim() != 2 or out.shape[0] != n or out.shape[1] < 2:
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise Invalid(
+            "model(x)", f"<{shape}>", f"logits of shape ({n}, K) with K >= 2 for {n} inputs"
+        )
+    top = int(goal.label.max()) if n else 0
+    if len(goal.label) != n:
+        raise Invalid("y", f"<{len(goal.label)} labels>", f"one label for each of {n} inputs")
+    if top >= out.shape[1]:
+        raise Invalid("y", top, f"class indices in 0 … {out.shape[1] - 1}: the model has that many")

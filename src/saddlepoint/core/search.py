@@ -1,0 +1,205 @@
+"""What users call: search each sample's set for its worst member."""
+
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.access import Access, Attack, check_fit
+from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Exhausted, Invalid, Unsound, Unsupported
+from saddlepoint.core.goal import Goal, as_goal
+from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
+from saddlepoint.core.loss import Loss, as_loss
+from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.shapes import pieces
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["BATCH", "Found", "attack_rows", "check_inputs", "search", "verdict"]
+
+# Large enough to fill two to sixteen cores, small enough that a batch's activations stay in cache.
+BATCH = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The worst input found for each of B samples, and what it cost.
+
+    x_adv: (B, *F) worst inputs; a survivor holds the best attempt. u: (B, *P) their parameters.
+    margin: (B,) the goal's margin there, > 0 exactly where broken; clean_margin: (B,) before.
+    status: one of ``broken | survived | error | not_run`` per sample. cost: passes per sample.
+    nonfinite, zero_gradient: (B,) how often an answer or gradient was not finite, or all zero.
+    error: the traceback of an attack that raised, else None.
+    """
+
+    x_adv: Tensor
+    u: Tensor
+    margin: Tensor
+    clean_margin: Tensor
+    status: tuple[Status, ...]
+    cost: Cost
+    nonfinite: Tensor
+    zero_gradient: Tensor
+    error: str | None = None
+
+    @property
+    def broken(self) -> Tensor:
+        """(B,) bool."""
+        return torch.tensor([s is Status.BROKEN for s in self.status], dtype=torch.bool)
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Share of *all* samples that were not broken: an upper bound on robust accuracy."""
+        return 1.0 - self.broken.double().mean().item()
+
+    def __repr__(self) -> str:
+        counts = {s.value: self.status.count(s) for s in Status if s in self.status}
+        said = ", ".join(f"{k}={v}" for k, v in counts.items())
+        return f"Found({said}, robust_accuracy<={self.robust_accuracy:.4f})"
+
+
+def search(
+    attack: Attack[Any],
+    model: Model,
+    x: Tensor,
+    goal: Tensor | Goal,
+    threat: ThreatModel,
+    *,
+    loss: Loss | str | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    ids: Tensor | None = None,
+    batch_size: int = BATCH,
+    early_stop: bool = True,
+    precision: Precision = "float32",
+    access: Access = "gradients",
+) -> Found:
+    """Search max over u in threat(x) of loss(model(apply(x, u)), goal), for each sample.
+
+    x: (B, *F) floats in the input range. goal: labels (B,) int64 for the untargeted goal, or a
+    ``Goal``. loss: what gradient attacks climb unless they name their own (cross-entropy). budget:
+    passes per sample. ids: (B,) identities that randomness depends on (0 … B-1). early_stop: leave
+    a sample at its first break; off, the margin is pushed as far as it goes. precision:
+    ``bfloat16`` searches fast and lets the original model confirm each break. access: what the
+    adversary may ask for.
+
+    Raises ``Invalid`` for bad arguments, ``Unsupported`` when attack, access and threat do not fit,
+    ``Unsound`` when the model changes while it is asked. An attack that fails midway is a status.
+
+    >>> from saddlepoint import PGD, Linf
+    >>> model = torch.nn.Linear(2, 2)
+    >>> found = search(PGD(), model, torch.rand(4, 2), torch.zeros(4).long(), Linf(eps=0.1))
+    >>> found.x_adv.shape
+    torch.Size([4, 2])
+    """
+    check_fit(attack, threat, access)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise Invalid("batch_size", batch_size, "a whole number of at least 1")
+    goal = as_goal(goal)
+    check_inputs(x, goal, threat)
+    ids = torch.arange(len(x)) if ids is None else ids
+    with Door(model, precision, seed) as door:
+        parts = []
+        for rows in pieces(torch.arange(len(x)), batch_size):
+            oracle = Oracle(
+                door,
+                door.fit(x[rows]),
+                _to(goal[rows], door.device),
+                _to(threat[rows], door.device),
+                loss=None if loss is None else as_loss(loss),
+                budget=budget,
+                early_stop=early_stop,
+                access=access,
+            )
+            draw = Draw.of(seed, ids[rows].to(oracle.x.device))
+            parts.append(_found(oracle, attack_rows(attack, oracle, draw)))
+    return _join(parts)
+
+
+def attack_rows(attack: Attack[Any], oracle: Oracle[Any], draw: Draw) -> str | None:
+    """Run one attack on one oracle; return the traceback if it raised, else None."""
+    error = None
+    try:
+        attack(*oracle.shrink(draw, at=1.0))
+    except Exhausted:
+        pass
+    except (Unsupported, Unsound):
+        raise
+    except Exception:  # noqa: BLE001 - an attack is foreign code; its failure is a verdict
+        error = traceback.format_exc()
+    oracle.settle()
+    return error
+
+
+def verdict(ledger: Ledger, error: str | None) -> tuple[Status, ...]:
+    """Status of each row: broken wins, then errors, then survived."""
+    failed = ledger.nonfinite > 0 if error is None else torch.ones_like(ledger.broken)
+    return tuple(
+        Status.BROKEN if b else Status.ERROR if f else Status.SURVIVED
+        for b, f in zip(ledger.broken.tolist(), failed.tolist(), strict=True)
+    )
+
+
+def check_inputs(x: Tensor, goal: Goal, threat: ThreatModel) -> None:
+    """Refuse inputs that no search could be right about, before any work."""
+    if not isinstance(x, Tensor) or x.dim() < 2 or len(x) == 0:
+        shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise Invalid("x", f"<{shape}>", "a tensor of shape (B, *F) with at least one sample")
+    if not x.is_floating_point():
+        raise Invalid("x", f"<dtype {x.dtype}>", "floats", "for 8-bit images use x.float() / 255")
+    label = getattr(goal, "label", None)
+    if label is not None and len(label) != len(x):
+        raise Invalid("y", f"<{len(label)} labels>", f"one label for each of {len(x)} inputs")
+    inside = threat.contains(x, threat.start(x), 1e-6)
+    if not bool(inside.all()):
+        low, high = float(x.min()), float(x.max())
+        raise Invalid(
+            "x",
+            f"<values from {low:.4g} to {high:.4g}>",
+            f"finite and within the input range of {threat}",
+            "scale the inputs, put normalisation into the model as a layer, or set box=(low, high)",
+        )
+
+
+def _to(part: Any, device: torch.device | None) -> Any:  # noqa: ANN401 - a goal or a threat
+    return part.to(device) if device is not None and hasattr(part, "to") else part
+
+
+def _found(oracle: Oracle[Any], error: str | None) -> Found:
+    ledger = oracle.ledger
+    return Found(
+        x_adv=oracle.threat.apply(oracle.x, ledger.u),
+        u=ledger.u,
+        margin=ledger.margin,
+        clean_margin=oracle.goal.margin(oracle.clean),
+        status=verdict(ledger, error),
+        cost=Cost(ledger.forward, ledger.backward, ledger.rows_forward, ledger.rows_backward),
+        nonfinite=ledger.nonfinite,
+        zero_gradient=ledger.zero_gradient,
+        error=error,
+    )
+
+
+def _join(parts: list[Found]) -> Found:
+    def cat(name: str) -> Tensor:
+        return torch.cat([getattr(p, name).detach() for p in parts])
+
+    return Found(
+        x_adv=cat("x_adv"),
+        u=cat("u"),
+        margin=cat("margin"),
+        clean_margin=cat("clean_margin"),
+        status=tuple(s for p in parts for s in p.status),
+        cost=Cost(
+            torch.cat([p.cost.forward for p in parts]),
+            torch.cat([p.cost.backward for p in parts]),
+            sum(p.cost.rows_forward for p in parts),
+            sum(p.cost.rows_backward for p in parts),
+        ),
+        nonfinite=cat("nonfinite"),
+        zero_gradient=cat("zero_gradient"),
+        error=next((p.error for p in parts if p.error is not None), None),
+    )

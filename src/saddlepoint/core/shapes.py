@@ -1,0 +1,78 @@
+"""Per-sample arithmetic on batches of any rank: the first axis counts samples."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import torch
+from torch import Tensor
+
+__all__ = ["INF", "dot", "flat", "like", "norm", "pieces", "put", "rows_finite"]
+
+INF: Final = float("inf")
+
+
+def flat(t: Tensor) -> Tensor:
+    """View or copy (B, *F) as (B, D), whatever the strides.
+
+    >>> flat(torch.zeros(2, 3, 4)).shape
+    torch.Size([2, 12])
+    """
+    return t.reshape(t.shape[0], -1) if t.dim() != 2 else t
+
+
+def like(v: Tensor, t: Tensor) -> Tensor:
+    """Append axes of length one to (B,) so that it broadcasts against (B, *F).
+
+    >>> like(torch.ones(2), torch.zeros(2, 3, 4)).shape
+    torch.Size([2, 1, 1])
+    """
+    return v.reshape(-1, *[1] * (t.dim() - 1))
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner product per sample, (B,).
+
+    >>> dot(torch.ones(2, 3), torch.full((2, 3), 2.0))
+    tensor([6., 6.])
+    """
+    return (flat(a) * flat(b)).sum(1)
+
+
+def norm(t: Tensor, order: float) -> Tensor:
+    """Norm of each sample, (B,); ``order`` is 1, 2, 0 or ``INF``.
+
+    >>> norm(torch.tensor([[3.0, -4.0]]), 2)
+    tensor([5.])
+    """
+    size: Tensor = torch.linalg.vector_norm(flat(t), order, dim=1)
+    return size
+
+
+def rows_finite(t: Tensor) -> Tensor:
+    """Whether every entry of a sample is finite, (B,) bool, in one pass over the batch.
+
+    The largest magnitude carries NaN and infinity along, so one fused reduction is enough.
+
+    >>> rows_finite(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
+    tensor([ True, False])
+    """
+    return norm(t, INF).isfinite() if t[:1].numel() else torch.ones(len(t), dtype=torch.bool)
+
+
+def pieces(rows: Tensor, size: int) -> Iterator[Tensor]:
+    """Cut row numbers into consecutive pieces of at most ``size``.
+
+    >>> [p.tolist() for p in pieces(torch.arange(5), 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def put(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Rows of ``new`` where ``mask`` (B,) holds, rows of ``old`` elsewhere.
+
+    >>> put(torch.tensor([True, False]), torch.ones(2, 1), torch.zeros(2, 1))
+    tensor([[1.],
+            [0.]])
+    """
+    return torch.where(like(mask, new), new, old)

@@ -1,0 +1,26 @@
+"""One-line text of a frozen configuration object, as the command line and plans write it."""
+
+import dataclasses
+from typing import Any
+
+__all__ = ["compact"]
+
+
+def compact(obj: Any) -> str:  # noqa: ANN401 - any dataclass instance
+    """Name the fields that differ from their defaults; usable as ``__repr__``.
+
+    >>> @dataclasses.dataclass
+    ... class Walk:
+    ...     steps: int = 10
+    ...     start: str = "clean"
+    >>> compact(Walk(steps=3))
+    'Walk(steps=3)'
+    """
+    said = []
+    for f in dataclasses.fields(obj):
+        value = getattr(obj, f.name)
+        default = f.default if f.default is not dataclasses.MISSING else None
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required or (value is not default and repr(value) != repr(default)):
+            said.append(f"{f.name}={value!r}")
+    return f"{type(obj).__name__}({', '.join(said)})"

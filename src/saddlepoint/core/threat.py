@@ -1,0 +1,69 @@
+"""A threat model is a set with verbs: which inputs may replace x, and how to move among them.
+
+x is (B, *F), a batch of inputs in the model's input range. u is (B, *P), the parameters of the
+perturbation: for a ball u is the perturbation itself, for a rotation it is (angle, shift), for a
+patch its content. Every verb acts per sample.
+"""
+
+from typing import Protocol, Self, runtime_checkable
+
+from torch import Tensor
+
+from saddlepoint.core.draw import Draw
+
+__all__ = ["Convex", "Graded", "ThreatModel"]
+
+
+@runtime_checkable
+class ThreatModel(Protocol):
+    """The set of inputs that the adversary may put in the place of x."""
+
+    def start(self, x: Tensor) -> Tensor:
+        """Parameters that change nothing: ``apply(x, start(x)) == x``."""
+        ...
+
+    def sample(self, x: Tensor, draw: Draw) -> Tensor:
+        """Return a random member."""
+        ...
+
+    def project(self, x: Tensor, u: Tensor) -> Tensor:
+        """Return the nearest member, input range included."""
+        ...
+
+    def steepest(self, x: Tensor, u: Tensor, g: Tensor) -> Tensor:
+        """Ascent direction for the gradient g at u that pairs with project; one radius long."""
+        ...
+
+    def apply(self, x: Tensor, u: Tensor) -> Tensor:
+        """Return the perturbed input."""
+        ...
+
+    def contains(self, x: Tensor, u: Tensor, tol: float) -> Tensor:
+        """(B,) bool, in float64 and never by way of project."""
+        ...
+
+    def __getitem__(self, keep: Tensor) -> Self:
+        """Return the threat model of the sub-batch."""
+        ...
+
+
+@runtime_checkable
+class Convex(ThreatModel, Protocol):
+    """A set over which a linear function can be maximised exactly."""
+
+    def maximise(self, x: Tensor, g: Tensor) -> Tensor:
+        """Return argmax <g, u> over the set."""
+        ...
+
+
+@runtime_checkable
+class Graded(ThreatModel, Protocol):
+    """Nested sets, one for each size."""
+
+    def size(self, x: Tensor, u: Tensor) -> Tensor:
+        """(B,) the smallest size whose set holds u."""
+        ...
+
+    def at(self, eps: float | Tensor) -> Self:
+        """Return the same kind of set with another size."""
+        ...
