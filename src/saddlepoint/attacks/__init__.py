@@ -1,0 +1,21 @@
+"""max, from below: algorithms that look for a witness, and know only a set's verbs."""
+
+from saddlepoint.attacks.apgd import APGD
+from saddlepoint.attacks.combine import Restarts, Sequence, Targets
+from saddlepoint.attacks.frank_wolfe import FrankWolfe
+from saddlepoint.attacks.pgd import FGSM, PGD
+from saddlepoint.attacks.random_search import RandomSearch
+from saddlepoint.attacks.transform import Momentum, Transform
+
+__all__ = [
+    "APGD",
+    "FGSM",
+    "PGD",
+    "FrankWolfe",
+    "Momentum",
+    "RandomSearch",
+    "Restarts",
+    "Sequence",
+    "Targets",
+    "Transform",
+]

@@ -1,0 +1,105 @@
+"""Attacks made of attacks: restarts, targets, and sequences on one ledger."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.attacks.pgd import check_steps
+from saddlepoint.core.access import Attack, Labels, Scores
+from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.goal import Targeted
+from saddlepoint.core.spec import compact
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["Restarts", "Sequence", "Targets"]
+
+
+@dataclass(frozen=True, repr=False)
+class Restarts:
+    """Run an attack ``n`` times with fresh randomness; the ledger keeps each sample's worst.
+
+    >>> from saddlepoint.attacks.pgd import PGD
+    >>> Restarts(PGD(steps=20), n=3)
+    Restarts(attack=PGD(steps=20), n=3)
+    """
+
+    attack: Attack[Any]
+    n: int = 5
+
+    __repr__ = compact
+
+    def __post_init__(self) -> None:
+        check_steps("n", self.n)
+
+    def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
+        """Run every restart on the rows that are still open."""
+        for i in range(self.n):
+            oracle, draw = oracle.shrink(draw, at=1.0)
+            self.attack(oracle, draw.tag("restart", i))
+
+
+@dataclass(frozen=True, repr=False)
+class Targets:
+    """Aim an attack at each of the ``n`` classes that score best on the clean input, in turn.
+
+    Every run climbs a targeted goal; a break still means what the ledger's own goal says. With K
+    classes there are at most K - 1 targets.
+
+    >>> from saddlepoint.attacks.apgd import APGD
+    >>> Targets(APGD(loss="dlr"), n=9)
+    Targets(attack=APGD(loss='dlr'))
+    """
+
+    attack: Attack[Any]
+    n: int = 9
+
+    __repr__ = compact
+
+    def __post_init__(self) -> None:
+        check_steps("n", self.n)
+
+    def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
+        """Run the attack once for each target."""
+        for rank in range(min(self.n, oracle.clean.shape[1] - 1)):
+            oracle, draw = oracle.shrink(draw, at=1.0)
+            source = getattr(oracle.goal, "label", None)
+            if source is None:
+                raise Unsupported("Targets needs a goal with class labels")
+            target = _ranking(oracle.clean, source)[:, rank]
+            aimed = oracle.aim(goal=Targeted(target, source))
+            self.attack(aimed, draw.tag("target", rank))
+
+
+def _ranking(scores: Tensor, label: Tensor) -> Tensor:
+    """(B, K - 1) classes other than the label, best score first; ties by class index."""
+    hidden = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, label[:, None], True)
+    others = scores.masked_fill(hidden, -torch.inf)
+    return others.sort(dim=1, descending=True, stable=True).indices[:, :-1]
+
+
+@dataclass(frozen=True, repr=False)
+class Sequence:
+    """Run attacks one after another on one ledger: later ones see only what still stands.
+
+    >>> from saddlepoint.attacks.pgd import FGSM, PGD
+    >>> Sequence((FGSM(), PGD()))
+    Sequence(attacks=(FGSM(), PGD()))
+    """
+
+    attacks: tuple[Attack[Any], ...]
+
+    __repr__ = compact
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attacks", tuple(self.attacks))
+        if not self.attacks:
+            raise Invalid("attacks", self.attacks, "at least one attack")
+
+    def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
+        """Run each attack on the rows that are still open."""
+        for i, attack in enumerate(self.attacks):
+            oracle, draw = oracle.shrink(draw, at=1.0)
+            attack(oracle, draw.tag("attack", i))
