@@ -1,0 +1,23 @@
+"""Models: reference nets, normalisation as a layer, and loading without running foreign code."""
+
+from saddlepoint.models.load import load_model
+from saddlepoint.models.loaded import Loaded, Model
+from saddlepoint.models.normalize import Normalize
+from saddlepoint.models.preact_resnet18 import preact_resnet18
+from saddlepoint.models.registry import ARCHITECTURES, build
+from saddlepoint.models.resnet9 import resnet9
+from saddlepoint.models.small import conv_small, madry_mnist, mlp
+
+__all__ = [
+    "ARCHITECTURES",
+    "Loaded",
+    "Model",
+    "Normalize",
+    "build",
+    "conv_small",
+    "load_model",
+    "madry_mnist",
+    "mlp",
+    "preact_resnet18",
+    "resnet9",
+]

@@ -1,0 +1,82 @@
+"""Architectures by name."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.models.factory import is_factory, make
+from saddlepoint.models.preact_resnet18 import preact_resnet18
+from saddlepoint.models.resnet9 import resnet9
+from saddlepoint.models.small import conv_small, madry_mnist, mlp
+
+__all__ = ["ARCHITECTURES", "build", "check_options"]
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "conv-small": conv_small,
+    "madry-mnist": madry_mnist,
+    "resnet9": resnet9,
+    "preact-resnet18": preact_resnet18,
+    "mlp": mlp,
+}
+
+
+def build(
+    arch: str,
+    shape: Sequence[int] | None = None,
+    classes: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> nn.Module:
+    """Return a new, untrained model in training mode.
+
+    ``arch`` is a name in ``ARCHITECTURES`` or ``package.module:factory``; a factory of your own
+    gets ``shape`` and ``classes`` when its signature takes them. ``shape`` is that of one sample;
+    what is None is left to the factory's default. ``options`` are further arguments: ``width``, …
+    Raises ``Invalid`` for names, shapes and options that cannot be.
+
+    >>> build("conv-small", shape=(1, 8, 8), classes=10)[5]
+    Linear(in_features=128, out_features=100, bias=True)
+    """
+    given: dict[str, Any] = {} if shape is None else {"shape": tuple(shape)}
+    if classes is not None:
+        if classes < 2:
+            raise Invalid("classes", classes, "2 or more")
+        given["classes"] = classes
+    options = dict(options or {})
+    if is_factory(arch):
+        return make(arch, {**given, **options})
+    if arch not in ARCHITECTURES:
+        allowed = "a known architecture or package.module:factory"
+        raise Invalid("arch", arch, allowed, closest(arch, ARCHITECTURES))
+    check_options(arch, options)
+    return ARCHITECTURES[arch](**given, **options)
+
+
+def check_options(arch: str, options: Mapping[str, Any]) -> None:
+    """Raise ``Invalid`` unless ``options`` are plain arguments of the known architecture ``arch``.
+
+    >>> check_options("resnet9", {"widht": 8})
+    Traceback (most recent call last):
+    saddlepoint.core.errors.Invalid: option = 'widht': must be an option of resnet9; did you ...
+    """
+    taken = [p for p in inspect.signature(ARCHITECTURES[arch]).parameters if p not in _COMMON]
+    for key, value in options.items():
+        if key not in taken:
+            raise Invalid("option", key, f"an option of {arch}", closest(key, taken))
+        many = key in ("mean", "std", "hidden")
+        values = list(value) if many and isinstance(value, list | tuple) else [value]
+        kind: type | tuple[type, ...] = (int, float) if key in ("mean", "std") else int
+        if many != isinstance(value, list | tuple) or not all(_is(v, kind) for v in values):
+            what = "a list of numbers" if many else "a whole number"
+            raise Invalid(key, value, f"{what} for {arch}")
+        if kind is int and not all(1 <= v <= 65_536 for v in values):
+            raise Invalid(key, value, f"in [1, 65536] for {arch}")
+
+
+_COMMON = ("shape", "classes")
+
+
+def _is(value: object, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
