@@ -1,0 +1,199 @@
+"""A training run's folder: the best model for everyone, the last state for whoever continues.
+
+``model.safetensors`` weights of the best epoch · ``model.json`` what they are: architecture, plan,
+curve, status (training, interrupted, diverged, complete) · ``history.csv`` the curve ·
+``state.pt`` weights, optimizer and curve after the last completed epoch. The state is one file, as
+two could be torn apart by a kill; it is removed on completion, being three times the model's size
+and of no use to any other plan.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.train.files import write_atomic
+from saddlepoint.train.history import Epoch, as_csv
+from saddlepoint.train.plan import TrainPlan
+
+__all__ = ["Folder", "State"]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a run stands: its curve, which epoch is best, and what continuing needs.
+
+    ``resume`` holds ``model`` and ``optimizer`` state dicts; it is empty once the run is complete.
+    """
+
+    history: tuple[Epoch, ...] = ()
+    best_epoch: int = 0
+    resume: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder ``path`` of the run of ``plan`` on data with these checksums.
+
+    samples_sha256: of the samples and labels trained on. data_sha256: what the caller calls the
+    data set's checksum, recorded for the model card.
+    """
+
+    path: Path
+    plan: TrainPlan
+    samples_sha256: str
+    data_sha256: str | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The best weights."""
+        return self.path / "model.safetensors"
+
+    @property
+    def card(self) -> Path:
+        """What the weights are."""
+        return self.path / "model.json"
+
+    @property
+    def last(self) -> Path:
+        """What continuing needs."""
+        return self.path / "state.pt"
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def open(self) -> State:
+        """Return where the run stands; writes nothing.
+
+        Raises ``Invalid`` when the folder holds something else, naming what differs, and
+        ``BadData`` when it is damaged.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise Invalid("out", str(self.path), "a folder, new or of this run")
+        if not self.card.exists():
+            if self.weights.exists():
+                raise self._taken("holds weights that are not of this run")
+            return State()
+        card = self._read_card()
+        if card["status"] == "complete":
+            if self._sha256() != card.get("sha256"):
+                raise BadData(f"{self.weights}: missing, or not what {self.card.name} describes")
+            return State(_curve(card["history"]), card["best_epoch"], complete=True)
+        return self._read_state() if self.last.exists() else State()
+
+    def _taken(self, why: str) -> Invalid:
+        hint = f"{self.path} {why}; choose another --out, or delete it"
+        return Invalid("out", str(self.path), "a folder, new or of this run", hint)
+
+    def _read_card(self) -> dict[str, Any]:
+        try:
+            card = json.loads(self.card.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise BadData(f"{self.card} cannot be read: {error}") from error
+        if not isinstance(card, dict) or not {"plan", "status", "history"} <= card.keys():
+            raise self._taken("holds a model that was not trained here")
+        then, now = card["plan"], json.loads(json.dumps(self.plan.describe()))
+        names = [k for k in now | then if now.get(k) != then.get(k)]
+        if names:
+            said = ", ".join(f"{k} = {then.get(k)!r} there, {now.get(k)!r} here" for k in names)
+            raise self._taken(f"holds the run of another plan: {said}")
+        if card.get("samples_sha256") != self.samples_sha256:
+            raise self._taken("holds the same plan's run on other training data")
+        return card
+
+    def _read_state(self) -> State:
+        try:
+            state = torch.load(self.last, map_location="cpu", weights_only=True)
+            resume = {"model": state["model"], "optimizer": state["optimizer"]}
+            return State(_curve(state["history"]), state["best_epoch"], resume)
+        except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+            raise BadData(
+                f"{self.last} is damaged: delete it to start over, or choose another --out"
+            ) from error
+
+    def load_best(self, model: nn.Module) -> None:
+        """Fill ``model`` with the best weights, on whatever device it is."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            model.load_state_dict(load(self.weights.read_bytes()))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise BadData(f"{self.weights} does not fit the model: {error}") from error
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Create the folder and mark it as this run's, so that a wrong one fails at once."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            hint = str(error.strerror)
+            raise Invalid("out", str(self.path), "a folder that can be written", hint) from error
+        if not self.card.exists():
+            self.mark(State(), "training")
+
+    def save(self, state: State, best: bool) -> None:
+        """Keep a completed epoch. The state counts; a kill before it repeats the epoch exactly."""
+        if best:
+            self._save_best(state.resume["model"])
+        self._save_state(state)
+        self.mark(state, "training")
+
+    def _save_best(self, weights: Mapping[str, Tensor]) -> None:
+        from safetensors.torch import save
+
+        # Copies, as the format refuses tensors that share memory (tied weights).
+        copies = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
+        write_atomic(self.weights, save(copies, metadata={"format": "pt"}))
+
+    def _save_state(self, state: State) -> None:
+        buffer = io.BytesIO()
+        rows = [asdict(e) for e in state.history]
+        torch.save(
+            {**state.resume, "history": rows, "best_epoch": state.best_epoch, "format": 1}, buffer
+        )
+        write_atomic(self.last, buffer.getvalue())
+
+    def mark(self, state: State, status: str) -> None:
+        """Write ``model.json`` and the curve; on completion, drop what only continuing needed."""
+        write_atomic(self.path / "history.csv", as_csv(state.history).encode())
+        text = json.dumps(self._describe(state, status), indent=2) + "\n"
+        write_atomic(self.card, text.encode())
+        if status == "complete":
+            self.last.unlink(missing_ok=True)
+
+    def _describe(self, state: State, status: str) -> dict[str, Any]:
+        plan = self.plan.describe()
+        return {
+            **{name: plan[name] for name in ("arch", "shape", "classes", "options")},
+            "schema_version": 1,
+            "status": status,
+            "best_epoch": state.best_epoch,
+            "sha256": self._sha256(),
+            "plan": plan,
+            "plan_sha256": self.plan.key(),
+            "samples_sha256": self.samples_sha256,
+            "data_sha256": self.data_sha256,
+            "history": [asdict(e) for e in state.history],
+            "versions": {name: version(name) for name in ("saddlepoint", "torch")},
+        }
+
+    def _sha256(self) -> str | None:
+        if not self.weights.exists():
+            return None
+        with self.weights.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _curve(rows: list[dict[str, Any]]) -> tuple[Epoch, ...]:
+    return tuple(Epoch(**row) for row in rows)

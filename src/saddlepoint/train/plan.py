@@ -1,0 +1,163 @@
+"""Everything that decides what a training run computes, as one frozen value."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from torch import Tensor
+
+from saddlepoint.attacks import PGD
+from saddlepoint.core.access import Attack, check_fit
+from saddlepoint.core.door import Precision
+from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train.augment import AUGMENTS
+from saddlepoint.train.losses import Natural, RobustLoss, as_robust_loss
+from saddlepoint.train.schedule import SCHEDULES
+
+__all__ = ["OPTIMIZERS", "TrainPlan"]
+
+OPTIMIZERS = ("adam", "sgd")
+_PRECISIONS = ("float32", "bfloat16")
+
+
+def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
+    def holds(value: Any) -> bool:  # noqa: ANN401
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    return holds, f"a whole number of at least {least}"
+
+
+def _number(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _share_or_count(value: Any) -> bool:  # noqa: ANN401
+    return 0 < value < 1 if isinstance(value, float) else _whole(1)[0](value)
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "arch": (lambda v: isinstance(v, str) and v != "", "the name of an architecture"),
+    "shape": (
+        lambda v: len(v) > 0 and all(_whole(1)[0](n) for n in v),
+        "the shape of one sample, such as (1, 28, 28)",
+    ),
+    "classes": _whole(2),
+    "epochs": _whole(1),
+    "batch_size": _whole(1),
+    "lr": (lambda v: _number(v) and v > 0, "a finite number above 0"),
+    "weight_decay": (lambda v: _number(v) and v >= 0, "a finite number of at least 0"),
+    "momentum": (lambda v: _number(v) and 0 <= v < 1, "a number in [0, 1)"),
+    "held_out": (
+        _share_or_count,
+        "a share in (0, 1) or a whole number of at least 1 of training samples",
+    ),
+    "check_n": _whole(1),
+    "seed": (lambda v: _whole(0)[0](v) and v < 1 << 63, "a whole number in [0, 2^63)"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan:
+    """min over parameters of the mean of ``loss``, and how the minimum is sought.
+
+    arch, shape, classes, options: the network, as the model card will name it. threat: the set
+    the adversary moves in. attack: the inner attack of training. check: the attack on held-out
+    samples after each epoch. loss: ``natural``, ``madry`` or a ``RobustLoss``. lr: the peak of
+    ``schedule`` (constant, cosine, one-cycle). momentum: of sgd; adam has its own. held_out: share
+    (float) or number (int) of training samples kept for measuring; check_n: how many of them, at
+    most, are attacked. augment: None or ``flip-crop``. precision: of the passes; weights stay
+    float32.
+
+    Raises ``Invalid`` with name, value and what is allowed; ``Unsupported`` where an attack does
+    not fit the threat.
+
+    >>> from saddlepoint import Linf
+    >>> plan = TrainPlan(arch="mlp", shape=(1, 8, 8), classes=10, threat=Linf(eps=0.1))
+    >>> plan.describe()["attack"]
+    'PGD(steps=10, step_size=0.25)'
+    """
+
+    arch: str
+    shape: tuple[int, ...]
+    classes: int
+    threat: ThreatModel
+    options: Mapping[str, Any] = field(default_factory=dict)
+    attack: Attack[Any] = field(default=PGD(steps=10, step_size=0.25))
+    check: Attack[Any] = field(default=PGD(steps=20))
+    loss: RobustLoss | str = "madry"
+    epochs: int = 20
+    batch_size: int = 128
+    lr: float = 1e-3
+    optimizer: Literal["adam", "sgd"] = "adam"
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    held_out: int | float = 0.1
+    check_n: int = 1000
+    seed: int = 0
+    augment: Literal["flip-crop"] | None = None
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        for name, (holds, allowed) in _RULES.items():
+            if not holds(value := getattr(self, name)):
+                raise Invalid(name, value, allowed)
+        self._check_names()
+        self._check_parts()
+
+    def _check_names(self) -> None:
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", tuple(SCHEDULES)),
+            ("precision", _PRECISIONS),
+            ("augment", (*AUGMENTS, None)),
+        ):
+            if (value := getattr(self, name)) not in known:
+                hint = closest(str(value), [k for k in known if k])
+                raise Invalid(name, value, "one of " + ", ".join(map(repr, known)), hint)
+        if self.augment is not None and len(self.shape) != 3:
+            raise Invalid("augment", self.augment, f"None for samples of shape {self.shape}")
+
+    def _check_parts(self) -> None:
+        as_robust_loss(self.loss)
+        if not isinstance(self.threat, ThreatModel):
+            raise Invalid("threat", self.threat, "a threat model, such as Linf(eps=0.1)")
+        if isinstance(getattr(self.threat, "eps", None), Tensor):
+            raise Invalid("threat", "<one eps per sample>", "one set for all samples in training")
+        for name in ("attack", "check"):
+            if not callable(attack := getattr(self, name)):
+                raise Invalid(name, attack, "an attack, such as PGD(steps=10)")
+            check_fit(attack, self.threat, "gradients")
+
+    @property
+    def objective(self) -> RobustLoss:
+        """What is minimised; a name is resolved."""
+        return as_robust_loss(self.loss)
+
+    @property
+    def natural(self) -> bool:
+        """Whether the adversary plays no part, so that the best epoch is the best clean one."""
+        return isinstance(self.objective, Natural)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what JSON holds; components as their repr, which the command line reads."""
+        said = {f.name: getattr(self, f.name) for f in fields(self)}
+        said |= {"shape": list(self.shape), "options": dict(self.options)}
+        said |= {name: _name(said[name]) for name in ("threat", "attack", "check")}
+        return said | {"loss": _name(self.objective)}
+
+    def key(self) -> str:
+        """sha256 of the description: equal exactly for plans that compute the same."""
+        text = json.dumps(self.describe(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _name(part: object) -> str:
+    """Text that is equal in every process; the repr of a function holds its address."""
+    name = getattr(part, "__qualname__", None)
+    return f"{getattr(part, '__module__', '')}:{name}" if name else repr(part)

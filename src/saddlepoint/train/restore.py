@@ -1,0 +1,28 @@
+"""What training borrows from the caller, and gives back however it ends."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+__all__ = ["left_as_found"]
+
+
+@contextlib.contextmanager
+def left_as_found(model: nn.Module, device: str) -> Iterator[None]:
+    """Put back modes, ``requires_grad``, device and the global random state; drop gradients."""
+    modes = [(m, m.training) for m in model.modules()]
+    wants = [(p, p.requires_grad) for p in model.parameters()]
+    place = next(model.parameters()).device
+    cuda = [torch.cuda.current_device()] if device != "cpu" and torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            yield
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, flag in wants:
+            p.requires_grad_(flag)
+        model.zero_grad(set_to_none=True)
+        model.to(place)

@@ -1,0 +1,138 @@
+"""Everything that cannot be trained is refused before the folder is touched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests.train.kit import Digits, MakeNet, MakePlan
+from torch import nn
+
+from saddlepoint import FGSM, Linf
+from saddlepoint.core.errors import BadData, Invalid, Unsupported
+from saddlepoint.train import Madry, Natural, as_robust_loss, train
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"epochs": 0}, "epochs = 0: must be a whole number"),
+        ({"epochs": 1.5}, "epochs = 1.5"),
+        ({"lr": 0.0}, "lr = 0.0: must be a finite number above 0"),
+        ({"lr": float("nan")}, "lr = nan"),
+        ({"batch_size": -1}, "batch_size = -1"),
+        ({"momentum": 1.0}, "momentum = 1.0"),
+        ({"held_out": 1.0}, "held_out = 1.0"),
+        ({"held_out": 0}, "held_out = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"shape": ()}, "shape = ()"),
+        ({"classes": 1}, "classes = 1"),
+        ({"optimizer": "adm"}, "did you mean adam"),
+        ({"schedule": "cosin"}, "did you mean cosine"),
+        ({"augment": "mixup"}, "augment = 'mixup'"),
+        ({"augment": "flip-crop", "shape": (64,)}, "augment = 'flip-crop'"),
+        ({"precision": "float16"}, "precision = 'float16'"),
+        ({"loss": "mardy"}, "did you mean madry"),
+        ({"loss": 3}, "loss = 3"),
+        ({"threat": 0.3}, "threat = 0.3"),
+        ({"threat": Linf(eps=torch.tensor([0.1, 0.2]))}, "one set for all samples"),
+        ({"attack": "PGD"}, "attack = 'PGD'"),
+    ],
+)
+def test_the_plan_refuses(plan: MakePlan, changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        plan(**changed)
+    assert said in str(caught.value)
+
+
+def test_the_plan_refuses_an_attack_that_does_not_fit(plan: MakePlan) -> None:
+    class Plain:
+        start = sample = project = steepest = apply = contains = __getitem__ = print
+
+    with pytest.raises(Unsupported, match="Convex"):
+        plan(threat=Plain(), attack=FGSM())
+
+
+def with_nan(x: NDArray[np.uint8]) -> NDArray[np.float64]:
+    x = x / 255.0
+    x[3, 0, 2, 2] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        (BadData, lambda x, y: (x, np.where(y == 9, 10, y)), r"labels from 0 to 10.*\[0, 9\]"),
+        (BadData, lambda x, y: (x, y - 1), "labels from -1"),
+        (BadData, lambda x, y: (x, np.zeros_like(y)), "only the class 0"),
+        (BadData, lambda x, y: (x, y[:-1]), "1297 training samples but 1296 labels"),
+        (BadData, lambda x, y: (x, y / 1.0), "whole numbers"),
+        (BadData, lambda x, y: (with_nan(x), y), "holds NaN"),
+        (BadData, lambda x, y: (x / 16.0, y), "values from 0 to 15.9"),
+        (BadData, lambda x, y: (x.astype(np.int64), y), "dtype torch.int64"),
+        (Invalid, lambda x, y: (x[:, :, :7], y), r"shape \(1, 7, 8\).*\(1, 8, 8\)"),
+        (Invalid, lambda x, y: (x[:200], y[:200]), "batch_size = 256: must be at most 100"),
+        (Invalid, lambda x, y: (x[:90], y[:90]), "held_out = 100"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_are_refused(
+    plan: MakePlan,
+    net: MakeNet,
+    digits: Digits,
+    tmp_path: Path,
+    kind: type[Exception],
+    change: Callable[..., tuple[Any, Any]],
+    said: str,
+) -> None:
+    x, y = change(*digits[:2])
+    with pytest.raises(kind, match=said):
+        train(plan(), net(), x, y, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(60, 10)), r"inputs \(B, 1, 8, 8\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 7)), "classes = 10: must be 7"),
+        (nn.Linear(8, 10), "logits of shape"),
+        (nn.Flatten(), "trainable parameters"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused(
+    plan: MakePlan, digits: Digits, tmp_path: Path, model: nn.Module, said: str
+) -> None:
+    x, y, *_ = digits
+    with pytest.raises(Invalid, match=said):
+        train(
+            plan(), model, np.where(x > 0, x, 0), np.minimum(y, 6), tmp_path / "o", progress=False
+        )
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_model_with_nan_weights_is_refused(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    model = net()
+    nn.init.constant_(model[1].weight, torch.nan)
+    with pytest.raises(Invalid, match="logits are finite"):
+        train(plan(), model, *digits[:2], tmp_path / "o", progress=False)
+
+
+@pytest.mark.parametrize("device", ["quantum", "cuda:99", "meta"])
+def test_a_device_that_is_not_there(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path, device: str
+) -> None:
+    with pytest.raises(Invalid, match="device"):
+        train(plan(), net(), *digits[:2], tmp_path, device=device, progress=False)
+
+
+@pytest.mark.parametrize("kind", [Natural, Madry])
+def test_label_smoothing_has_a_range(kind: type[Natural] | type[Madry]) -> None:
+    with pytest.raises(Invalid, match="label_smoothing"):
+        kind(label_smoothing=1.0)
+    assert repr(kind(label_smoothing=0.1)) == f"{kind.__name__}(label_smoothing=0.1)"
+    assert as_robust_loss(kind.__name__.lower()) == kind()

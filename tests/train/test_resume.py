@@ -1,0 +1,170 @@
+"""Stopped anywhere and started again, a run ends with the same bits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.train.kit import Digits, MakeNet, MakePlan
+from torch import Tensor, nn
+
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.train import Epoch, Madry, Worst, train
+from saddlepoint.train.checkpoint import Folder, State
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(number: int, kind: type[BaseException] = Stop) -> Callable[[Epoch], None]:
+    def on_epoch(row: Epoch) -> None:
+        if row.epoch == number:
+            raise kind
+
+    return on_epoch
+
+
+def fragile() -> nn.Module:
+    """Every kind of state there is: dropout (global stream), batch norm (buffers)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3),
+            nn.Flatten(), nn.Linear(36, 10),
+        )  # fmt: skip
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"augment": "flip-crop", "schedule": "cosine"},
+        {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-3},
+        {"loss": "natural", "schedule": "one-cycle"},
+    ],
+)
+def test_an_interrupted_run_ends_bit_identical(
+    plan: MakePlan, digits: Digits, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    x, y, *_ = digits
+    p = plan(**changed)
+    straight = train(p, fragile(), x, y, tmp_path / "a", progress=False)
+    with pytest.raises(Stop):
+        train(p, fragile(), x, y, tmp_path / "b", progress=False, on_epoch=stop_after(2))
+    assert json.loads((tmp_path / "b/model.json").read_text())["status"] == "interrupted"
+    torch.rand(7)  # the state of the global stream must not matter
+    resumed = train(p, fragile(), x, y, tmp_path / "b", progress=False)
+    assert equal(straight.model.state_dict(), resumed.model.state_dict())
+    assert straight.best_epoch == resumed.best_epoch
+    curves = [[(e.loss, e.clean, e.robust, e.lr) for e in r.history] for r in (straight, resumed)]
+    assert curves[0] == curves[1]
+    assert [e.epoch for e in resumed.history] == [1, 2, 3, 4]
+
+
+def test_a_kill_between_the_best_weights_and_the_state_repeats_the_epoch(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, *_ = digits
+    straight = train(plan(), net(), x, y, tmp_path / "a", progress=False)
+    save_state = Folder._save_state
+
+    def killed(self: Folder, state: State) -> None:
+        if len(state.history) == 3:
+            raise Stop
+        save_state(self, state)
+
+    monkeypatch.setattr(Folder, "_save_state", killed)
+    with pytest.raises(Stop):
+        train(plan(), net(), x, y, tmp_path / "b", progress=False)
+    monkeypatch.undo()
+    resumed = train(plan(), net(), x, y, tmp_path / "b", progress=False)
+    assert equal(straight.model.state_dict(), resumed.model.state_dict())
+
+
+def test_ctrl_c_in_the_middle_of_an_epoch_keeps_the_completed_ones(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    calls = []
+
+    def objective(model: nn.Module, x: Tensor, y: Tensor, worst: Worst) -> Tensor:
+        calls.append(1)
+        if len(calls) == 8:  # five steps an epoch
+            raise KeyboardInterrupt
+        return Madry()(model, x, y, worst)
+
+    p = plan(loss=objective)
+    with pytest.raises(KeyboardInterrupt, match=r"epoch 1 of 4 was the last.*continues"):
+        train(p, net(), x, y, tmp_path, progress=False)
+    card = json.loads((tmp_path / "model.json").read_text())
+    assert (card["status"], card["best_epoch"], len(card["history"])) == ("interrupted", 1, 1)
+    assert len(train(p, net(), x, y, tmp_path, progress=False).history) == 4
+
+
+def test_a_finished_folder_returns_at_once(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    first = train(plan(), net(), x, y, tmp_path, progress=False)
+    stamp = (tmp_path / "model.safetensors").stat().st_mtime_ns
+    seen = []
+    again = train(plan(), net(), x, y, tmp_path, progress=False, on_epoch=seen.append)
+    assert (tmp_path / "model.safetensors").stat().st_mtime_ns == stamp
+    assert seen == []
+    assert equal(first.model.state_dict(), again.model.state_dict())
+    assert (first.history, first.best_epoch) == (again.history, again.best_epoch)
+    assert not (tmp_path / "state.pt").exists()
+    assert equal(load_file(tmp_path / "model.safetensors"), again.model.state_dict())
+
+
+def test_another_plan_is_refused_and_the_difference_named(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    train(plan(epochs=1), net(), x, y, tmp_path, progress=False)
+    with pytest.raises(Invalid, match=r"epochs = 1 there, 2 here.*--out"):
+        train(plan(epochs=2), net(), x, y, tmp_path, progress=False)
+    with pytest.raises(Invalid, match="other training data"):
+        train(plan(epochs=1), net(), x[::-1], y[::-1].copy(), tmp_path, progress=False)
+
+
+def test_a_damaged_folder_is_not_continued(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    with pytest.raises(Stop):
+        train(plan(), net(), x, y, tmp_path, progress=False, on_epoch=stop_after(1))
+    state = (tmp_path / "state.pt").read_bytes()
+    (tmp_path / "state.pt").write_bytes(state[:1000])
+    with pytest.raises(BadData, match=r"state\.pt is damaged"):
+        train(plan(), net(), x, y, tmp_path, progress=False)
+    (tmp_path / "state.pt").write_bytes(state)
+    train(plan(), net(), x, y, tmp_path, progress=False)
+    (tmp_path / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(BadData, match=r"not what model\.json describes"):
+        train(plan(), net(), x, y, tmp_path, progress=False)
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    (tmp_path / "model.safetensors").write_bytes(b"mine")
+    with pytest.raises(Invalid, match="not of this run"):
+        train(plan(), net(), x, y, tmp_path, progress=False)
+    (tmp_path / "model.json").write_text('{"arch": "mlp", "shape": [1, 8, 8], "classes": 10}')
+    with pytest.raises(Invalid, match="not trained here"):
+        train(plan(), net(), x, y, tmp_path, progress=False)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(BadData, match="cannot be read"):
+        train(plan(), net(), x, y, tmp_path, progress=False)
+    with pytest.raises(Invalid, match="a folder"):
+        train(plan(), net(), x, y, tmp_path / "model.safetensors", progress=False)
+    assert (tmp_path / "model.safetensors").read_bytes() == b"mine"
