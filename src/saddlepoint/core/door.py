@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.core.errors import Invalid, Unsound
+from saddlepoint.core.errors import Invalid
 
 __all__ = ["Door", "Model", "Precision", "state_hash"]
 
@@ -54,8 +54,8 @@ class Door:
     """A context in which a model is in eval mode, frozen and reproducible, and then restored.
 
     Mode flags, ``requires_grad``, and the random state of torch and Python are put back on the way
-    out; a hash of parameters and buffers proves that the questions left no trace (``Unsound``
-    otherwise, unless ``verify`` is off).
+    out; ``changed`` then says whether a hash of parameters and buffers found a trace of the
+    questions (never looked at with ``verify`` off).
 
     >>> with Door(nn.Linear(2, 2)) as door:
     ...     door.scores(torch.zeros(1, 2)).shape
@@ -72,6 +72,7 @@ class Door:
         floating = [t for t in tensors if t.is_floating_point()]
         self.device = tensors[0].device if tensors else None
         self.dtype = floating[0].dtype if floating else None
+        self.changed = False
         self._undo = contextlib.ExitStack()
         self._fast: Model = model
 
@@ -96,11 +97,7 @@ class Door:
                 m.training = training
             for p, flag in wants:
                 p.requires_grad_(flag)
-            if self.verify and state_hash(model) != before:
-                raise Unsound(
-                    "the model's parameters or buffers changed while it was only being asked: its "
-                    "answers depend on earlier questions, so no result about it can be replayed"
-                )
+            self.changed = self.verify and state_hash(model) != before
 
         self._undo.callback(restore)
         model.eval()

@@ -65,6 +65,7 @@ class Ledger:
         self.budget, self.early_stop = budget, early_stop
         self._u, self._version, self._owned = u, u._version, False
         self.margin = torch.full((n,), -torch.inf, dtype=torch.float64, device=device)
+        self.reached = self.margin.clone()  # as margin, but since the clean input
         self.broken = torch.zeros(n, dtype=torch.bool, device=device)
         zeros = torch.zeros(n, dtype=torch.int32, device=device)
         self.forward, self.backward = zeros.clone(), zeros.clone()
@@ -101,6 +102,15 @@ class Ledger:
         self.rows_backward += len(paying) if backward else 0
         for counter in (self.forward, self.backward) if backward else (self.forward,):
             tally(counter, index, paying)
+
+    def see(self, index: Tensor | None, asked: Tensor, margin: Tensor) -> None:
+        """Note the worst margin that the search itself has reached, better than clean or not."""
+        best = self.reached if index is None else self.reached[index]
+        best = torch.where(asked & (margin > best), margin, best)
+        if index is None:
+            self.reached = best
+        else:
+            self.reached[index] = best
 
     def keep(self, index: Tensor | None, better: Tensor, u: Tensor, margin: Tensor) -> None:
         """Write the rows of u and margin marked ``better``."""

@@ -27,6 +27,7 @@ def _labelled(goal: Goal, loss: str) -> Labelled:
 class CrossEntropy:
     """-log p_y to leave class y; log p_t to reach class t (1412.6572).
 
+    >>> import torch
     >>> from saddlepoint.core.goal import Untargeted
     >>> CrossEntropy()(torch.zeros(1, 2), Untargeted(torch.tensor([0])))
     tensor([0.6931])
@@ -42,6 +43,7 @@ class CrossEntropy:
 class Margin:
     """The goal's own margin in logits (1608.04644, f6): > 0 exactly where broken.
 
+    >>> import torch
     >>> from saddlepoint.core.goal import Untargeted
     >>> Margin()(torch.tensor([[1.0, 3.0]]), Untargeted(torch.tensor([0])))
     tensor([2.])
@@ -56,6 +58,7 @@ class Margin:
 class ProbabilityMargin:
     """The goal's margin of probabilities, max_{i != y} p_i - p_y (2411.15210).
 
+    >>> import torch
     >>> from saddlepoint.core.goal import Untargeted
     >>> ProbabilityMargin()(torch.zeros(1, 2), Untargeted(torch.tensor([0])))
     tensor([0.])
@@ -75,6 +78,7 @@ class DLR:
     class besides t where the goal names none. With too few classes for the ratio (3 and 4) it is
     the margin itself.
 
+    >>> import torch
     >>> from saddlepoint.core.goal import Untargeted
     >>> DLR()(torch.tensor([[4.0, 2.0, 0.0]]), Untargeted(torch.tensor([0])))
     tensor([-0.5000])

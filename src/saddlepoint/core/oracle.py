@@ -12,6 +12,7 @@ from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin, as_loss
+from saddlepoint.core.referee import close_calls, judge
 from saddlepoint.core.shapes import INF, norm, pieces, rows_finite
 from saddlepoint.core.threat import ThreatModel
 
@@ -19,17 +20,13 @@ __all__ = ["Oracle"]
 
 T = TypeVar("T", bound=ThreatModel)
 
-# A margin this close to zero, relative to the largest score, can change sign with the batch size
-# on some kernels; the referee then asks about the sample alone.
-AMBIGUOUS = 1e-4
-
 
 class Oracle(Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
-    The clean input is asked about first, so the worst point is never better than it. A break counts
-    only when the original model in its own precision agrees, by itself where the batch could tip
-    the balance.
+    The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
+    point is never better than it. A break counts only when the original model in its own precision
+    agrees, by itself where the batch could tip the balance.
     """
 
     def __init__(
@@ -43,6 +40,7 @@ class Oracle(Generic[T]):
         budget: Budget | None = None,
         early_stop: bool = True,
         access: Access = "gradients",
+        clean: Tensor | None = None,
     ) -> None:
         self._door, self._access = door, ACCESS.index(access)
         self.x, self.goal, self.threat = x, goal, threat
@@ -51,10 +49,13 @@ class Oracle(Generic[T]):
         self._index: Tensor | None = None
         start = threat.start(x)
         self.ledger = Ledger(start, budget or Budget(), early_stop)
-        self.clean = door.scores(threat.apply(x, start))
+        self.clean = door.scores(threat.apply(x, start)) if clean is None else clean
         check_scores(self.clean, goal, len(x))
-        self.ledger.charge(None, torch.ones(len(x), dtype=torch.bool, device=x.device), False)
-        self._record(start, self.clean, self.ledger.open())
+        everyone = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        if clean is None:
+            self.ledger.charge(None, everyone, False)
+        self._record(start, self.clean, everyone)
+        self.ledger.reached.fill_(-torch.inf)
 
     # -- the three questions -------------------------------------------------------------------
 
@@ -151,6 +152,7 @@ class Oracle(Generic[T]):
         if bool(crossed.any()):
             margin = self._referee(u, out, margin, crossed)
             crossed &= margin > 0
+        ledger.see(index, asked, margin)
         # A clean input of margin -inf still has to enter the ledger, hence ">= where nothing is".
         better = asked & ((margin > best) | ((best == -torch.inf) & ~margin.isnan()))
         if bool(better.any()):
@@ -162,44 +164,32 @@ class Oracle(Generic[T]):
 
     def _referee(self, u: Tensor, out: Any, margin: Tensor, crossed: Tensor) -> Tensor:  # noqa: ANN401
         """Margins of the rows that claim a break, as the original model sees them."""
-        rows = crossed.nonzero().squeeze(1)
         margin = margin.clone()
         if self._door.precision != "float32":
-            out, margin[rows] = self._again(u, rows)
-            scale = _scale(out, len(rows))
-        else:
-            scale = _scale(out, len(margin))[rows]
-        for row in pieces(rows[margin[rows].abs() <= AMBIGUOUS * scale], 1):
-            _, margin[row] = self._again(u, row)
+            rows = crossed.nonzero().squeeze(1)
+            margin[rows] = self._judge(u, rows)
+            return margin
+        for row in pieces((crossed & close_calls(out, margin)).nonzero().squeeze(1), 1):
+            margin[row] = self._judge(u, row)
         return margin
 
-    def _again(self, u: Tensor, rows: Tensor) -> tuple[Any, Tensor]:
-        self.ledger.rows_forward += len(rows)
-        out = self._door.scores(self.threat[rows].apply(self.x[rows], u[rows]))
-        return out, self.goal[rows].margin(out).double()
+    def _judge(self, u: Tensor, rows: Tensor) -> Tensor:
+        moved = self.threat[rows].apply(self.x[rows], u[rows])
+        margin, asked = judge(self._door, moved, self.goal[rows])
+        self.ledger.rows_forward += asked
+        return margin
 
     def settle(self) -> None:
         """After a search in low precision, ask the original model about the points it kept."""
-        if self._door.precision == "float32":
+        ledger = self.ledger
+        if self._door.precision == "float32" or self._index is not None:
             return
-        ledger, u = self.ledger, self.ledger.u
-        rows = torch.arange(len(u), device=u.device)
-        out, margin = self._again(u, rows)
-        lone = (margin.abs() <= AMBIGUOUS * _scale(out, len(u))).nonzero().squeeze(1)
-        for row in pieces(lone, 1):
-            _, margin[row] = self._again(u, row)
+        margin = self._judge(ledger.u, torch.arange(len(ledger.u), device=ledger.u.device))
         clean = self.goal.margin(self.clean).double()
         back = margin < clean
         ledger.keep(None, back, self.threat.start(self.x), clean)
         ledger.margin = torch.where(back, clean, margin)
         ledger.broken = ledger.margin > 0
-
-
-def _scale(out: Any, n: int) -> Tensor:  # noqa: ANN401
-    """Largest finite magnitude of each row's scores, (B,)."""
-    if isinstance(out, Tensor) and out.dim() > 1:
-        return norm(out.nan_to_num(0, 0, 0), INF)
-    return torch.full((n,), 1.0)
 
 
 def check_scores(out: Any, goal: Goal, n: int) -> None:  # noqa: ANN401

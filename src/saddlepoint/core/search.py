@@ -22,6 +22,10 @@ __all__ = ["BATCH", "Found", "attack_rows", "check_inputs", "search", "verdict"]
 
 # Large enough to fill two to sixteen cores, small enough that a batch's activations stay in cache.
 BATCH = 512
+CHANGED = (
+    "the model's parameters or buffers changed while it was only being asked: its answers depend "
+    "on earlier questions, so no result about it can be replayed"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +120,8 @@ def search(
             )
             draw = Draw.of(seed, ids[rows].to(oracle.x.device))
             parts.append(_found(oracle, attack_rows(attack, oracle, draw)))
+    if door.changed:
+        raise Unsound(CHANGED)
     return _join(parts)
 
 

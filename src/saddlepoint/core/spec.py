@@ -21,6 +21,8 @@ def compact(obj: Any) -> str:  # noqa: ANN401 - any dataclass instance
         value = getattr(obj, f.name)
         default = f.default if f.default is not dataclasses.MISSING else None
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required or (value is not default and repr(value) != repr(default)):
+        if required and (dataclasses.is_dataclass(value) or isinstance(value, tuple)):
+            said.append(repr(value))  # an attack within an attack speaks for itself
+        elif required or (value is not default and repr(value) != repr(default)):
             said.append(f"{f.name}={value!r}")
     return f"{type(obj).__name__}({', '.join(said)})"
