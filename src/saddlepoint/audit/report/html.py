@@ -1,0 +1,152 @@
+"""Assembling the page: what each section shows, handed to the templates."""
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saddlepoint.audit.report import numerals, words
+from saddlepoint.audit.report.card import card
+from saddlepoint.audit.report.figures import Figure, overlay, run_figures
+from saddlepoint.audit.report.gallery import Gallery, gallery
+from saddlepoint.audit.report.run import Run
+from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
+from saddlepoint.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["write_report"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything the page says about one run; the template only lays it out."""
+
+    key: str
+    name: str
+    audit: Mapping[str, Any]
+    verdict: str
+    proven: str
+    warnings: list[str]
+    card: list[tuple[str, str]]
+    figures: dict[str, Figure]
+    gallery: Gallery | None
+    untested: list[str]
+    replay: str
+    noun: str
+    plan: str
+
+
+def _warnings(run: Run) -> list[str]:
+    found = [words.interrupted(run.audit), words.unsettled(run.audit)]
+    seen = int(run.broken.sum())
+    if seen != run.audit["counts"]["broken"]:
+        found.append(
+            f"audit.json counts {run.audit['counts']['broken']} broken samples, evidence.npz "
+            f"{seen}: one of the two was changed after the run. Do not rely on this report."
+        )
+    return [warning for warning in found if warning]
+
+
+def _section(run: Run, key: str, name: str) -> Section:
+    folder = run.folder.resolve().name
+    return Section(
+        key=key,
+        name=name,
+        audit=run.audit,
+        verdict=words.verdict(run.audit, len(run.witnesses)),
+        proven=words.proven(run.audit),
+        warnings=_warnings(run),
+        card=card(run.audit),
+        figures=run_figures(run, key),
+        gallery=gallery(run),
+        untested=words.untested(run.audit),
+        replay=f"saddlepoint replay {shlex.quote(folder)} --model {shlex.quote(run.name)}",
+        noun=words.noun(run.audit),
+        plan=json.dumps(run.audit.get("plan") or {}, indent=2, sort_keys=True, ensure_ascii=False),
+    )
+
+
+def _pairs(runs: Sequence[Run]) -> list[str]:
+    labelled = list(zip(names(runs), runs, strict=True))
+    found = []
+    for (a, first), (b, second) in combinations(labelled, 2):
+        if (pair := paired(first, second)) is not None:
+            found.append(paired_words(pair, a, b, f"{words.noun(first.audit)}s"))
+    return found
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    env = Environment(
+        loader=FunctionLoader(_asset),
+        autoescape=True,  # model and file names come from strangers
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("percent", "span", "count", "number", "passes", "duration"):
+        env.filters[name] = getattr(numerals, name)
+    return env
+
+
+def _page(runs: Sequence[Run], title: str | None) -> str:
+    from markupsafe import Markup
+
+    labels = names(runs)
+    sections = [
+        _section(run, f"r{i}", name)
+        for i, (run, name) in enumerate(zip(runs, labels, strict=True), 1)
+    ]
+    several = len(runs) > 1
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title or ("Robustness compared" if several else f"Robustness of {labels[0]}"),
+            css=Markup(_asset("page.css")),  # noqa: S704 - our own file
+            sections=sections,
+            comparison=comparison(runs) if several else "",
+            caveats=caveats(runs) if several else [],
+            pairs=_pairs(runs) if several else [],
+            overlays=overlay(runs, labels) if several else {},
+        )
+    )
+
+
+def write_report(runs: Sequence[Run], path: str | Path, title: str | None = None) -> Path:
+    """Write one self-contained HTML file about ``runs`` to ``path`` and return the path.
+
+    One run gives a full report; several give a comparison first, then each run's sections. Equal
+    runs give equal bytes. Invalid when ``runs`` is empty or ``path`` is a folder.
+
+    Example::
+
+        write_report([Run.load("runs/natural"), Run.load("runs/robust")], Path("report.html"))
+    """
+    path = Path(path)
+    if not runs:
+        raise Invalid("runs", runs, "at least one run")
+    if path.is_dir():
+        raise Invalid("path", str(path), "a file, not a folder", f"try {path / 'report.html'}")
+    page = _page(runs, title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:  # a full disk must not cost the report that was there
+        # JSON may smuggle in half a surrogate pair, which UTF-8 cannot hold.
+        part.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,103 @@
+"""One audited run, loaded from its folder and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saddlepoint.audit.report.files import Arrays, read_json, read_npz, read_witnesses
+from saddlepoint.audit.report.schema import (
+    check_audit,
+    check_evidence,
+    check_figures,
+    check_gallery,
+    complete,
+)
+from saddlepoint.core.errors import BadData
+
+__all__ = ["Run"]
+
+BROKEN = 2  # the code of this status in evidence.npz
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one audit left in its folder; read only.
+
+    ``audit`` is audit.json; ``evidence`` has one row per sample and attack; ``witnesses`` are the
+    data-set indices (k,) for which a perturbed input is stored; ``gallery`` and ``figures`` are
+    empty when the run made none.
+    """
+
+    folder: Path
+    audit: Mapping[str, Any]
+    evidence: Arrays
+    witnesses: NDArray[np.int64]
+    gallery: Arrays
+    figures: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Run":
+        """Read the run in ``folder``; BadData says which file is missing, corrupt or too new.
+
+        >>> Run.load("/nowhere")
+        Traceback (most recent call last):
+        saddlepoint.core.errors.BadData: /nowhere: no such folder
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise BadData(f"{folder}: no such folder")
+        audit = read_json(folder / "audit.json")
+        check_audit(audit, folder / "audit.json")
+        audit = complete(audit)
+        evidence = read_npz(folder / "evidence.npz")
+        check_evidence(evidence, audit["n"], folder / "evidence.npz")
+        return cls(folder, audit, evidence, _witnesses(folder, audit), *_pictures(folder))
+
+    @property
+    def name(self) -> str:
+        """The model's name, as the report prints it."""
+        return str(self.audit["model"]["name"])
+
+    @property
+    def broken(self) -> NDArray[np.bool_]:
+        """(n,) whether some attack, or no change at all, broke the sample."""
+        return self._any(self.evidence["status"] == BROKEN)
+
+    @property
+    def clean_wrong(self) -> NDArray[np.bool_]:
+        """(n,) whether the model is wrong on the unchanged sample."""
+        clean = self.evidence["attacks"][self.evidence["attack"]] == "clean"
+        return self._any(clean & (self.evidence["status"] == BROKEN))
+
+    @property
+    def margin(self) -> NDArray[np.float64]:
+        """(n,) the worst margin any attack reached, NaN where none ran."""
+        worst = np.full(self.audit["n"], np.nan)
+        np.fmax.at(worst, self.evidence["sample"], self.evidence["margin"].astype(np.float64))
+        return worst
+
+    def _any(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = np.zeros(self.audit["n"], dtype=np.bool_)
+        found[self.evidence["sample"][rows]] = True
+        return found
+
+
+def _witnesses(folder: Path, audit: Mapping[str, Any]) -> NDArray[np.int64]:
+    path = folder / "witnesses.safetensors"
+    if not path.exists() and audit["counts"]["broken"] == 0:
+        return np.zeros(0, dtype=np.int64)
+    return read_witnesses(path)
+
+
+def _pictures(folder: Path) -> tuple[Arrays, Mapping[str, Any]]:
+    gallery: Arrays = {}
+    if (path := folder / "gallery.npz").exists():
+        check_gallery(gallery := read_npz(path), path)
+    figures: Mapping[str, Any] = {}
+    if (path := folder / "figures.json").exists():
+        check_figures(figures := read_json(path), path)
+    return gallery, figures
