@@ -1,0 +1,144 @@
+"""audit.json: the result as one documented, versioned object."""
+
+import datetime
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import torch
+
+from saddlepoint.audit.checks import Finding
+from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.stats import clopper_pearson
+from saddlepoint.core.ledger import Status
+
+__all__ = ["SCHEMA_VERSION", "document", "environment"]
+
+SCHEMA_VERSION = "1.0"
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions and hardware that a number may depend on."""
+    cuda = device.startswith("cuda")
+    return {
+        "saddlepoint": metadata.version("saddlepoint"),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if cuda else device,
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def document(
+    evidence: Evidence, findings: list[Finding], about: dict[str, Any], device: str
+) -> dict[str, Any]:
+    """Assemble the JSON object; ``about`` holds model, data and their hashes."""
+    plan, n = evidence.plan, evidence.plan.n
+    counts = {s.value: evidence.count(s) for s in Status}
+    counts["clean_wrong"] = int((evidence.status[0] == CODES.index(Status.BROKEN)).sum())
+    right = n - counts["clean_wrong"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": "complete",
+        "saddlepoint": metadata.version("saddlepoint"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "model": about["model"],
+        "data": about["data"],
+        "threat": _threat(evidence),
+        "n": n,
+        "clean_accuracy": evidence.clean_accuracy,
+        "clean_interval": list(clopper_pearson(right, n, plan.confidence)),
+        "robust_accuracy": robust_accuracy(evidence),
+        "counts": counts,
+        "attacks": [_attack(evidence, i) for i in range(len(evidence.names))],
+        "cost": {
+            "forward": float(evidence.forward.sum(axis=0).mean()),
+            "backward": float(evidence.backward.sum(axis=0).mean()),
+            "rows_forward": evidence.rows_forward,
+            "rows_backward": evidence.rows_backward,
+            "seconds": round(sum(evidence.seconds), 3),
+        },
+        "findings": [f.as_json() for f in findings],
+        "model_sha256": about["model_sha256"],
+        "data_sha256": about["data_sha256"],
+        "plan": plan.describe(),
+        "seed": plan.seed,
+        "environment": environment(device),
+    }
+
+
+def robust_accuracy(evidence: Evidence) -> dict[str, Any]:
+    """Bracket the robust accuracy.
+
+    upper: share of samples that nothing broke; errors and unattacked samples stay in, since they
+    may be robust. lower: share that is proven, zero while nothing was verified. interval: for the
+    population's share of samples that these attacks cannot break; its low end counts errors and
+    unattacked samples as broken, its high end as robust.
+    """
+    plan, n = evidence.plan, evidence.plan.n
+    unbroken, survived = n - evidence.count(Status.BROKEN), evidence.count(Status.SURVIVED)
+    return {
+        "upper": unbroken / n,
+        "lower": 0.0,
+        "interval": [
+            clopper_pearson(survived, n, plan.confidence)[0],
+            clopper_pearson(unbroken, n, plan.confidence)[1],
+        ],
+        "confidence": plan.confidence,
+    }
+
+
+def _attack(evidence: Evidence, i: int) -> dict[str, Any]:
+    status = evidence.status[i]
+    counts = {s.value: int((status == CODES.index(s)).sum()) for s in Status}
+    broken = (evidence.status[: i + 1] == CODES.index(Status.BROKEN)).any(axis=0)
+    return {
+        "spec": evidence.names[i],
+        "evaluated": evidence.plan.n - counts["not_run"],
+        **counts,
+        "robust_accuracy_after": float(1 - broken.mean()),
+        "forward": float(evidence.forward[i].mean()),
+        "backward": float(evidence.backward[i].mean()),
+        "seconds": round(evidence.seconds[i], 3),
+        "message": evidence.errors[i] or None,
+    }
+
+
+def _threat(evidence: Evidence) -> dict[str, Any]:
+    plan = evidence.plan
+    threat: Any = plan.threat
+    inner: Any = getattr(threat, "threat", threat)
+    name, eps = type(inner).__name__, getattr(inner, "eps", None)
+    box = getattr(inner, "box", None)
+    quantize = getattr(threat, "to_type", None) if inner is not threat else None
+    return {
+        "spec": repr(threat),
+        "name": name,
+        "eps": float(eps) if isinstance(eps, int | float) else None,
+        "box": list(box) if box else None,
+        "quantize": quantize,
+        "access": plan.access,
+        "goal": "untargeted",
+        "description": _words(name, eps, box, quantize),
+    }
+
+
+_CHANGE = {
+    "Linf": "every input value may change by at most {eps}",
+    "L2": "the input may move by a Euclidean distance of at most {eps}",
+    "L1": "the changes of all input values may add up to at most {eps}",
+}
+
+
+def _words(name: str, eps: object, box: tuple[float, float] | None, quantize: str | None) -> str:
+    size = f"{eps:g}" if isinstance(eps, int | float) else "a radius of its own"
+    said = _CHANGE.get(name, f"the input may change within {name}").format(eps=size)
+    if box:
+        said += f"; every value stays in [{box[0]:g}, {box[1]:g}]"
+    return said + ("; the result is an 8-bit image" if quantize else "")

@@ -1,0 +1,78 @@
+"""Questions asked before any long work: can this model be audited at all?"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.samples import Samples
+from saddlepoint.core.door import Door
+from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.oracle import check_scores
+from saddlepoint.core.referee import batch_gap, repeat_gap
+from saddlepoint.core.search import check_inputs
+
+__all__ = ["first_look", "refuse_chance"]
+
+LOOK = 32
+
+
+def first_look(door: Door, plan: Plan, samples: Samples) -> tuple[int, dict[str, float]]:
+    """Ask about a few samples; return the number of classes and what was measured.
+
+    Raises ``Invalid`` for inputs out of range, outputs of the wrong shape, outputs that are not
+    finite or that are probabilities, and labels that the model has no class for.
+    """
+    if plan.n > len(samples):
+        raise Invalid("n", plan.n, f"at most {len(samples)}, the number of samples there are")
+    rows = torch.arange(min(LOOK, plan.n))
+    x, y = samples.batch(rows)
+    goal = Untargeted(y)
+    check_inputs(x, goal, plan.threat[rows])
+    x = door.fit(x)
+    try:
+        out = door.scores(x)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        shape = "x".join(map(str, x.shape[1:]))
+        raise Unsupported(
+            f"the model failed on {len(x)} inputs of shape {shape}: {error}; does it belong to "
+            "this data set?"
+        ) from error
+    check_scores(out, Untargeted(y.to(x.device)), len(x))
+    _check_values(out)
+    return out.shape[1], {"batch_gap": batch_gap(door, x), "repeat_gap": repeat_gap(door, x)}
+
+
+def _check_values(out: Tensor) -> None:
+    if not bool(out.isfinite().all()):
+        bad = int((~out.isfinite()).any(1).sum())
+        raise Invalid(
+            "model(x)", f"<not finite for {bad} of {len(out)} clean inputs>", "finite logits"
+        )
+    if bool((out >= 0).all()) and bool(((out.sum(1) - 1).abs() < 1e-3).all()):
+        raise Invalid(
+            "model(x)",
+            "<rows that sum to 1>",
+            "logits, not probabilities",
+            "remove the final softmax, or return the logarithm of its output: an attack on "
+            "probabilities loses its gradients where the model is sure, and overstates robustness",
+        )
+
+
+def refuse_chance(evidence: Evidence) -> None:
+    """Raise ``Invalid`` when clean accuracy is no better than guessing: nothing to attack.
+
+    The threshold is the chance level plus 1.64 standard errors; fewer than 20 samples cannot tell.
+    """
+    n, chance = evidence.plan.n, 1 / evidence.classes
+    limit = chance + 1.64 * math.sqrt(chance * (1 - chance) / n)
+    if n >= 20 and evidence.clean_accuracy <= limit:
+        raise Invalid(
+            "clean accuracy",
+            f"<{evidence.clean_accuracy:.1%} of {n}>",
+            f"better than guessing among {evidence.classes} classes",
+            "check the input range, the normalisation, the order of the labels and the weights",
+        )

@@ -1,0 +1,121 @@
+"""Replay: check every witness of a finished run against a model, trusting nothing in between."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from saddlepoint.audit.samples import Samples
+from saddlepoint.audit.session import model_hash
+from saddlepoint.audit.witness import inspect
+from saddlepoint.core.door import Door, Model
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.oracle import check_scores
+from saddlepoint.core.referee import judge
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["Replay", "Witnesses", "replay"]
+
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Witnesses:
+    """What a run claims: inputs ``x_adv`` that break the samples ``index``."""
+
+    document: dict[str, Any]
+    x_adv: "np.ndarray[Any, Any]"
+    index: "np.ndarray[Any, Any]"
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Witnesses":
+        """Read ``audit.json`` and ``witnesses.safetensors``; raises ``BadData``."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        folder = Path(folder)
+        try:
+            document = json.loads((folder / "audit.json").read_text())
+            tensors = load_file(folder / "witnesses.safetensors")
+            x_adv, index = tensors["x_adv"], tensors["index"]
+            plan = document["plan"]
+            claimed = int(document["n"]), str(plan["threat"])
+        except FileNotFoundError as error:
+            raise BadData(f"{folder} is no finished run: {error.filename} is missing") from error
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise BadData(
+                f"{folder} is no readable run: {type(error).__name__}: {error}"
+            ) from error
+        bad = index.size and (index.min() < 0 or index.max() >= claimed[0])
+        if len(index) != len(x_adv) or index.ndim != 1 or bad:
+            raise BadData(f"{folder}/witnesses.safetensors: indices do not fit the witnesses")
+        return cls(document, x_adv, index)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How many witnesses hold, and why the others do not: {sample: reason}."""
+
+    checked: int
+    failed: dict[int, str]
+    same_model: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether every witness holds."""
+        return not self.failed
+
+
+def replay(
+    run: Witnesses, model: Model, samples: Samples, threat: ThreatModel, model_sha256: str = ""
+) -> Replay:
+    """Check that each witness is in the set around its sample and that the model errs on it.
+
+    Membership is judged in float64 by code that shares nothing with the search. Raises ``BadData``
+    when the samples are not those of the run. model_sha256: hash of the file of a model without
+    weights of its own.
+    """
+    said = run.document
+    n = int(said["n"])
+    if len(samples) < n or samples.sha256(n) != said["data_sha256"]:
+        raise BadData(
+            f"these are not the samples of the run: it used the first {n} of "
+            f"{said['data']['name']}, split {said['data']['split']}, "
+            f"with sha256 {said['data_sha256'][:12]}…"
+        )
+    failed: dict[int, str] = {}
+    with Door(model) as door:
+        for first in range(0, len(run.index), BATCH):
+            piece = slice(first, first + BATCH)
+            failed |= _check(door, samples, threat, run.x_adv[piece], run.index[piece])
+    return Replay(len(run.index), failed, model_hash(model, model_sha256) == said["model_sha256"])
+
+
+def _check(
+    door: Door,
+    samples: Samples,
+    threat: ThreatModel,
+    x_adv: "np.ndarray[Any, Any]",
+    index: "np.ndarray[Any, Any]",
+) -> dict[int, str]:
+    x, y = samples.batch(torch.from_numpy(index))
+    reasons = inspect(x.numpy(), x_adv, threat, index)
+    if x.shape != x_adv.shape:
+        return dict(zip(index.tolist(), reasons, strict=True))
+    values = torch.from_numpy(x_adv)
+    moved = door.fit(values.float() / 255 if values.dtype == torch.uint8 else values)
+    goal = Untargeted(y.to(moved.device))
+    try:
+        check_scores(door.scores(moved), goal, len(moved))
+    except (RuntimeError, IndexError) as error:
+        raise Invalid("model", "<model>", "a model for these inputs", str(error)) from error
+    margin, _ = judge(door, moved, goal)
+    return {
+        row: reason or f"the model is right about it (margin {value:.4g})"
+        for row, reason, value in zip(index.tolist(), reasons, margin.tolist(), strict=True)
+        if reason or not value > 0
+    }

@@ -1,0 +1,54 @@
+"""What an audit returns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saddlepoint.audit.checks import Finding
+from saddlepoint.audit.evidence import Evidence
+
+__all__ = ["About", "Audit"]
+
+
+@dataclass(frozen=True)
+class About:
+    """Where model and data came from; ``model_sha256`` stands in for models without weights."""
+
+    model: str = "model"
+    arch: str = ""
+    data: str = "data"
+    split: str = "test"
+    model_sha256: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The result: ``document`` is audit.json, ``evidence`` one row per attack and sample."""
+
+    document: dict[str, Any]
+    evidence: Evidence
+    findings: list[Finding]
+    folder: Path | None
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Share of samples classified correctly before any attack."""
+        return self.evidence.clean_accuracy
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Upper bound: share of all samples that nothing broke."""
+        return float(self.document["robust_accuracy"]["upper"])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Interval for the population's share of samples that these attacks cannot break."""
+        low, high = self.document["robust_accuracy"]["interval"]
+        return low, high
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"Audit(clean={self.clean_accuracy:.4f}, robust<={self.robust_accuracy:.4f} "
+            f"[{low:.4f}, {high:.4f}], n={self.evidence.plan.n})"
+        )

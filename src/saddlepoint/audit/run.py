@@ -1,0 +1,82 @@
+"""The audit itself: plan, rounds, evidence, report."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from saddlepoint.attacks import APGD, FGSM, PGD, RandomSearch, Restarts
+from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.result import About, Audit
+from saddlepoint.audit.rounds import Progress
+from saddlepoint.audit.samples import Samples, as_samples
+from saddlepoint.audit.session import Session
+from saddlepoint.core.access import Access, Attack
+from saddlepoint.core.door import Model, Precision
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["audit", "default_attacks"]
+
+
+def default_attacks(access: Access = "gradients") -> tuple[Attack[Any], ...]:
+    """FGSM, PGD and restarted APGD with three losses; random search where gradients are denied."""
+    if access != "gradients":
+        return (RandomSearch(),)
+    return (
+        FGSM(),
+        PGD(),
+        Restarts(APGD(loss="cross-entropy"), n=2),
+        Restarts(APGD(loss="dlr"), n=2),
+        APGD(loss="probability-margin"),
+    )
+
+
+def audit(
+    model: Model,
+    data: Samples | tuple[Tensor, Tensor],
+    threat: ThreatModel,
+    attacks: tuple[Attack[Any], ...] | None = None,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    access: Access = "gradients",
+    precision: Precision = "float32",
+    batch_size: int = 512,
+    confidence: float = 0.95,
+    out: str | Path | None = None,
+    about: About | None = None,
+    figures: int = 64,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Audit:
+    """Attack a model on the first n samples and report what withstood, with evidence.
+
+    data: a pair (x, y) of tensors or a split of ``load_data``. attacks: in order, each on what
+    still stands (``default_attacks``). out: a folder for the run's files; calling again with the
+    same arguments continues an interrupted run. figures: samples behind the report's curves, 0 for
+    none. force: go on when clean accuracy is at chance.
+
+    Raises ``Invalid`` for what cannot be audited, before any long work.
+
+    >>> import torch
+    >>> from saddlepoint import PGD, Linf
+    >>> model = torch.nn.Linear(2, 2)
+    >>> x = torch.rand(8, 2)
+    >>> result = audit(model, (x, model(x).argmax(1)), Linf(eps=0.0), (PGD(steps=2),))
+    >>> result.robust_accuracy
+    1.0
+    """
+    samples = as_samples(data)
+    plan = Plan(
+        threat=threat,
+        attacks=tuple(default_attacks(access) if attacks is None else attacks),
+        n=len(samples) if n is None else n,
+        seed=seed,
+        access=access,
+        precision=precision,
+        confidence=confidence,
+        batch_size=batch_size,
+    )
+    folder = None if out is None else Path(out)
+    session = Session(plan, model, samples, about or About(), folder)
+    return session.run(figures, force, progress or (lambda *_: None))

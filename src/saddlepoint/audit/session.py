@@ -1,0 +1,131 @@
+"""One audit from its plan to its files."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from saddlepoint.audit import probes
+from saddlepoint.audit.checks import examine
+from saddlepoint.audit.document import SCHEMA_VERSION, document
+from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.gallery import gallery
+from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.preflight import first_look, refuse_chance
+from saddlepoint.audit.result import About, Audit
+from saddlepoint.audit.rounds import Progress, Rounds
+from saddlepoint.audit.samples import Samples
+from saddlepoint.audit.store import npz_bytes, write_evidence, write_json, write_witnesses
+from saddlepoint.core.door import Door, Model, state_hash
+from saddlepoint.core.files import write_bytes
+from saddlepoint.core.ledger import Status
+from saddlepoint.core.threat import Convex, Graded
+
+__all__ = ["Session", "model_hash"]
+
+
+def model_hash(model: Model, of_file: str) -> str:
+    """Hash of a module's parameters and buffers; of the file for models that hide theirs."""
+    return state_hash(model) if isinstance(model, nn.Module) else of_file
+
+
+@dataclass
+class Session:
+    """Plan, model, samples and folder of one call of ``audit``."""
+
+    plan: Plan
+    model: Model
+    samples: Samples
+    about: About
+    folder: Path | None
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def run(self, figures: int, force: bool, progress: Progress) -> Audit:
+        """Look, attack, measure what the figures need, examine, write."""
+        with Door(self.model, self.plan.precision, self.plan.seed) as door:
+            classes, notes = first_look(door, self.plan, self.samples)
+            self.hashes = {
+                "schema_version": SCHEMA_VERSION,
+                "model_sha256": model_hash(self.model, self.about.model_sha256),
+                "data_sha256": self.samples.sha256(self.plan.n),
+            }
+            header = {**self.hashes, "plan": self.plan.describe()}
+            journal = Journal.open(self.folder, header)
+            evidence = Evidence.empty(self.plan, classes)
+            evidence.notes = notes
+            rounds = Rounds(door, self.plan, self.samples, journal, evidence, progress)
+            for round_ in range(len(evidence.names)):
+                rounds.run(round_)
+                if round_ == 0 and not force:
+                    refuse_chance(evidence)
+            if self.folder is not None:
+                self._figures(self.folder, door, evidence, figures, progress)
+                self._gallery(self.folder, door, evidence, journal)
+        evidence.model_changed = door.changed
+        return self._finish(evidence, journal, str(door.device or "cpu"))
+
+    def _finish(self, evidence: Evidence, journal: Journal, device: str) -> Audit:
+        findings = examine(evidence)
+        said = document(evidence, findings, {**self._names(evidence), **self.hashes}, device)
+        if self.folder is not None:
+            self._write(self.folder, said, evidence, journal)
+        return Audit(said, evidence, findings, self.folder)
+
+    def _names(self, evidence: Evidence) -> dict[str, Any]:
+        model, about = self.model, self.about
+        size = sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0
+        shape = list(self.samples.batch(torch.arange(1))[0].shape[1:])
+        return {
+            "model": {"name": about.model, "arch": about.arch, "parameters": size},
+            "data": {
+                "name": about.data,
+                "split": about.split,
+                "classes": evidence.classes,
+                "shape": shape,
+            },
+        }
+
+    def _figures(
+        self, folder: Path, door: Door, evidence: Evidence, count: int, progress: Progress
+    ) -> None:
+        """Measure the curves on the first samples that are classified correctly, once."""
+        path = folder / "figures.json"
+        right = np.flatnonzero(evidence.status[0] == CODES.index(Status.SURVIVED))[:count]
+        if not len(right) or self.plan.access != "gradients" or path.exists():
+            return
+        progress("figures", 0, 0, 0)
+        rows = torch.from_numpy(right)
+        bench = probes.Bench(door, *self.samples.batch(rows), rows, self.plan.seed)
+        threat: Any = self.plan.threat[rows]
+        said: dict[str, Any] = {"n": len(right)}
+        eps = getattr(threat, "eps", None)
+        if isinstance(threat, Graded) and isinstance(eps, int | float) and eps > 0:
+            said["eps_curve"] = probes.eps_curve(bench, threat, float(eps))
+        said["steps_curve"] = probes.steps_curve(bench, threat)
+        if isinstance(threat, Convex):
+            said["landscape"] = probes.landscape(bench, threat)
+        said["maxima"] = probes.maxima(bench, threat)
+        write_json(path, json.loads(json.dumps(said), parse_constant=lambda _: None))
+
+    def _gallery(self, folder: Path, door: Door, evidence: Evidence, journal: Journal) -> None:
+        shown = gallery(evidence, journal, self.samples, door)
+        if shown is not None:
+            write_bytes(folder / "gallery.npz", npz_bytes(shown))
+
+    def _write(
+        self, folder: Path, said: dict[str, Any], evidence: Evidence, journal: Journal
+    ) -> None:
+        from saddlepoint.audit.report import Run, write_report
+
+        header = {k: said[k] for k in ("schema_version", "model_sha256", "data_sha256")}
+        header["threat"] = said["threat"]["spec"]
+        write_evidence(folder / "evidence.npz", evidence)
+        write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
+        # audit.json comes last of the data: a folder that has one is complete.
+        write_json(folder / "audit.json", said)
+        write_report([Run.load(folder)], folder / "report.html")

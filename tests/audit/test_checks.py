@@ -1,0 +1,108 @@
+"""Health checks: each known-bad model is flagged by its check, and the control by none."""
+
+import pytest
+import torch
+from tests.audit.conftest import Subject
+from torch import Tensor, nn
+
+import saddlepoint as sp
+
+ATTACKS = (sp.FGSM(), sp.PGD(steps=5))
+
+
+def verdicts(model: nn.Module, s: Subject) -> dict[str, str]:
+    result = sp.audit(model, (s.x, s.y), sp.Linf(0.05), ATTACKS)
+    return {f.check: f.verdict for f in result.findings}
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+
+class Loud(Wrapped):
+    """Logits so large that cross-entropy has no gradient left."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * 1000
+
+
+class Rounded(Wrapped):
+    """Rounds its input: the gradient is zero almost everywhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner((x * 15).round() / 15)
+
+
+class Random(Wrapped):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x + 0.01 * torch.randn_like(x))
+
+
+class Neighbours(Wrapped):
+    """Normalises by the mean of the batch, as batch norm does in training mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x - 0.1 * x.mean(0))
+
+
+class Counting(Wrapped):
+    """Writes into a buffer whenever it is asked."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__(inner)
+        self.register_buffer("asked", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.asked += 1
+        return self.inner(x)
+
+
+class Overflowing(Wrapped):
+    """Breaks down just beside the data."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x * 255
+        off = (steps - steps.round()).abs().flatten(1).amax(1) > 0.01
+        return torch.where(off[:, None], torch.inf, self.inner(x))
+
+
+def test_control(subject: Subject) -> None:
+    assert set(verdicts(subject.model, subject).values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "check", "verdict"),
+    [
+        (Loud, "gradients", "fail"),
+        (Rounded, "gradients", "fail"),
+        (Random, "repeatability", "warn"),
+        (Neighbours, "batch independence", "fail"),
+        (Counting, "model unchanged", "fail"),
+        (Overflowing, "finite answers", "fail"),
+    ],
+)
+def test_known_bad(subject: Subject, bad: type[Wrapped], check: str, verdict: str) -> None:
+    found = verdicts(bad(subject.model), subject)
+    assert found[check] == verdict
+
+
+def test_few_samples_cannot_tell_from_guessing(subject: Subject) -> None:
+    data = (subject.x[:1], subject.y[:1])
+    result = sp.audit(subject.model, data, sp.Linf(0.05), ATTACKS)
+    assert result.findings[0].verdict == "warn"
+
+
+def test_a_threat_model_that_cheats_is_caught(subject: Subject) -> None:
+    class Cheat(sp.Linf):
+        """Projects onto a ball twice as large as it says."""
+
+        def project(self, x: Tensor, u: Tensor) -> Tensor:
+            return u.clamp(-2 * float(self.eps), 2 * float(self.eps))
+
+    Cheat.__name__ = "Linf"
+    result = sp.audit(subject.model, (subject.x, subject.y), Cheat(eps=0.05), (sp.PGD(steps=5),))
+    finding = next(f for f in result.findings if f.check == "witnesses")
+    assert finding.verdict == "fail"
+    assert result.document["counts"]["error"] > 0
