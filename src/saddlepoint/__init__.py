@@ -11,11 +11,15 @@ from saddlepoint.attacks import (
     Sequence,
     Targets,
 )
+from saddlepoint.audit import About, Audit, audit
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
 from saddlepoint.core.search import Found, search
+from saddlepoint.data import load_data
+from saddlepoint.models import load_model
 from saddlepoint.threats import L1, L2, Linf, Quantize
+from saddlepoint.train import TrainPlan, train
 
 __all__ = [
     "APGD",
@@ -24,6 +28,8 @@ __all__ = [
     "L1",
     "L2",
     "PGD",
+    "About",
+    "Audit",
     "Budget",
     "CrossEntropy",
     "Found",
@@ -39,8 +45,13 @@ __all__ = [
     "Status",
     "Targeted",
     "Targets",
+    "TrainPlan",
     "Untargeted",
+    "audit",
+    "load_data",
+    "load_model",
     "search",
+    "train",
 ]
 
 __version__ = "0.1.0"

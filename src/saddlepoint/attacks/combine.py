@@ -23,7 +23,7 @@ class Restarts:
 
     >>> from saddlepoint.attacks.pgd import PGD
     >>> Restarts(PGD(steps=20), n=3)
-    Restarts(attack=PGD(steps=20), n=3)
+    Restarts(PGD(steps=20), n=3)
     """
 
     attack: Attack[Any]
@@ -50,7 +50,7 @@ class Targets:
 
     >>> from saddlepoint.attacks.apgd import APGD
     >>> Targets(APGD(loss="dlr"), n=9)
-    Targets(attack=APGD(loss='dlr'))
+    Targets(APGD(loss='dlr'))
     """
 
     attack: Attack[Any]
@@ -86,7 +86,7 @@ class Sequence:
 
     >>> from saddlepoint.attacks.pgd import FGSM, PGD
     >>> Sequence((FGSM(), PGD()))
-    Sequence(attacks=(FGSM(), PGD()))
+    Sequence((FGSM(), PGD()))
     """
 
     attacks: tuple[Attack[Any], ...]

@@ -1,0 +1,89 @@
+"""What the command line prints: progress while it works, tables when it is done."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["OUT", "AuditProgress", "attack_table", "percent"]
+
+OUT = Console(highlight=False)
+
+
+def percent(share: float) -> str:
+    """Two decimals, as robustness tables print them.
+
+    >>> percent(0.8234)
+    '82.34 %'
+    """
+    return f"{100 * share:.2f} %"
+
+
+class AuditProgress:
+    """A bar for the attack that runs, and a line for each that has finished."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self._name = total, ""
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=OUT,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, name: str, done: int, todo: int, broken: int) -> None:
+        """Show how far one attack has come."""
+        if self._task is None or name != self._name:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            shown = "measuring the report's figures" if name == "figures" else name
+            self._task, self._name = self._bar.add_task(shown, total=todo or None), name
+        self._bar.update(self._task, completed=done)
+        if done == todo and name != "figures":
+            share = percent(1 - broken / self.total)
+            what = "clean accuracy" if name == "clean" else f"robust accuracy after {name}"
+            self._bar.console.print(Text(f"{what}: {share}"))
+
+
+def attack_table(document: dict[str, Any]) -> Table:
+    """One row per attack: what it was tried on, what it broke, what is left, what it cost."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("attack", overflow="fold")
+    for name in ("tried on", "broke", "errors", "left", "passes f/b", "seconds"):
+        table.add_column(name, justify="right")
+    for a in document["attacks"]:
+        table.add_row(
+            Text(a["spec"]),
+            str(a["evaluated"]),
+            str(a["broken"]),
+            str(a["error"]),
+            percent(a["robust_accuracy_after"]),
+            f"{a['forward']:.1f}/{a['backward']:.1f}",
+            f"{a['seconds']:.1f}",
+        )
+    return table

@@ -1,0 +1,51 @@
+"""``saddlepoint``: the command line."""
+
+from typing import Annotated
+
+import typer
+
+from saddlepoint.cli import data
+from saddlepoint.cli.audit import attack_command, audit_command
+from saddlepoint.cli.demo import demo_command
+from saddlepoint.cli.errors import readable
+from saddlepoint.cli.replay import replay_command
+from saddlepoint.cli.report import report_command
+from saddlepoint.cli.train import train_command
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 a claim does not hold, 2 bad input, 130 interrupted.",
+)
+app.command("train")(readable(train_command))
+app.command("audit")(readable(audit_command))
+app.command("attack")(readable(attack_command))
+app.command("replay")(readable(replay_command))
+app.command("report")(readable(report_command))
+app.command("demo")(readable(demo_command))
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"saddlepoint {metadata.version('saddlepoint')}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Tell whether a machine-learning model can be relied on, and train models that can."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

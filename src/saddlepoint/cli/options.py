@@ -1,0 +1,119 @@
+"""Options that several verbs share, and the plan files that stand for them."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saddlepoint.core.errors import BadData, Invalid, closest
+
+__all__ = [
+    "ArchOption",
+    "AttackOption",
+    "BatchOption",
+    "DataOption",
+    "DeviceOption",
+    "ModelOption",
+    "NOption",
+    "OutOption",
+    "PlanArgument",
+    "SeedOption",
+    "Settings",
+    "SplitOption",
+    "ThreatOption",
+    "settle",
+]
+
+PlanArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[PLAN.toml]", help="A plan file; flags given beside it win."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
+        "or package.module:factory.",
+    ),
+]
+ArchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        help="Architecture of a weights file: conv-small, madry-mnist, mlp, resnet9, "
+        "preact-resnet18, or package.module:factory.",
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", help="digits, mnist, cifar10, an .npz file or a folder of images."),
+]
+SplitOption = Annotated[str | None, typer.Option("--split", help="test (default) or train.")]
+ThreatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--threat", help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "L1(12)".'
+    ),
+]
+AttackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attack",
+        help='Such as "PGD(steps=40)" or "Restarts(APGD(loss=\'dlr\'), n=5)"; repeat for several.',
+    ),
+]
+NOption = Annotated[int | None, typer.Option("--n", help="Use the first N samples.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of all randomness (0).")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …; default: cuda where there is.")
+]
+BatchOption = Annotated[
+    int | None, typer.Option("--batch-size", help="Samples per batch; changes memory and speed.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
+
+
+class Settings(BaseModel):
+    """Fields that a verb understands; unknown keys of a plan file are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
+    """Read the plan file, let flags win, and validate.
+
+    Raises ``BadData`` for a file that is no TOML, ``Invalid`` for an unknown key or a wrong type.
+    """
+    values = _read(plan) if plan else {}
+    unknown = sorted(set(values) - set(kind.model_fields))
+    if unknown:
+        hint = closest(unknown[0], kind.model_fields)
+        raise Invalid(f"key in {plan}", unknown[0], "a known key", hint)
+    values |= {k: v for k, v in flags.items() if v is not None}
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            flag = "--" + name.replace("_", "-")
+            raise Invalid(
+                name, "<nothing>", f"given: pass {flag}, or {name} = … in a plan"
+            ) from None
+        raise Invalid(name, first["input"], first["msg"]) from None
+
+
+def _read(plan: Path) -> dict[str, Any]:
+    try:
+        with plan.open("rb") as f:
+            raw = tomllib.load(f)
+    except FileNotFoundError as error:
+        raise BadData(f"{plan}: no such plan file") from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadData(f"{plan} is no readable TOML: {error}") from error
+    return {k.replace("-", "_"): v for k, v in raw.items()}

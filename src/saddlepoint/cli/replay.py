@@ -1,0 +1,60 @@
+"""The verb ``replay``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from saddlepoint.audit.replay import Witnesses, replay
+from saddlepoint.cli.console import OUT
+from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
+from saddlepoint.cli.subject import load_subject
+from saddlepoint.core.errors import Invalid
+from saddlepoint.presets import parse_threat
+
+__all__ = ["replay_command"]
+
+SHOWN = 10
+
+
+def replay_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    model: ModelOption = None,
+    arch: ArchOption = None,
+    data: DataOption = None,
+    split: SplitOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Check every witness of a run against a model; exit 1 when one does not hold.
+
+    Each perturbed input must lie in the threat model's set around its sample, judged in float64 by
+    code that shares nothing with the search, and the model must err on it. Data and split are the
+    run's own unless given.
+    """
+    if model is None:
+        raise Invalid("model", "<nothing>", "given: pass --model")
+    claims = Witnesses.load(run)
+    said = claims.document
+    arch = arch or (said["model"]["arch"] or None if _is_weights(model) else None)
+    subject = load_subject(
+        model, arch, data or said["data"]["name"], split or said["data"]["split"], device
+    )
+    result = replay(
+        claims, subject.model, subject.samples, parse_threat(said["plan"]["threat"]), subject.sha256
+    )
+    if not result.same_model:
+        OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
+    for row, reason in list(result.failed.items())[:SHOWN]:
+        OUT.print(Text(f"sample {row}: {reason}"))
+    if len(result.failed) > SHOWN:
+        OUT.print(Text(f"… and {len(result.failed) - SHOWN} more"))
+    held = result.checked - len(result.failed)
+    OUT.print(Text(f"{held} of {result.checked} witnesses hold", style="bold"))
+    if not result.holds:
+        raise typer.Exit(1)
+
+
+def _is_weights(model: str) -> bool:
+    """Whether a model file needs an architecture beside it."""
+    return Path(model).suffix in (".safetensors", ".pt", ".pth", ".bin", ".ckpt")

@@ -1,0 +1,151 @@
+"""The one place where names become objects: on the command line, in TOML, from entry points.
+
+Text such as ``Linf(eps=8/255)`` is parsed, never evaluated: calls of known names, numbers with
+arithmetic, strings, tuples, True, False and None. Packages add components through the entry point
+group ``saddlepoint``.
+"""
+
+import ast
+import operator
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from saddlepoint import attacks, threats
+from saddlepoint.core import loss as losses
+from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.ledger import Budget
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["ATTACKS", "THREATS", "number", "parse_attack", "parse_threat"]
+
+Factory = Callable[..., Any]
+THREATS: dict[str, Factory] = {name: getattr(threats, name) for name in threats.__all__}
+ATTACKS: dict[str, Factory] = {
+    name: getattr(attacks, name)
+    for name in attacks.__all__
+    if name not in ("Momentum", "Transform")
+}
+PARTS: dict[str, Factory] = {
+    "Momentum": attacks.Momentum,
+    "Budget": Budget,
+    **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def parse_threat(text: str) -> ThreatModel:
+    """Read a threat model.
+
+    >>> parse_threat("Linf(eps=8/255)")
+    Linf(eps=0.03137254901960784)
+    """
+    return _build(text, "threat", THREATS)  # type: ignore[no-any-return]
+
+
+def parse_attack(text: str) -> Any:  # noqa: ANN401 - an attack with access of its own choice
+    """Read an attack; attacks, losses and transforms may be nested in it.
+
+    >>> parse_attack("Restarts(APGD(loss='dlr'), n=2)")
+    Restarts(APGD(loss='dlr'), n=2)
+    """
+    return _build(text, "attack", ATTACKS)
+
+
+def number(text: str, name: str = "number") -> float:
+    """Read a number or a fraction.
+
+    >>> number("8/255")
+    0.03137254901960784
+    """
+    value = _Reader(text, name, {}).read()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Invalid(name, text, "a number such as 0.3 or 8/255")
+    return value
+
+
+def _build(text: str, kind: str, known: dict[str, Factory]) -> Any:  # noqa: ANN401
+    known = {**known, **_installed(known, text)}
+    value = _Reader(text, kind, known).read()
+    if isinstance(value, str | int | float | tuple) or value is None:
+        raise Invalid(kind, text, f"a call such as {next(iter(known))}(…)", closest(text, known))
+    return value
+
+
+def _installed(known: dict[str, Factory], text: str) -> dict[str, Factory]:
+    """Components of other packages; loaded only when the text names one that we do not have."""
+    found = metadata.entry_points(group="saddlepoint")
+    return {e.name: e.load() for e in found if e.name not in known and e.name in text}
+
+
+class _Reader:
+    """Turns one expression into an object, by hand."""
+
+    def __init__(self, text: str, kind: str, known: dict[str, Factory]) -> None:
+        self.text, self.kind, self.known = text, kind, known
+
+    def read(self) -> Any:  # noqa: ANN401
+        try:
+            tree = ast.parse(self.text.strip(), mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise self._refuse(f"a call such as {self._example()}") from error
+        return self._value(tree.body, outer=True)
+
+    def _example(self) -> str:
+        return {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)"}.get(self.kind, "8/255")
+
+    def _refuse(self, allowed: str, hint: str = "") -> Invalid:
+        return Invalid(self.kind, self.text, allowed, hint)
+
+    def _value(self, node: ast.expr, outer: bool = False) -> Any:  # noqa: ANN401
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                return self._call(name, node, outer)
+            case ast.Name(id=name) if outer:
+                return self._call(name, ast.Call(node, [], []), outer)
+            case ast.Constant(value=int() | float() | str() | None as value):
+                return value
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                return tuple(self._value(i) for i in items)
+            case ast.UnaryOp(op=ast.USub(), operand=inner):
+                return -self._figure(inner)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+                return self._compute(op, left, right)
+        raise self._refuse(
+            f"a call such as {self._example()}",
+            f"{ast.unparse(node)!r} is neither a number, a text, a tuple nor a known call",
+        )
+
+    def _figure(self, node: ast.expr) -> float:
+        value = self._value(node)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._refuse("arithmetic on numbers", f"{ast.unparse(node)!r} is none")
+        return value
+
+    def _compute(self, op: ast.operator, left: ast.expr, right: ast.expr) -> float:
+        a, b = self._figure(left), self._figure(right)
+        try:
+            return _ARITHMETIC[type(op)](a, b)
+        except (ZeroDivisionError, OverflowError) as error:
+            raise self._refuse("a number that exists", str(error)) from error
+
+    def _call(self, name: str, node: ast.Call, outer: bool) -> Any:  # noqa: ANN401
+        known = self.known if outer else {**self.known, **PARTS}
+        if name not in known:
+            raise self._refuse(f"the name of a known {self.kind}", closest(name, known))
+        arguments = [self._value(a) for a in node.args]
+        named = {k.arg: self._value(k.value) for k in node.keywords if k.arg}
+        if len(named) != len(node.keywords):
+            raise self._refuse("named arguments", "** is not read here")
+        try:
+            return known[name](*arguments, **named)
+        except TypeError as error:
+            fields = ", ".join(getattr(known[name], "__dataclass_fields__", {}))
+            raise self._refuse(
+                f"arguments that {name} takes", f"{error}; fields: {fields}"
+            ) from error
