@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
-from tests.audit.conftest import Subject
 from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.core.errors import Invalid, Unsupported
+from tests.audit.conftest import Subject
 
 SCHEMA = Path(sp.__file__).parent / "audit/audit.schema.json"
 ATTACKS = (sp.FGSM(), sp.PGD(steps=5))

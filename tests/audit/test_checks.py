@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.audit.conftest import Subject
 from torch import Tensor, nn
 
 import saddlepoint as sp
+from tests.audit.conftest import Subject
 
 ATTACKS = (sp.FGSM(), sp.PGD(steps=5))
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.audit.test_report_runs import Fake, make_run
 
 from saddlepoint.audit.report import Run
 from saddlepoint.core.errors import BadData
+from tests.audit.test_report_runs import Fake, make_run
 
 
 def test_a_run_knows_which_samples_fell(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.audit.test_report_runs import Fake, make_run
 
 from saddlepoint.audit import report
 from saddlepoint.audit.report import Run, write_report
 from saddlepoint.audit.report.pictures import magnification, png
 from saddlepoint.core.errors import Invalid
+from tests.audit.test_report_runs import Fake, make_run
 
 EVIL = "<script>alert('$x')</script>&\"'.safetensors"
 FAKES = {

@@ -4,13 +4,13 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tests.audit.test_report_runs import Fake, audit_of, make_run
 
 from saddlepoint.audit.report import Run, words
 from saddlepoint.audit.report.card import card, size
 from saddlepoint.audit.report.figures import landscape_words, maxima_words
 from saddlepoint.audit.report.numerals import percent, radius
 from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
+from tests.audit.test_report_runs import Fake, audit_of, make_run
 
 
 def plain(text: str) -> str:

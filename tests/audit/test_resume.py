@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.audit.conftest import Subject
 
 import saddlepoint as sp
 from saddlepoint.core.errors import Invalid
+from tests.audit.conftest import Subject
 
 ATTACKS = (sp.FGSM(), sp.PGD(steps=5))
 THREAT = sp.Linf(eps=0.05)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
-from tests.audit.conftest import Subject
 
 import saddlepoint as sp
 from saddlepoint.audit.replay import Witnesses, replay
 from saddlepoint.audit.samples import Pair
 from saddlepoint.audit.witness import inspect
 from saddlepoint.core.errors import BadData
+from tests.audit.conftest import Subject
 
 X = np.full((1, 4), 0.5, dtype=np.float32)
 ROW = np.array([0])

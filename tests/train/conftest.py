@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from tests.train.kit import Digits, MakeNet, MakePlan
 from torch import nn
 
 from saddlepoint import PGD, Linf
 from saddlepoint.train import TrainPlan
+from tests.train.kit import Digits, MakeNet, MakePlan
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.train.kit import Digits, MakeNet, MakePlan
 from torch import nn
 
 from saddlepoint import FGSM, Linf
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
 from saddlepoint.train import Madry, Natural, as_robust_loss, train
+from tests.train.kit import Digits, MakeNet, MakePlan
 
 
 @pytest.mark.parametrize(

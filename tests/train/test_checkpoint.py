@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from tests.train.kit import Digits, MakeNet, MakePlan
 
 from saddlepoint.models import load_model
 from saddlepoint.models.small import mlp
 from saddlepoint.train import Epoch, Trained, TrainPlan, train
 from saddlepoint.train.files import write_atomic
+from tests.train.kit import Digits, MakeNet, MakePlan
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.train.kit import Digits, MakeNet, MakePlan
 from torch import Tensor, nn
 
 from saddlepoint import PGD, Linf, search
 from saddlepoint.core.draw import Draw
 from saddlepoint.train import Diverged, Worst, train
+from tests.train.kit import Digits, MakeNet, MakePlan
 
 
 def robust(model: nn.Module, x: Tensor, y: Tensor, eps: float = 0.1) -> float:

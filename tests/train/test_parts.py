@@ -5,7 +5,6 @@ import sys
 
 import pytest
 import torch
-from tests.train.kit import MakePlan
 from torch import Tensor, nn
 
 from saddlepoint import FGSM, PGD, Linf, Margin
@@ -14,6 +13,7 @@ from saddlepoint.train import Inner, Madry, Natural, Worst
 from saddlepoint.train.augment import flip_crop
 from saddlepoint.train.samples import Samples
 from saddlepoint.train.schedule import SCHEDULES, factor
+from tests.train.kit import MakePlan
 
 
 def test_worst_reaches_the_closed_form_on_a_linear_model() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.train.kit import Digits, MakeNet, MakePlan
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.train import Epoch, Madry, Worst, train
 from saddlepoint.train.checkpoint import Folder, State
+from tests.train.kit import Digits, MakeNet, MakePlan
 
 
 class Stop(Exception):

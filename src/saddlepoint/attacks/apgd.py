@@ -9,7 +9,7 @@ from torch import Tensor
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.loss import Loss
+from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
@@ -92,6 +92,7 @@ class APGD:
 
     def __post_init__(self) -> None:
         check_steps("steps", self.steps)
+        check_loss(self.loss)
 
     def __call__(self, oracle: Gradients[ThreatModel], draw: Draw) -> None:
         """Climb from one random start."""

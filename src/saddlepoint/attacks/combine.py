@@ -17,6 +17,11 @@ from saddlepoint.core.threat import ThreatModel
 __all__ = ["Restarts", "Sequence", "Targets"]
 
 
+def _check_attack(attack: object) -> None:
+    if not callable(attack) or isinstance(attack, type):
+        raise Invalid("attack", attack, "an attack such as PGD(steps=40)")
+
+
 @dataclass(frozen=True, repr=False)
 class Restarts:
     """Run an attack ``n`` times with fresh randomness; the ledger keeps each sample's worst.
@@ -33,6 +38,7 @@ class Restarts:
 
     def __post_init__(self) -> None:
         check_steps("n", self.n)
+        _check_attack(self.attack)
 
     def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
         """Run every restart on the rows that are still open."""
@@ -60,6 +66,7 @@ class Targets:
 
     def __post_init__(self) -> None:
         check_steps("n", self.n)
+        _check_attack(self.attack)
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Run the attack once for each target."""
@@ -97,6 +104,8 @@ class Sequence:
         object.__setattr__(self, "attacks", tuple(self.attacks))
         if not self.attacks:
             raise Invalid("attacks", self.attacks, "at least one attack")
+        for attack in self.attacks:
+            _check_attack(attack)
 
     def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
         """Run each attack on the rows that are still open."""

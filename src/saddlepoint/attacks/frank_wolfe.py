@@ -7,7 +7,7 @@ from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.loss import Loss
+from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Convex
 
@@ -33,6 +33,7 @@ class FrankWolfe:
 
     def __post_init__(self) -> None:
         check_steps("steps", self.steps)
+        check_loss(self.loss)
         if self.start not in ("random", "clean"):
             raise Invalid("start", self.start, "'random' or 'clean'")
 

@@ -10,7 +10,7 @@ from saddlepoint.attacks.transform import Transform
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.loss import Loss
+from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Convex, ThreatModel
 
@@ -36,6 +36,9 @@ class FGSM:
     loss: Loss | str | None = None
 
     __repr__ = compact
+
+    def __post_init__(self) -> None:
+        check_loss(self.loss)
 
     def __call__(self, oracle: Gradients[Convex], draw: Draw) -> None:
         """Ask for one gradient and evaluate one point."""
@@ -69,6 +72,7 @@ class PGD:
 
     def __post_init__(self) -> None:
         check_steps("steps", self.steps)
+        check_loss(self.loss)
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise Invalid("step_size", self.step_size, "a positive number of radii, or None")
         if self.start not in ("random", "clean"):

@@ -9,7 +9,7 @@ from torch import Tensor
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.loss import Loss
+from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import dot, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
@@ -40,6 +40,7 @@ class RandomSearch:
 
     def __post_init__(self) -> None:
         check_steps("n_queries", self.n_queries)
+        check_loss(self.loss)
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Climb from one random start."""

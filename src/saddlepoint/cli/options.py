@@ -98,7 +98,8 @@ def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
     try:
         return kind(**values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A wrong value is worth more than a missing one: the user has typed it.
+        first = min(error.errors(), key=lambda e: e["type"] == "missing")
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "missing":
             flag = "--" + name.replace("_", "-")

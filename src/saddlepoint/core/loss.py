@@ -10,7 +10,16 @@ from torch.nn import functional
 from saddlepoint.core.errors import Invalid, Unsupported, closest
 from saddlepoint.core.goal import Goal, Labelled, Targeted, best_other, score_of
 
-__all__ = ["DLR", "LOSSES", "CrossEntropy", "Loss", "Margin", "ProbabilityMargin", "as_loss"]
+__all__ = [
+    "DLR",
+    "LOSSES",
+    "CrossEntropy",
+    "Loss",
+    "Margin",
+    "ProbabilityMargin",
+    "as_loss",
+    "check_loss",
+]
 
 Loss = Callable[[Any, Goal], Tensor]
 
@@ -122,3 +131,9 @@ def as_loss(loss: Loss | str) -> Loss:
     if not callable(loss):
         raise Invalid("loss", loss, "a loss or its name", closest(str(loss), LOSSES))
     return loss
+
+
+def check_loss(loss: Loss | str | None) -> None:
+    """Raise ``Invalid`` for an attack's ``loss`` that is neither None, a loss nor a known name."""
+    if loss is not None:
+        as_loss(loss)

@@ -33,6 +33,8 @@ class Ball:
         low, high = self.box
         if not low < high:
             raise Invalid("box", self.box, "(low, high) with low < high")
+        if not isinstance(self.eps, Tensor | int | float) or isinstance(self.eps, bool):
+            raise Invalid("eps", self.eps, "a number, or a (B,) tensor of numbers")
         eps = self.eps if isinstance(self.eps, Tensor) else torch.tensor(float(self.eps))
         if not bool((eps.isfinite() & (eps >= 0)).all()):
             raise Invalid("eps", self.eps, "a finite number >= 0")

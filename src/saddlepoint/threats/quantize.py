@@ -54,6 +54,8 @@ class Quantize:
     to_type: str = "uint8"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.threat, Convex):
+            raise Invalid("threat", self.threat, "a convex set such as Linf(eps=8/255)")
         if self.to_type not in LEVELS:
             raise Invalid("quantize", self.to_type, "'uint8'")
         box = getattr(self.threat, "box", (0.0, 1.0))

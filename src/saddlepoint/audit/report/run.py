@@ -59,8 +59,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The model's name, as the report prints it."""
-        return str(self.audit["model"]["name"])
+        """The model's name, as the report prints it: the last part of a path."""
+        said = str(self.audit["model"]["name"])
+        return Path(said).name or said
 
     @property
     def broken(self) -> NDArray[np.bool_]:

@@ -1,0 +1,221 @@
+"""The command line as a user meets it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+from typer.testing import CliRunner, Result
+
+from saddlepoint.cli.main import app
+from tests.audit.conftest import fitted
+
+THREAT = "Linf(eps=0.05)"
+FACTORY = "tests.cli.nets:linear"
+
+
+def run(*words: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(w) for w in words])
+    assert result.exit_code == code, result.output + result.stderr
+    return result
+
+
+def said(result: Result) -> str:
+    return re.sub(r"\s+", " ", result.output + result.stderr)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "linear.safetensors"
+    save_file(fitted().model.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def quick(weights: Path, tmp_path: Path) -> list[object]:
+    return [
+        *("--model", weights, "--arch", FACTORY, "--threat", THREAT, "--n", 40),
+        *("--attack", "PGD(steps=5)", "--device", "cpu", "--out", tmp_path / "run"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    words = ("--model", weights, "--arch", FACTORY, "--threat", THREAT, "--n", 40, "--out", out)
+    result = run("audit", *words, "--attack", "FGSM()", "--attack", "PGD(steps=5)", "--figures", 4)
+    assert "clean accuracy: 9" in result.output
+    assert "robust accuracy after FGSM(): " in result.output
+    assert "robust accuracy after PGD(steps=5): " in result.output
+    return out
+
+
+def test_audit_leaves_a_run(finished: Path) -> None:
+    names = {p.name for p in finished.iterdir()}
+    assert names >= {"audit.json", "evidence.npz", "witnesses.safetensors", "report.html"}
+    document = json.loads((finished / "audit.json").read_text())
+    assert document["threat"]["spec"] == THREAT
+    assert document["counts"]["broken"] > 0
+
+
+def test_replay_holds_and_does_not(finished: Path, weights: Path) -> None:
+    arch = ("--arch", FACTORY, "--device", "cpu")
+    result = run("replay", finished, "--model", weights, *arch)
+    assert "witnesses hold" in result.output
+    other = run("replay", finished, "--model", "tests.cli.nets:blind", code=1)
+    assert "hash differs" in said(other)
+
+
+def test_replay_without_a_run(tmp_path: Path, weights: Path) -> None:
+    result = run("replay", tmp_path, "--model", weights, "--arch", FACTORY, code=2)
+    assert "is no finished run" in said(result)
+
+
+def test_report_compares(finished: Path, tmp_path: Path) -> None:
+    run("report", finished, finished, "--out", tmp_path / "both.html", "--title", "Two")
+    assert "<title>" in (tmp_path / "both.html").read_text()
+
+
+def test_attack_saves_witnesses(quick: list[object], tmp_path: Path) -> None:
+    result = run("attack", *quick)
+    assert "witnesses: " in result.output
+    assert (tmp_path / "run/witnesses.safetensors").exists()
+    assert "exactly one" in said(run("attack", *quick, "--attack", "FGSM()", code=2))
+
+
+def test_plan_file_and_flags_that_win(quick: list[object], weights: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'model = "{weights}"\narch = "{FACTORY}"\nthreat = "{THREAT}"\nn = 40\nseed = 3\n'
+        f'attack = ["PGD(steps=5)"]\nfigures = 0\nbatch-size = 16\nout = "{tmp_path}/plan"\n'
+    )
+    run("audit", plan, "--seed", 4)
+    document = json.loads((tmp_path / "plan/audit.json").read_text())
+    assert (document["seed"], document["plan"]["batch_size"]) == (4, 16)
+    run("audit", plan, "--out", tmp_path / "again")
+    assert json.loads((tmp_path / "again/audit.json").read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modle = 'x'", "did you mean model"),
+        ("n = 'many'", "n = 'many'"),
+        ("n = ", "no readable TOML"),
+        ("model = 'x'", "threat = <nothing>: must be given: pass --threat"),
+        ("split = 'valid'", "split = 'valid'"),
+    ],
+)
+def test_bad_plans(tmp_path: Path, text: str, message: str) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(text)
+    assert message in said(run("audit", plan, code=2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--threat", "Linf(eps=-1)"], "eps = -1: must be a finite number >= 0"),
+        (["--threat", "Linf(eps=8)"], "did you mean 8/255?"),
+        (["--attack", "PDG()"], "did you mean PGD?"),
+        (["--model", "no/such.safetensors"], "no such file"),
+        (["--arch", "conv-smal"], "did you mean conv-small?"),
+        (["--arch", "conv-small"], "does not fit conv-small"),
+        (["--data", "minst"], "did you mean mnist?"),
+        (["--device", "tpu9"], "device = 'tpu9'"),
+        (["--n", "501"], "at most 500"),
+        (["--n", "0"], "n = 0"),
+        (["--access", "telepathy"], "access"),
+        (["--access", "scores"], "PGD needs access to gradients"),
+        (["--precision", "float8"], "precision"),
+        (["--model", "tests.cli.nets:softmax", "--arch", ""], "arch"),
+    ],
+)
+def test_bad_input_is_said_in_words(
+    quick: list[object], tmp_path: Path, change: list[str], message: str
+) -> None:
+    words = [*quick, *change]
+    if change[0] == "--attack":
+        words = [w for w in quick if w not in ("--attack", "PGD(steps=5)")] + change
+    result = run("audit", *words, code=2)
+    assert message in said(result)
+    assert "Traceback" not in said(result)
+    assert not (tmp_path / "run/audit.json").exists()
+
+
+def test_probabilities_and_unsafe_files(tmp_path: Path) -> None:
+    words = ["--threat", THREAT, "--n", 40, "--out", tmp_path / "run"]
+    result = run("audit", "--model", "tests.cli.nets:softmax", *words, code=2)
+    assert "logits, not probabilities" in said(result)
+    evil = tmp_path / "evil.pkl"
+    evil.write_bytes(b"cos\nsystem\n(S'touch /tmp/never'\ntR.")
+    result = run("audit", "--model", evil, "--arch", "conv-small", *words, code=2)
+    assert "save_file" in said(result)
+    objects = tmp_path / "objects.npz"
+    np.savez(objects, x_test=np.array([{}], dtype=object), y_test=np.array([0]))
+    words = ["--model", "tests.cli.nets:blind", "--data", objects, *words]
+    assert "object" in said(run("audit", *words, code=2))
+
+
+def test_another_run_in_the_folder(finished: Path, weights: Path) -> None:
+    before = (finished / "audit.json").read_bytes()
+    words = ("--model", weights, "--arch", FACTORY, "--threat", "Linf(eps=0.1)", "--n", 40)
+    result = run("audit", *words, "--out", finished, "--figures", 0, code=2)
+    assert "it holds another run" in said(result)
+    assert "Linf(eps=0.05) there, Linf(eps=0.1) here" in said(result)
+    assert (finished / "audit.json").read_bytes() == before
+
+
+def test_train_then_audit(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    words = ("--threat", "Linf(eps=0.1)", "--arch", "mlp", "--loss", "natural", "--epochs", 3)
+    result = run("train", *words, "--device", "cpu", "--out", model)
+    assert "best epoch" in result.output
+    run("train", *words, "--device", "cpu", "--out", model)
+    refused = run("train", *words, "--lr", 0.1, "--device", "cpu", "--out", model, code=2)
+    assert "lr" in said(refused)
+    asked = ("--threat", "Linf(eps=0.1)", "--n", 30, "--figures", 0, "--attack", "FGSM()")
+    run("audit", "--model", model, *asked, "--out", tmp_path / "run")
+
+
+def test_data_verbs(tmp_path: Path) -> None:
+    assert "digits" in run("data", "list").output
+    assert "ships with a package" in run("data", "fetch", "digits").output
+    assert "test sha256" in said(run("data", "check", "digits"))
+    assert "did you mean" in said(run("data", "fetch", "minst", code=2))
+    torn = tmp_path / "torn.npz"
+    torn.write_bytes(b"PK\x03\x04 not really")
+    assert "torn.npz" in said(run("data", "check", torn, code=2))
+
+
+@pytest.mark.parametrize(
+    "verb", [[], ["train"], ["audit"], ["attack"], ["replay"], ["report"], ["demo"], ["data"]]
+)
+def test_help(verb: list[str]) -> None:
+    assert "Usage" in run(*verb, "--help").output
+
+
+def test_ctrl_c_keeps_what_is_done(weights: Path, tmp_path: Path) -> None:
+    words = [
+        *("audit", "--model", weights, "--arch", FACTORY, "--threat", THREAT, "--n", "400"),
+        *("--attack", "PGD(steps=3)", "--attack", "RandomSearch(n_queries=100000)"),
+        *("--device", "cpu", "--out", tmp_path / "run", "--figures", "0"),
+    ]
+    command = [sys.executable, "-m", "saddlepoint", *map(str, words)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    chunk = tmp_path / "run/journal/001-00000000.npz"
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/journal/001-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"the same command continues" in err
+    assert list(chunk.parent.glob("001-*"))
+    assert not (tmp_path / "run/audit.json").exists()

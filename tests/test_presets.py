@@ -1,0 +1,95 @@
+"""Text becomes objects without being run."""
+
+import pytest
+import torch
+
+import saddlepoint as sp
+from saddlepoint.core.errors import Invalid
+from saddlepoint.presets import ATTACKS, THREATS, number, parse_attack, parse_threat
+
+OBJECTS = [
+    sp.Linf(eps=8 / 255),
+    sp.L2(0.5, box=(-1.0, 1.0)),
+    sp.Quantize(sp.Linf(8 / 255)),
+    sp.PGD(steps=3, step_size=0.1, start="clean"),
+    sp.PGD(transform=sp.Momentum(0.9), loss=sp.DLR()),
+    sp.Restarts(sp.APGD(loss="dlr"), n=3),
+    sp.Sequence((sp.FGSM(), sp.Targets(sp.PGD(steps=2), n=2))),
+    sp.RandomSearch(n_queries=7),
+]
+
+
+@pytest.mark.parametrize("thing", OBJECTS, ids=repr)
+def test_what_repr_prints_is_read_back(thing: object) -> None:
+    parse = parse_threat if type(thing).__name__ in THREATS else parse_attack
+    assert parse(repr(thing)) == thing
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("8/255", 8 / 255), ("-1", -1), ("2*3-1", 5), (" .5 ", 0.5), ("1e-3", 1e-3)]
+)
+def test_numbers(text: str, value: float) -> None:
+    assert number(text) == value
+
+
+def test_a_bare_name_takes_the_defaults() -> None:
+    assert parse_attack("PGD") == sp.PGD()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("PDG(steps=3)", "did you mean PGD"),
+        ("pgd()", "did you mean PGD"),
+        ("PGD(stesp=3)", "fields: steps, step_size"),
+        ("PGD(steps=0)", "steps = 0"),
+        ("PGD(steps=1.5)", "steps = 1.5"),
+        ("PGD(loss='ce')", "known: cross-entropy"),
+        ("PGD(steps=", "a call such as PGD"),
+        ("", "a call such as PGD"),
+        ("40", "a call such as"),
+        ("Restarts(attack=3)", "attack"),
+        ("Restarts(n=3)", "missing"),
+        ("PGD(steps=10/0)", "division by zero"),
+        ("PGD(steps='a'*3)", "arithmetic on numbers"),
+        ("__import__('os').system('true')", "neither a number"),
+        ("PGD(steps=open('/etc/passwd'))", "known"),
+        ("PGD(**{'steps': 3})", "named arguments"),
+        ("(lambda: 0)()", "neither a number"),
+        ("PGD(steps=[x for x in (1,)])", "neither a number"),
+        ("PGD().__class__", "neither a number"),
+        ("9**9**9**9", "neither a number"),
+        ("(" * 5000 + ")" * 5000, "a call such as"),
+        ("Linf(eps=0.3)", "known"),
+    ],
+)
+def test_refused(text: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        parse_attack(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Linf(eps=-0.1)", "finite number >= 0"),
+        ("Linf(eps=8)", "did you mean 8/255"),
+        ("Linf(eps=1e999)", "finite"),
+        ("Linf()", "missing"),
+        ("Linf(eps='big')", "eps"),
+        ("L3(eps=1)", "known: L1, L2, Linf"),
+        ("L2(eps=1, box=(1, 0))", "low < high"),
+        ("Quantize(Linf(0.1), 'int4')", "uint8"),
+        ("Quantize(3)", "threat"),
+    ],
+)
+def test_threats_refused(text: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        parse_threat(text)
+
+
+def test_every_attack_and_threat_of_the_package_has_a_name() -> None:
+    from saddlepoint import attacks, threats
+
+    assert set(threats.__all__) == set(THREATS)
+    assert {*ATTACKS, "Momentum", "Transform"} == set(attacks.__all__)
+    assert torch.is_tensor(THREATS["Linf"](0.1).start(torch.zeros(1, 2)))
