@@ -93,7 +93,7 @@ def test_plan_file_and_flags_that_win(quick: list[object], weights: Path, tmp_pa
     plan = tmp_path / "plan.toml"
     plan.write_text(
         f'model = "{weights}"\narch = "{FACTORY}"\nthreat = "{THREAT}"\nn = 40\nseed = 3\n'
-        f'attack = ["PGD(steps=5)"]\nfigures = 0\nbatch-size = 16\nout = "{tmp_path}/plan"\n'
+        f'attack = "PGD(steps=5)"\nfigures = 0\nbatch-size = 16\nout = "{tmp_path}/plan"\n'
     )
     run("audit", plan, "--seed", 4)
     document = json.loads((tmp_path / "plan/audit.json").read_text())

@@ -1,5 +1,6 @@
 """Attacks made of attacks: restarts, targets, and sequences on one ledger."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Attack, Labels, Scores
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.goal import Targeted
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
@@ -70,6 +71,9 @@ class Targets:
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Run the attack once for each target."""
+        if getattr(oracle.goal, "sign", 1) < 0:
+            self.attack(oracle, draw.tag("target", 0))  # the goal names its target
+            return
         for rank in range(min(self.n, oracle.clean.shape[1] - 1)):
             oracle, draw = oracle.shrink(draw, at=1.0)
             source = getattr(oracle.goal, "label", None)
@@ -111,4 +115,5 @@ class Sequence:
         """Run each attack on the rows that are still open."""
         for i, attack in enumerate(self.attacks):
             oracle, draw = oracle.shrink(draw, at=1.0)
-            attack(oracle, draw.tag("attack", i))
+            with contextlib.suppress(Exhausted):  # out of gradients is not out of questions
+                attack(oracle, draw.tag("attack", i))

@@ -46,5 +46,5 @@ class FrankWolfe:
             oracle, u = oracle.shrink(u)
             _, g = oracle.value_and_grad(u)
             vertex = oracle.threat.maximise(oracle.x, g)
-            u = u + (vertex - u) * (2 / (k + 2))
+            u = u.lerp(vertex, 2 / (k + 2))
         oracle.value(u)

@@ -1,10 +1,12 @@
 """Transforms of the gradient between the oracle and the step: small states, composed by PGD."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat, like
 from saddlepoint.core.spec import compact
 
@@ -31,6 +33,10 @@ class Momentum:
     decay: float = 0.75
 
     __repr__ = compact
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < math.inf:
+            raise Invalid("decay", self.decay, "a finite number >= 0")
 
     def __call__(self, g: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the running sum, twice: it is the direction and the state."""

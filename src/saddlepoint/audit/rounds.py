@@ -68,6 +68,7 @@ class Rounds:
         began = time.perf_counter()
         x, goal = self._batch(rows)
         oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
+        oracle.ledger.tried.fill_(True)  # here the clean input is the whole attack
         record = self._record(rows, oracle, None, began)
         record["label"] = goal.label.cpu().numpy()
         record["scores"] = oracle.clean.float().cpu().numpy()

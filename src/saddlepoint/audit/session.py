@@ -81,7 +81,12 @@ class Session:
         size = sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0
         shape = list(self.samples.batch(torch.arange(1))[0].shape[1:])
         return {
-            "model": {"name": about.model, "arch": about.arch, "parameters": size},
+            "model": {
+                "name": Path(about.model).name or about.model,
+                "spec": about.model,
+                "arch": about.arch,
+                "parameters": size,
+            },
             "data": {
                 "name": about.data,
                 "split": about.split,

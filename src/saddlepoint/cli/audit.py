@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import field_validator
 from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit, default_attacks
@@ -52,6 +53,11 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: int = 64
     force: bool = False
+
+    @field_validator("attack", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 AccessOption = Annotated[
@@ -164,7 +170,11 @@ def run_audit(settings: AuditSettings) -> Audit:
             batch_size=settings.batch_size,
             out=settings.out,
             about=About(
-                settings.model, subject.arch, settings.data, settings.split, subject.sha256
+                settings.model,
+                subject.arch,
+                settings.data,
+                settings.split,
+                subject.sha256,
             ),
             figures=settings.figures,
             force=settings.force,

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import hashlib
 import random
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -80,7 +81,13 @@ class Door:
         devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
         self._undo.enter_context(torch.random.fork_rng(devices=devices))
         torch.manual_seed(self.seed)
+        self._undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
         self._undo.callback(random.setstate, random.getstate())
+        random.seed(self.seed)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            self._undo.callback(numpy.random.set_state, numpy.random.get_state())
+            numpy.random.seed(self.seed % (1 << 32))
         if isinstance(self.model, nn.Module):
             self._freeze(self.model)
         if self.precision == "bfloat16" and isinstance(self.model, nn.Module):
@@ -113,21 +120,22 @@ class Door:
 
     def fit(self, x: Tensor) -> Tensor:
         """Move inputs to the model's device and floating type."""
-        return x.to(device=self.device, dtype=self.dtype)
+        half = self.dtype in (torch.bfloat16, torch.float16)
+        return x.to(device=self.device, dtype=torch.float32 if half else self.dtype)
 
     def scores(self, x: Tensor) -> Any:  # noqa: ANN401 - whatever the model returns
         """Return the model's own answer in its own precision, without a graph."""
         with torch.no_grad():
-            return _widen(self.model(x))
+            return _widen(self.model(x.to(self.dtype)))
 
     def search(self, x: Tensor) -> Any:  # noqa: ANN401
         """Answer in the search precision; differentiable where the model is."""
         if self.precision == "float32":
-            return _widen(self.model(x))
+            return _widen(self.model(x.to(self.dtype)))
         if x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return _widen(self._fast(x))
+            return _widen(self._fast(x.to(self.dtype)))
 
 
 def _widen(out: Any) -> Any:  # noqa: ANN401

@@ -98,6 +98,10 @@ class Targeted:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", _check("target", self.label))
+        if self.source is not None:
+            object.__setattr__(self, "source", _check("source", self.source))
+            if len(self.source) != len(self.label):
+                raise Invalid("source", f"<{len(self.source)} classes>", "one for each target")
 
     def margin(self, out: Tensor) -> Tensor:
         """(B,), > 0 where the target scores above every other class."""

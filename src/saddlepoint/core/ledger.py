@@ -35,7 +35,8 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("forward", "backward"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and (not whole or value < 1):
                 raise Invalid(f"budget.{name}", value, "a whole number of at least 1, or None")
 
 
@@ -66,6 +67,7 @@ class Ledger:
         self._u, self._version, self._owned = u, u._version, False
         self.margin = torch.full((n,), -torch.inf, dtype=torch.float64, device=device)
         self.reached = self.margin.clone()  # as margin, but since the clean input
+        self.tried = torch.zeros(n, dtype=torch.bool, device=device)
         self.broken = torch.zeros(n, dtype=torch.bool, device=device)
         zeros = torch.zeros(n, dtype=torch.int32, device=device)
         self.forward, self.backward = zeros.clone(), zeros.clone()
@@ -85,12 +87,12 @@ class Ledger:
                 "compute a new tensor instead (u = u + step, not u += step)"
             )
 
-    def open(self, index: Tensor | None = None) -> Tensor:
-        """(N,) or (len(index),) bool: rows that may still be asked about."""
+    def open(self, index: Tensor | None = None, backward: bool = False) -> Tensor:
+        """(N,) or (len(index),) bool: rows still to be asked, for a gradient if ``backward``."""
         closed = self.broken.clone() if self.early_stop else torch.zeros_like(self.broken)
         for limit, spent in (
             (self.budget.forward, self.forward),
-            (self.budget.backward, self.backward),
+            (self.budget.backward if backward else None, self.backward),
         ):
             if limit is not None:
                 closed |= spent >= limit
@@ -99,6 +101,10 @@ class Ledger:
     def charge(self, index: Tensor | None, paying: Tensor, backward: bool) -> None:
         """Add one pass to every row that pays, and the whole batch to the machine's bill."""
         self.rows_forward += len(paying)
+        if index is None:
+            self.tried |= paying
+        else:
+            self.tried[index] |= paying
         self.rows_backward += len(paying) if backward else 0
         for counter in (self.forward, self.backward) if backward else (self.forward,):
             tally(counter, index, paying)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +33,20 @@ def _labelled(goal: Goal, loss: str) -> Labelled:
     return goal  # type: ignore[return-value]
 
 
+def _hide(out: Tensor, label: Tensor) -> Tensor:
+    hidden = torch.zeros_like(out, dtype=torch.bool).scatter_(1, label[:, None], True)
+    return out.masked_fill(hidden, -torch.inf)
+
+
+def _odds(out: Tensor, label: Tensor) -> Tensor:
+    """(B,) log p_k / (1 - p_k) of the class ``label``.
+
+    Probabilities are functions of it whose gradients keep every class: the gradient of a softmax
+    loses the label's own share, 1 - p_y, to rounding once float32 calls p_y one (margins above 16).
+    """
+    return score_of(out, label) - _hide(out, label).logsumexp(1)
+
+
 @dataclass(frozen=True)
 class CrossEntropy:
     """-log p_y to leave class y; log p_t to reach class t (1412.6572).
@@ -45,7 +60,7 @@ class CrossEntropy:
     def __call__(self, out: Tensor, goal: Goal) -> Tensor:
         """Return (B,); its gradient underflows where the model is very sure."""
         g = _labelled(goal, "CrossEntropy")
-        return g.sign * functional.cross_entropy(out, g.label, reduction="none")
+        return g.sign * functional.softplus(-_odds(out, g.label))
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,11 @@ class ProbabilityMargin:
 
     def __call__(self, out: Tensor, goal: Goal) -> Tensor:
         """Return (B,) in [-1, 1]."""
-        return goal.margin(out.softmax(1))
+        g = _labelled(goal, "ProbabilityMargin")
+        rival = _hide(out, g.label).argmax(1)
+        win, lose = (rival, g.label) if g.sign > 0 else (g.label, rival)
+        # p_win - p_lose, with 1 - p_lose in place of p_lose where the model is sure of it.
+        return _odds(out, win).sigmoid() + (-_odds(out, lose)).sigmoid() - 1
 
 
 @dataclass(frozen=True)

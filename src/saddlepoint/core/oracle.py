@@ -56,6 +56,7 @@ class Oracle(Generic[T]):
             self.ledger.charge(None, everyone, False)
         self._record(start, self.clean, everyone)
         self.ledger.reached.fill_(-torch.inf)
+        self.ledger.tried.fill_(False)
 
     # -- the three questions -------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ class Oracle(Generic[T]):
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
         self._grant("gradients")
-        asked = self._ask()
+        asked = self._ask(backward=True)
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
             out = self._door.search(self.threat.apply(self.x, leaf))
@@ -127,8 +128,8 @@ class Oracle(Generic[T]):
         if ACCESS.index(need) > self._access:
             raise Unsupported(f"the attack asked for {need}; granted: {ACCESS[self._access]}")
 
-    def _ask(self) -> Tensor:
-        asked = self.ledger.open(self._index)
+    def _ask(self, backward: bool = False) -> Tensor:
+        asked = self.ledger.open(self._index, backward)
         if not bool(asked.any()):
             raise Exhausted
         return asked
@@ -148,7 +149,8 @@ class Oracle(Generic[T]):
             tally(ledger.nonfinite, index, asked & ~rows_finite(out))
         best = ledger.margin if index is None else ledger.margin[index]
         done = ledger.broken if index is None else ledger.broken[index]
-        crossed = asked & (margin > 0) & ~done
+        fresh = ~done if self._door.precision == "float32" else ~done | (margin > best)
+        crossed = asked & (margin > 0) & fresh
         if bool(crossed.any()):
             margin = self._referee(u, out, margin, crossed)
             crossed &= margin > 0
@@ -177,6 +179,9 @@ class Oracle(Generic[T]):
         moved = self.threat[rows].apply(self.x[rows], u[rows])
         margin, asked = judge(self._door, moved, self.goal[rows])
         self.ledger.rows_forward += asked
+        lost = torch.zeros(len(u), dtype=torch.bool, device=u.device)
+        lost[rows] = ~margin.isfinite()
+        tally(self.ledger.nonfinite, self._index, lost)
         return margin
 
     def settle(self) -> None:
@@ -186,7 +191,7 @@ class Oracle(Generic[T]):
             return
         margin = self._judge(ledger.u, torch.arange(len(ledger.u), device=ledger.u.device))
         clean = self.goal.margin(self.clean).double()
-        back = margin < clean
+        back = ~(margin >= clean)
         ledger.keep(None, back, self.threat.start(self.x), clean)
         ledger.margin = torch.where(back, clean, margin)
         ledger.broken = ledger.margin > 0
@@ -201,8 +206,15 @@ def check_scores(out: Any, goal: Goal, n: int) -> None:  # noqa: ANN401
         raise Invalid(
             "model(x)", f"<{shape}>", f"logits of shape ({n}, K) with K >= 2 for {n} inputs"
         )
-    top = int(goal.label.max()) if n else 0
     if len(goal.label) != n:
         raise Invalid("y", f"<{len(goal.label)} labels>", f"one label for each of {n} inputs")
-    if top >= out.shape[1]:
-        raise Invalid("y", top, f"class indices in 0 … {out.shape[1] - 1}: the model has that many")
+    check_labels(goal, out.shape[1])
+
+
+def check_labels(goal: Goal, classes: int) -> None:
+    """Refuse class indices that the model does not have."""
+    for name in ("label", "source"):
+        index = getattr(goal, name, None)
+        if isinstance(index, Tensor) and index.numel() and int(index.max()) >= classes:
+            allowed = f"class indices in 0 … {classes - 1}: the model has that many"
+            raise Invalid("y" if name == "label" else name, int(index.max()), allowed)

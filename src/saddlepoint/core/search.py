@@ -14,7 +14,7 @@ from saddlepoint.core.errors import Exhausted, Invalid, Unsound, Unsupported
 from saddlepoint.core.goal import Goal, as_goal
 from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
 from saddlepoint.core.loss import Loss, as_loss
-from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.oracle import Oracle, check_labels
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
 
@@ -105,8 +105,11 @@ def search(
     goal = as_goal(goal)
     check_inputs(x, goal, threat)
     ids = torch.arange(len(x)) if ids is None else ids
-    with Door(model, precision, seed) as door:
-        parts = []
+    if len(ids) != len(x):
+        raise Invalid("ids", f"<{len(ids)} ids>", f"one for each of {len(x)} inputs")
+    everyone = Draw.of(seed, ids)
+    with torch.inference_mode(False), Door(model, precision, seed) as door:
+        parts: list[Found] = []
         for rows in pieces(torch.arange(len(x)), batch_size):
             oracle = Oracle(
                 door,
@@ -118,7 +121,9 @@ def search(
                 early_stop=early_stop,
                 access=access,
             )
-            draw = Draw.of(seed, ids[rows].to(oracle.x.device))
+            draw = Draw.of(seed, everyone.ids[rows].to(oracle.x.device))
+            if not parts and isinstance(oracle.clean, Tensor):
+                check_labels(goal, oracle.clean.shape[-1])  # of later batches, before the work
             parts.append(_found(oracle, attack_rows(attack, oracle, draw)))
     if door.changed:
         raise Unsound(CHANGED)
@@ -141,11 +146,12 @@ def attack_rows(attack: Attack[Any], oracle: Oracle[Any], draw: Draw) -> str | N
 
 
 def verdict(ledger: Ledger, error: str | None) -> tuple[Status, ...]:
-    """Status of each row: broken wins, then errors, then survived."""
+    """Status of each row: broken wins, then errors, then survived; not run if never asked."""
     failed = ledger.nonfinite > 0 if error is None else torch.ones_like(ledger.broken)
+    columns = (ledger.broken.tolist(), failed.tolist(), ledger.tried.tolist())
     return tuple(
-        Status.BROKEN if b else Status.ERROR if f else Status.SURVIVED
-        for b, f in zip(ledger.broken.tolist(), failed.tolist(), strict=True)
+        Status.BROKEN if b else Status.ERROR if f else Status.SURVIVED if t else Status.NOT_RUN
+        for b, f, t in zip(*columns, strict=True)
     )
 
 
@@ -159,6 +165,9 @@ def check_inputs(x: Tensor, goal: Goal, threat: ThreatModel) -> None:
     label = getattr(goal, "label", None)
     if label is not None and len(label) != len(x):
         raise Invalid("y", f"<{len(label)} labels>", f"one label for each of {len(x)} inputs")
+    eps = getattr(threat, "eps", None)
+    if isinstance(eps, Tensor) and eps.dim() == 1 and len(eps) != len(x):
+        raise Invalid("eps", f"<{len(eps)} radii>", f"a number, or one for each of {len(x)} inputs")
     inside = threat.contains(x, threat.start(x), 1e-6)
     if not bool(inside.all()):
         low, high = float(x.min()), float(x.max())
@@ -175,12 +184,12 @@ def _to(part: Any, device: torch.device | None) -> Any:  # noqa: ANN401 - a goal
 
 
 def _found(oracle: Oracle[Any], error: str | None) -> Found:
-    ledger = oracle.ledger
+    ledger, clean = oracle.ledger, oracle.goal.margin(oracle.clean).double()
     return Found(
         x_adv=oracle.threat.apply(oracle.x, ledger.u),
         u=ledger.u,
-        margin=ledger.margin,
-        clean_margin=oracle.goal.margin(oracle.clean),
+        margin=torch.where(ledger.margin.isneginf() & clean.isnan(), clean, ledger.margin),
+        clean_margin=clean,
         status=verdict(ledger, error),
         cost=Cost(ledger.forward, ledger.backward, ledger.rows_forward, ledger.rows_backward),
         nonfinite=ledger.nonfinite,

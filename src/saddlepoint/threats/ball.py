@@ -87,7 +87,11 @@ class Ball:
 
     def _eps(self, t: Tensor) -> Tensor:
         """Radii shaped to broadcast against t."""
-        eps = self.eps if isinstance(self.eps, Tensor) else torch.tensor([float(self.eps)])
+        eps = (
+            self.eps
+            if isinstance(self.eps, Tensor)
+            else torch.tensor([float(self.eps)], dtype=torch.float64)
+        )
         return like(eps.to(device=t.device, dtype=t.dtype), t)
 
     def _clip(self, x: Tensor, u: Tensor) -> Tensor:
@@ -153,8 +157,12 @@ class L2(Ball):
         return self._clip(x, u * like(s, u))
 
     def steepest(self, x: Tensor, u: Tensor, g: Tensor) -> Tensor:
-        """Eps times the gradient's direction."""
-        v = unit(flat(g))
+        """Eps times the direction of the gradient on the coordinates that can move.
+
+        A coordinate at its bound, with the gradient pointing outwards, would use up length in vain.
+        """
+        free = (self._room(x, g) > 0) | (flat(u) * flat(g) < 0)
+        v = unit(torch.where(free, flat(g), 0))
         length = torch.linalg.vector_norm(v, dim=1, keepdim=True)
         step: Tensor = v * (self._eps(v) / length.clamp_(min=1e-12))
         return step.view_as(g)
@@ -191,7 +199,7 @@ class L1(Ball):
             return inner
         size = flat(u).abs()
         tau = threshold(size, self._room(x, u), eps)
-        left = (size - tau).clamp_(min=0).view_as(u)
+        left = (size.double() - tau).clamp_(min=0).to(u.dtype).view_as(u)
         return self._clip(x, left.copysign_(u))
 
     def steepest(self, x: Tensor, u: Tensor, g: Tensor) -> Tensor:

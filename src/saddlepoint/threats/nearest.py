@@ -47,30 +47,66 @@ def scale(v: Tensor, c: Tensor, eps: Tensor, most: float) -> Tensor:
 
 
 def threshold(a: Tensor, c: Tensor, eps: Tensor) -> Tensor:
-    """(B, 1) the tau >= 0 with sum_i clip(a_i - tau, 0, c_i) = eps, where a >= 0; 0 if below eps.
+    """(B, 1) float64 the tau >= 0 with sum_i clip(a_i - tau, 0, c_i) = eps, a >= 0; 0 if below eps.
 
     The nearest point of {||z||_1 <= eps} within a box is sign(u) clip(|u| - tau, 0, c). The sum is
-    piecewise linear and falls with tau, but is neither convex nor concave, so Newton's steps are
-    kept in a bracket that every third round halves.
+    piecewise linear and falls with tau, but is neither convex nor concave: the root is bracketed by
+    regula falsi and bisection in the input's own precision, and then hit exactly by Newton's method
+    in float64, for which the piece it lies on is the whole function.
 
-    >>> threshold(torch.tensor([[3.0, 1.0]]), torch.tensor([[9.0, 9.0]]), torch.tensor([[2.0]]))
-    tensor([[1.]])
+    >>> a, c = torch.tensor([[3.0, 1.0]]), torch.tensor([[9.0, 9.0]])
+    >>> threshold(a, c, torch.tensor([[2.0]]))
+    tensor([[1.]], dtype=torch.float64)
     """
-    low, high = torch.zeros_like(eps), a.amax(1, keepdim=True)
-    tau = low
-    for round_ in range(_ITERATIONS):
-        rest = (a - tau).clamp_(min=0)
-        gap = torch.minimum(rest, c).sum(1, keepdim=True) - eps
-        above = gap > 0
-        low, high = torch.where(above, tau, low), torch.where(above, high, tau)
-        done = (gap.abs() <= 2e-7 * eps) | ((tau == 0) & ~above) | (high - low <= 1e-7 * high)
-        if bool(done.all()):
+    inside = torch.minimum(a, c).sum(1, keepdim=True) <= eps
+    tau, least, most = (t.double() for t in _bracket(a, c, eps, inside))
+    wide, room, goal = a.double(), c.double(), eps.double()
+    close = 1e-11 * goal + 1e-14 * wide.amax(1, keepdim=True)  # below that, float64 is noise too
+    for _ in range(_ITERATIONS):
+        rest = (wide - tau).clamp_(min=0)
+        gap = torch.minimum(rest, room).sum(1, keepdim=True) - goal
+        if bool((inside | (gap.abs() <= close)).all()):
             break
-        free = ((rest > 0) & (rest < c)).sum(1, keepdim=True)
+        least, most = torch.where(gap > 0, tau, least), torch.where(gap > 0, most, tau)
+        free = ((rest > 0) & (rest < room)).sum(1, keepdim=True, dtype=torch.int32)
         newton = tau + gap / free
-        wild = (newton <= low) | (newton >= high) | (free == 0) | (round_ % 3 == 2)
-        tau = torch.where(done, tau, torch.where(wild, (low + high) / 2, newton))
-    return torch.where(gap > 2e-7 * eps, high, tau)
+        newton = torch.where((newton < least) | (newton > most), (least + most) / 2, newton)
+        flat_here = (free == 0) & ~inside
+        if bool(flat_here.any()):
+            newton = torch.where(flat_here, _edge(wide, room, tau, gap), newton)
+        tau = newton
+    return tau.masked_fill(inside, 0)
+
+
+def _edge(a: Tensor, c: Tensor, tau: Tensor, gap: Tensor) -> Tensor:
+    """Just beyond the end of the level stretch around tau, on the side where the root lies."""
+    right = (a - c).masked_fill(a - tau < c, torch.inf).amin(1, keepdim=True)
+    left = a.masked_fill(a > tau, 0).amax(1, keepdim=True)
+    return torch.where(gap > 0, right.nextafter(right + 1), left.nextafter(left - 1))
+
+
+def _bracket(a: Tensor, c: Tensor, eps: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(tau, least, most): narrow [0, max a] around the root down to what rounding hides.
+
+    Regula falsi that halves the weight of the side it keeps, every third round a bisection.
+    """
+    fine = torch.finfo(a.dtype).eps
+    low, high = torch.zeros_like(eps), a.amax(1, keepdim=True)
+    over = torch.minimum(a, c).sum(1, keepdim=True) - eps
+    under, tau, near = -eps, low, inside
+    for round_ in range(_ITERATIONS):
+        share = (over / (over - under)).nan_to_num_(0.5).clamp_(0, 1)
+        new = low + (high - low) * (0.5 if round_ % 3 == 2 else share)
+        tau = torch.where(near, tau, new)
+        gap = torch.minimum((a - tau).clamp_(min=0), c).sum(1, keepdim=True) - eps
+        above = gap > 0
+        over, under = torch.where(above, gap, over / 2), torch.where(above, under / 2, gap)
+        low, high = torch.where(above, tau, low), torch.where(above, high, tau)
+        near = near | (gap.abs() <= 32 * fine * eps) | (high - low <= 16 * fine * high)
+        if bool(near.all()):
+            break
+    slack = 64 * fine * (eps + high)
+    return tau, (low - slack).clamp_(min=0), high + slack
 
 
 def fill(g: Tensor, c: Tensor, eps: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from saddlepoint.core.threat import Convex
 __all__ = ["Quantize"]
 
 LEVELS = {"uint8": 255}
-_FUZZ = 1e-3  # in grid steps: float32 multiples of 1/255 come within 2e-5 of the whole number
+_FUZZ = 3e-5  # in grid steps: float32 multiples of 1/255 come within 2e-5 of the whole number
 
 
 class _Grid(torch.autograd.Function):
@@ -71,6 +71,16 @@ class Quantize:
 
     def __getitem__(self, keep: Tensor) -> Self:
         return replace(self, threat=self.threat[keep])
+
+    def at(self, eps: float | Tensor) -> Self:
+        """Return the same restriction of a set of another size."""
+        inner: Any = self.threat
+        return replace(self, threat=inner.at(eps))
+
+    def to(self, device: torch.device) -> Self:
+        """Move per-sample radii to a device."""
+        inner: Any = self.threat
+        return replace(self, threat=inner.to(device))
 
     def start(self, x: Tensor) -> Tensor:
         """Parameters that change nothing; checks that x is on the grid."""

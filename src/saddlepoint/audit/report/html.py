@@ -56,6 +56,7 @@ def _warnings(run: Run) -> list[str]:
 
 def _section(run: Run, key: str, name: str) -> Section:
     folder = run.folder.resolve().name
+    spec = str(run.audit["model"].get("spec") or run.name)
     return Section(
         key=key,
         name=name,
@@ -67,7 +68,7 @@ def _section(run: Run, key: str, name: str) -> Section:
         figures=run_figures(run, key),
         gallery=gallery(run),
         untested=words.untested(run.audit),
-        replay=f"saddlepoint replay {shlex.quote(folder)} --model {shlex.quote(run.name)}",
+        replay=f"saddlepoint replay {shlex.quote(folder)} --model {shlex.quote(spec)}",
         noun=words.noun(run.audit),
         plan=json.dumps(run.audit.get("plan") or {}, indent=2, sort_keys=True, ensure_ascii=False),
     )

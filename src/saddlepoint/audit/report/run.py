@@ -59,9 +59,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The model's name, as the report prints it: the last part of a path."""
-        said = str(self.audit["model"]["name"])
-        return Path(said).name or said
+        """The model's name, as the report prints it."""
+        return str(self.audit["model"]["name"])
 
     @property
     def broken(self) -> NDArray[np.bool_]:

@@ -1,0 +1,194 @@
+"""Every component once. A row here buys the whole law suite."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+import saddlepoint as sp
+from saddlepoint.core.access import Attack
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.loss import Loss
+from saddlepoint.core.threat import Convex
+
+__all__ = ["ATTACKS", "GOALS", "LOSSES", "THREATS", "AttackRow", "GoalRow", "ThreatRow", "covered"]
+
+Box = tuple[float, float]
+WHOLE: Box = (-math.inf, math.inf)
+
+
+class BallType(Protocol):
+    """What L1, L2 and Linf have in common: a radius and a box make one."""
+
+    def __call__(self, *, eps: float | Tensor, box: Box) -> Any:  # noqa: ANN401
+        """Build the ball."""
+        ...
+
+
+@dataclass(frozen=True)
+class ThreatRow:
+    """A threat model and what an independent check needs to know about it."""
+
+    name: str
+    ball: BallType
+    order: float
+    eps: float
+    box: Box = (0.0, 1.0)
+    ramp: bool = False  # one radius per sample: eps, eps/2, eps/3 … and none for the last
+    quantized: bool = False
+
+    @property
+    def dual(self) -> float:
+        """The dual norm's order."""
+        return {1.0: math.inf, 2.0: 2.0, math.inf: 1.0}[self.order]
+
+    def radii(self, n: int) -> Tensor:
+        """(n,) float64, the radius of each sample."""
+        if not self.ramp:
+            return torch.full((n,), self.eps, dtype=torch.float64)
+        radii = self.eps / torch.arange(1, n + 1, dtype=torch.float64)
+        return torch.cat([radii[:-1], torch.zeros(1, dtype=torch.float64)]) if n > 1 else radii
+
+    def make(self, n: int) -> Convex:
+        """Build the threat model for n samples."""
+        eps: float | Tensor = self.radii(n) if self.ramp else self.eps
+        ball: Convex = self.ball(eps=eps, box=self.box)
+        return sp.Quantize(ball) if self.quantized else ball
+
+    def inputs(self, n: int, shape: tuple[int, ...], seed: int, dtype: torch.dtype) -> Tensor:
+        """(n, *shape) inputs, a third of them on the box; the first row is constant."""
+        rng = torch.Generator().manual_seed(seed)
+        v = torch.rand(n, *shape, generator=rng, dtype=torch.float64)
+        snap = torch.rand(n, *shape, generator=rng)
+        v[snap < 0.15], v[snap > 0.85] = 0.0, 1.0
+        v[0] = (0.5, 0.0, 1.0)[seed % 3]
+        if self.quantized:
+            return ((v * 255).round().float() / 255).to(dtype)
+        low, high = self.box
+        moved = v * 4 - 2 if math.isinf(high - low) else low + v * (high - low)
+        return moved.to(dtype)
+
+    def excess(self, x: Tensor, moved: Tensor) -> npt.NDArray[np.float64]:
+        """(B,) by how much a moved input leaves the set; numpy only, nothing of ours."""
+        a = x.detach().double().numpy().reshape(len(x), -1)
+        b = moved.detach().double().numpy().reshape(len(x), -1)
+        d = np.abs(b - a)
+        size = {1.0: d.sum(1), 2.0: np.sqrt((d * d).sum(1)), math.inf: d.max(1)}[self.order]
+        out = np.maximum(b.max(1) - self.box[1], self.box[0] - b.min(1))
+        worst: npt.NDArray[np.float64] = np.maximum(size - self.radii(len(x)).numpy(), out)
+        worst[~np.isfinite(b).all(1)] = np.inf
+        return worst
+
+
+THREATS = (
+    ThreatRow("linf", sp.Linf, math.inf, 0.1),
+    ThreatRow("l2", sp.L2, 2.0, 0.7),
+    ThreatRow("l1", sp.L1, 1.0, 1.5),
+    ThreatRow("linf-free", sp.Linf, math.inf, 0.3, WHOLE),
+    ThreatRow("l2-free", sp.L2, 2.0, 0.7, WHOLE),
+    ThreatRow("l1-free", sp.L1, 1.0, 1.5, WHOLE),
+    ThreatRow("linf-each", sp.Linf, math.inf, 0.3, ramp=True),
+    ThreatRow("l2-each", sp.L2, 2.0, 1.0, ramp=True),
+    ThreatRow("l1-each", sp.L1, 1.0, 2.0, ramp=True),
+    ThreatRow("linf-signed", sp.Linf, math.inf, 0.1, (-1.0, 1.0)),
+    ThreatRow("l2-bytes", sp.L2, 2.0, 90.0, (0.0, 255.0)),
+    ThreatRow("l1-odd", sp.L1, 1.0, 3.0, (-2.1179, 2.64)),
+    ThreatRow("linf-zero", sp.Linf, math.inf, 0.0),
+    ThreatRow("l2-zero", sp.L2, 2.0, 0.0),
+    ThreatRow("l1-zero", sp.L1, 1.0, 0.0),
+    ThreatRow("linf-8bit", sp.Linf, math.inf, 8 / 255, quantized=True),
+    ThreatRow("l2-8bit", sp.L2, 2.0, 0.5, quantized=True),
+    ThreatRow("l1-8bit", sp.L1, 1.0, 2.0, quantized=True),
+)
+
+
+@dataclass(frozen=True)
+class AttackRow:
+    """An attack, small for the laws; ``default`` is what a user gets without arguments."""
+
+    name: str
+    small: Attack[Any]
+    default: Attack[Any] | None = None
+    scores: bool = False  # needs no gradients
+    seeded: bool = True  # another seed gives another point
+
+
+ATTACKS = (
+    AttackRow("fgsm", sp.FGSM(), seeded=False),
+    AttackRow("pgd", sp.PGD(steps=6), sp.PGD()),
+    AttackRow("pgd-clean", sp.PGD(steps=6, start="clean"), sp.PGD(start="clean"), seeded=False),
+    AttackRow(
+        "pgd-momentum",
+        sp.PGD(steps=6, transform=sp.Momentum()),
+        sp.PGD(transform=sp.Momentum()),
+    ),
+    AttackRow("pgd-madry", sp.PGD(steps=6, step_size=2.5 / 6)),
+    AttackRow("apgd", sp.APGD(steps=12), sp.APGD()),
+    AttackRow("apgd-dlr", sp.APGD(steps=12, loss="dlr")),
+    AttackRow("frank-wolfe", sp.FrankWolfe(steps=5), sp.FrankWolfe(), seeded=False),
+    AttackRow("frank-wolfe-random", sp.FrankWolfe(steps=5, start="random")),
+    AttackRow("random-search", sp.RandomSearch(n_queries=20), sp.RandomSearch(), scores=True),
+    AttackRow("restarts", sp.Restarts(sp.PGD(steps=4), n=3), sp.Restarts(sp.PGD(), n=2)),
+    AttackRow(
+        "targets",
+        sp.Targets(sp.APGD(steps=6, loss="dlr"), n=3),
+        sp.Targets(sp.APGD(loss="dlr")),
+    ),
+    AttackRow(
+        "sequence",
+        sp.Sequence((sp.FGSM(), sp.PGD(steps=3), sp.RandomSearch(n_queries=5))),
+        sp.Sequence((sp.FGSM(), sp.PGD())),
+    ),
+)
+
+LOSSES: dict[str, Loss] = {
+    "cross-entropy": sp.CrossEntropy(),
+    "margin": sp.Margin(),
+    "probability-margin": sp.ProbabilityMargin(),
+    "dlr": sp.DLR(),
+}
+
+
+@dataclass(frozen=True)
+class GoalRow:
+    """A goal, built from labels and the number of classes."""
+
+    name: str
+    targeted: bool
+    source: bool = False
+
+    def make(self, y: Tensor, classes: int) -> Goal:
+        """Leave y, or reach the class after it."""
+        if not self.targeted:
+            return sp.Untargeted(y)
+        return sp.Targeted((y + 1) % classes, y if self.source else None)
+
+
+GOALS = (
+    GoalRow("untargeted", targeted=False),
+    GoalRow("targeted", targeted=True),
+    GoalRow("targeted-from", targeted=True, source=True),
+)
+
+
+def _types(part: object) -> set[str]:
+    if isinstance(part, tuple):
+        return set().union(*map(_types, part))
+    if not dataclasses.is_dataclass(part) or isinstance(part, type):
+        return set()
+    inside = (getattr(part, f.name) for f in dataclasses.fields(part))
+    return {type(part).__name__}.union(*map(_types, inside))
+
+
+def covered() -> set[str]:
+    """Names of the classes that some row of the table holds."""
+    y = torch.zeros(2, dtype=torch.int64)
+    parts: list[object] = [t.make(2) for t in THREATS]
+    parts += [a.small for a in ATTACKS]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS)]
+    return set().union(*map(_types, parts))
