@@ -4,14 +4,13 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Attack, Labels, Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
-from saddlepoint.core.goal import Targeted
+from saddlepoint.core.goal import Targeted, hide
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
 
@@ -86,9 +85,7 @@ class Targets:
 
 def _ranking(scores: Tensor, label: Tensor) -> Tensor:
     """(B, K - 1) classes other than the label, best score first; ties by class index."""
-    hidden = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, label[:, None], True)
-    others = scores.masked_fill(hidden, -torch.inf)
-    return others.sort(dim=1, descending=True, stable=True).indices[:, :-1]
+    return hide(scores, label).sort(dim=1, descending=True, stable=True).indices[:, :-1]
 
 
 @dataclass(frozen=True, repr=False)

@@ -96,5 +96,5 @@ class PGD:
             if self.transform is not None:
                 g, state = self.transform(g, state)
             step = oracle.threat.steepest(oracle.x, u, g).mul_(self.step(k))
-            u = oracle.threat.project(oracle.x, u + step)
+            u = oracle.threat.project(oracle.x, step.add_(u))
         oracle.value(u)

@@ -37,7 +37,7 @@ class Plan:
     access: Access = "gradients"
     precision: Precision = "float32"
     confidence: float = 0.95
-    batch_size: int = 512
+    batch_size: int = 128
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):

@@ -68,7 +68,7 @@ class Rounds:
         began = time.perf_counter()
         x, goal = self._batch(rows)
         oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
-        oracle.ledger.tried.fill_(True)  # here the clean input is the whole attack
+        oracle.ledger.given = 0  # here the clean input is the whole attack
         record = self._record(rows, oracle, None, began)
         record["label"] = goal.label.cpu().numpy()
         record["scores"] = oracle.clean.float().cpu().numpy()
@@ -123,9 +123,8 @@ class Rounds:
 
 
 def _counters(ledger: Ledger) -> Record:
-    margin = torch.where(ledger.reached.isinf(), ledger.margin, ledger.reached)
     return {
-        "margin": margin.cpu().numpy().astype(np.float32),
+        "margin": ledger.margin.cpu().numpy().astype(np.float32),
         "forward": ledger.forward.cpu().numpy(),
         "backward": ledger.backward.cpu().numpy(),
         "nonfinite": ledger.nonfinite.cpu().numpy(),

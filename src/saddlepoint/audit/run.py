@@ -12,7 +12,7 @@ from saddlepoint.audit.rounds import Progress
 from saddlepoint.audit.samples import Samples, as_samples
 from saddlepoint.audit.session import Session
 from saddlepoint.core.access import Access, Attack
-from saddlepoint.core.door import Model, Precision
+from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["audit", "default_attacks"]
@@ -41,7 +41,7 @@ def audit(
     seed: int = 0,
     access: Access = "gradients",
     precision: Precision = "float32",
-    batch_size: int = 512,
+    batch_size: int | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -75,7 +75,7 @@ def audit(
         access=access,
         precision=precision,
         confidence=confidence,
-        batch_size=batch_size,
+        batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
     )
     folder = None if out is None else Path(out)
     session = Session(plan, model, samples, about or About(), folder)

@@ -46,7 +46,7 @@ class AuditSettings(Settings):
     n: int | None = None
     seed: int = 0
     device: str | None = None
-    batch_size: int = 512
+    batch_size: int | None = None
     out: Path = Path("run")
     access: Access | None = None
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -39,8 +39,12 @@ class Labelled(Goal, Protocol):
 
 def best_other(out: Tensor, label: Tensor) -> Tensor:
     """Largest score among the classes other than ``label``, (B,)."""
-    hidden = torch.zeros_like(out, dtype=torch.bool).scatter_(1, label[:, None], True)
-    return out.masked_fill(hidden, -torch.inf).amax(1)
+    return hide(out, label).amax(1)
+
+
+def hide(out: Tensor, label: Tensor) -> Tensor:
+    """(B, K) scores with that of ``label`` at minus infinity."""
+    return out.scatter(1, label[:, None], -torch.inf)
 
 
 def _check(name: str, label: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.shapes import put
+from saddlepoint.core.shapes import like
 
 __all__ = ["Budget", "Cost", "Ledger", "Status"]
 
@@ -66,13 +66,20 @@ class Ledger:
         self.budget, self.early_stop = budget, early_stop
         self._u, self._version, self._owned = u, u._version, False
         self.margin = torch.full((n,), -torch.inf, dtype=torch.float64, device=device)
-        self.reached = self.margin.clone()  # as margin, but since the clean input
-        self.tried = torch.zeros(n, dtype=torch.bool, device=device)
         self.broken = torch.zeros(n, dtype=torch.bool, device=device)
         zeros = torch.zeros(n, dtype=torch.int32, device=device)
         self.forward, self.backward = zeros.clone(), zeros.clone()
         self.nonfinite, self.zero_gradient = zeros.clone(), zeros.clone()
         self.rows_forward = self.rows_backward = 0
+        self.given = 0  # forward passes that came before any attack
+        # Without early stop or limits every row is always open, which saves the bookkeeping.
+        everyone = torch.ones(n, dtype=torch.bool, device=device)
+        self._everyone = None if early_stop or budget != Budget() else everyone
+
+    @property
+    def tried(self) -> Tensor:
+        """(N,) bool: rows that an attack has asked about."""
+        return self.forward > self.given
 
     @property
     def u(self) -> Tensor:
@@ -89,6 +96,8 @@ class Ledger:
 
     def open(self, index: Tensor | None = None, backward: bool = False) -> Tensor:
         """(N,) or (len(index),) bool: rows still to be asked, for a gradient if ``backward``."""
+        if self._everyone is not None:
+            return self._everyone if index is None else self._everyone[index]
         closed = self.broken.clone() if self.early_stop else torch.zeros_like(self.broken)
         for limit, spent in (
             (self.budget.forward, self.forward),
@@ -101,22 +110,12 @@ class Ledger:
     def charge(self, index: Tensor | None, paying: Tensor, backward: bool) -> None:
         """Add one pass to every row that pays, and the whole batch to the machine's bill."""
         self.rows_forward += len(paying)
-        if index is None:
-            self.tried |= paying
-        else:
-            self.tried[index] |= paying
         self.rows_backward += len(paying) if backward else 0
         for counter in (self.forward, self.backward) if backward else (self.forward,):
             tally(counter, index, paying)
 
-    def see(self, index: Tensor | None, asked: Tensor, margin: Tensor) -> None:
-        """Note the worst margin that the search itself has reached, better than clean or not."""
-        best = self.reached if index is None else self.reached[index]
-        best = torch.where(asked & (margin > best), margin, best)
-        if index is None:
-            self.reached = best
-        else:
-            self.reached[index] = best
+    def _buffer(self) -> Tensor | None:
+        return self._u if self._owned else None
 
     def keep(self, index: Tensor | None, better: Tensor, u: Tensor, margin: Tensor) -> None:
         """Write the rows of u and margin marked ``better``."""
@@ -126,7 +125,8 @@ class Ledger:
             self.margin = margin
             return
         if index is None:
-            self._u, self._owned = put(better, u, self._u), True
+            self._u = torch.where(like(better, u), u, self._u, out=self._buffer())
+            self._owned = True
             self.margin = torch.where(better, margin, self.margin)
             return
         if not self._owned:

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.goal import Goal, Labelled, Targeted, best_other, score_of
+from saddlepoint.core.goal import Goal, Labelled, Targeted, best_other, hide, score_of
 
 __all__ = [
     "DLR",
@@ -33,18 +32,13 @@ def _labelled(goal: Goal, loss: str) -> Labelled:
     return goal  # type: ignore[return-value]
 
 
-def _hide(out: Tensor, label: Tensor) -> Tensor:
-    hidden = torch.zeros_like(out, dtype=torch.bool).scatter_(1, label[:, None], True)
-    return out.masked_fill(hidden, -torch.inf)
-
-
 def _odds(out: Tensor, label: Tensor) -> Tensor:
     """(B,) log p_k / (1 - p_k) of the class ``label``.
 
     Probabilities are functions of it whose gradients keep every class: the gradient of a softmax
     loses the label's own share, 1 - p_y, to rounding once float32 calls p_y one (margins above 16).
     """
-    return score_of(out, label) - _hide(out, label).logsumexp(1)
+    return score_of(out, label) - hide(out, label).logsumexp(1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ class ProbabilityMargin:
     def __call__(self, out: Tensor, goal: Goal) -> Tensor:
         """Return (B,) in [-1, 1]."""
         g = _labelled(goal, "ProbabilityMargin")
-        rival = _hide(out, g.label).argmax(1)
+        rival = hide(out, g.label).argmax(1)
         win, lose = (rival, g.label) if g.sign > 0 else (g.label, rival)
         # p_win - p_lose, with 1 - p_lose in place of p_lose where the model is sure of it.
         return _odds(out, win).sigmoid() + (-_odds(out, lose)).sigmoid() - 1

@@ -13,7 +13,7 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin, as_loss
 from saddlepoint.core.referee import close_calls, judge
-from saddlepoint.core.shapes import INF, norm, pieces, rows_finite
+from saddlepoint.core.shapes import INF, norm, pieces
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["Oracle"]
@@ -54,9 +54,8 @@ class Oracle(Generic[T]):
         everyone = torch.ones(len(x), dtype=torch.bool, device=x.device)
         if clean is None:
             self.ledger.charge(None, everyone, False)
-        self._record(start, self.clean, everyone)
-        self.ledger.reached.fill_(-torch.inf)
-        self.ledger.tried.fill_(False)
+            self.ledger.given = 1
+        self._begin(start, everyone)
 
     # -- the three questions -------------------------------------------------------------------
 
@@ -85,9 +84,7 @@ class Oracle(Generic[T]):
                 )
             (g,) = torch.autograd.grad(value.sum(), leaf)
         self.ledger.charge(self._index, asked, True)
-        size = norm(g, INF)
-        tally(self.ledger.zero_gradient, self._index, asked & (size == 0))
-        tally(self.ledger.nonfinite, self._index, asked & ~size.isfinite())
+        self._inspect(norm(g, INF), asked)
         self._record(u, out.detach() if isinstance(out, Tensor) else out, asked)
         return value.detach(), g
 
@@ -142,11 +139,25 @@ class Oracle(Generic[T]):
         self._record(u, out, asked)
         return out
 
+    def _begin(self, start: Tensor, everyone: Tensor) -> None:
+        """Enter the clean input, at a margin of minus infinity where it has none."""
+        ledger, clean = self.ledger, self.goal.margin(self.clean).double()
+        self._record(start, self.clean, everyone)
+        ledger.margin = torch.where(clean.isnan(), ledger.margin, clean)
+
+    def _inspect(self, size: Tensor, asked: Tensor) -> None:
+        """Note the rows whose gradient has a largest entry of zero, or one that is not finite."""
+        if bool(((size > 0) & (size < INF)).all()):
+            return
+        tally(self.ledger.zero_gradient, self._index, asked & (size == 0))
+        tally(self.ledger.nonfinite, self._index, asked & ~size.isfinite())
+
     def _record(self, u: Tensor, out: Any, asked: Tensor) -> None:  # noqa: ANN401
         ledger, index = self.ledger, self._index
         margin = self.goal.margin(out).double()
-        if isinstance(out, Tensor):
-            tally(ledger.nonfinite, index, asked & ~rows_finite(out))
+        finite = margin.isfinite()  # NaN and infinity in any score that matters end up here
+        if not bool(finite.all()):
+            tally(ledger.nonfinite, index, asked & ~finite)
         best = ledger.margin if index is None else ledger.margin[index]
         done = ledger.broken if index is None else ledger.broken[index]
         fresh = ~done if self._door.precision == "float32" else ~done | (margin > best)
@@ -154,15 +165,13 @@ class Oracle(Generic[T]):
         if bool(crossed.any()):
             margin = self._referee(u, out, margin, crossed)
             crossed &= margin > 0
-        ledger.see(index, asked, margin)
-        # A clean input of margin -inf still has to enter the ledger, hence ">= where nothing is".
-        better = asked & ((margin > best) | ((best == -torch.inf) & ~margin.isnan()))
+            if index is None:
+                ledger.broken = ledger.broken | crossed
+            else:
+                ledger.broken[index] |= crossed
+        better = asked & (margin > best)
         if bool(better.any()):
             ledger.keep(index, better, u, margin)
-        if index is None:
-            ledger.broken |= crossed
-        else:
-            ledger.broken[index] |= crossed
 
     def _referee(self, u: Tensor, out: Any, margin: Tensor, crossed: Tensor) -> Tensor:  # noqa: ANN401
         """Margins of the rows that claim a break, as the original model sees them."""

@@ -18,10 +18,8 @@ from saddlepoint.core.oracle import Oracle, check_labels
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["BATCH", "Found", "attack_rows", "check_inputs", "search", "verdict"]
+__all__ = ["Found", "attack_rows", "check_inputs", "search", "verdict"]
 
-# Large enough to fill two to sixteen cores, small enough that a batch's activations stay in cache.
-BATCH = 512
 CHANGED = (
     "the model's parameters or buffers changed while it was only being asked: its answers depend "
     "on earlier questions, so no result about it can be replayed"
@@ -76,7 +74,7 @@ def search(
     budget: Budget | None = None,
     seed: int = 0,
     ids: Tensor | None = None,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     early_stop: bool = True,
     precision: Precision = "float32",
     access: Access = "gradients",
@@ -85,10 +83,10 @@ def search(
 
     x: (B, *F) floats in the input range. goal: labels (B,) int64 for the untargeted goal, or a
     ``Goal``. loss: what gradient attacks climb unless they name their own (cross-entropy). budget:
-    passes per sample. ids: (B,) identities that randomness depends on (0 … B-1). early_stop: leave
-    a sample at its first break; off, the margin is pushed as far as it goes. precision:
-    ``bfloat16`` searches fast and lets the original model confirm each break. access: what the
-    adversary may ask for.
+    passes per sample. ids: (B,) identities that randomness depends on (0 … B-1). batch_size: rows
+    at a time; None suits the device. early_stop: leave a sample at its first break; off, the margin
+    is pushed as far as it goes. precision: ``bfloat16`` searches fast and lets the original model
+    confirm each break. access: what the adversary may ask for.
 
     Raises ``Invalid`` for bad arguments, ``Unsupported`` when attack, access and threat do not fit,
     ``Unsound`` when the model changes while it is asked. An attack that fails midway is a status.
@@ -100,7 +98,7 @@ def search(
     torch.Size([4, 2])
     """
     check_fit(attack, threat, access)
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
         raise Invalid("batch_size", batch_size, "a whole number of at least 1")
     goal = as_goal(goal)
     check_inputs(x, goal, threat)
@@ -110,7 +108,7 @@ def search(
     everyone = Draw.of(seed, ids)
     with torch.inference_mode(False), Door(model, precision, seed) as door:
         parts: list[Found] = []
-        for rows in pieces(torch.arange(len(x)), batch_size):
+        for rows in pieces(torch.arange(len(x)), batch_size or door.batch_size):
             oracle = Oracle(
                 door,
                 door.fit(x[rows]),

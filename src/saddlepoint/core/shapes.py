@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-__all__ = ["INF", "dot", "flat", "like", "norm", "pieces", "put", "rows_finite"]
+__all__ = ["INF", "dot", "flat", "like", "norm", "pieces", "put"]
 
 INF: Final = float("inf")
 
@@ -45,21 +45,10 @@ def norm(t: Tensor, order: float) -> Tensor:
     tensor([5.])
     """
     rows = flat(t)
-    if order == INF and rows.shape[1]:  # 18 times the speed of vector_norm, which does not fuse it
-        return rows.abs().amax(1)
+    if order == INF and rows.shape[1]:  # no copy; vector_norm takes 18 times as long
+        return torch.maximum(rows.amax(1), -rows.amin(1))
     size: Tensor = torch.linalg.vector_norm(rows, order, dim=1)
     return size
-
-
-def rows_finite(t: Tensor) -> Tensor:
-    """Whether every entry of a sample is finite, (B,) bool, in one pass over the batch.
-
-    The largest magnitude carries NaN and infinity along, so one fused reduction is enough.
-
-    >>> rows_finite(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
-    tensor([ True, False])
-    """
-    return norm(t, INF).isfinite() if t[:1].numel() else torch.ones(len(t), dtype=torch.bool)
 
 
 def pieces(rows: Tensor, size: int) -> Iterator[Tensor]:

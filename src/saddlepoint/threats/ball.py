@@ -97,7 +97,11 @@ class Ball:
     def _clip(self, x: Tensor, u: Tensor) -> Tensor:
         """Cut u to the box; shrinking coordinates never leaves a ball."""
         low, high = self.box
-        return torch.minimum(u, high - x).clamp_(min=low - x)
+        with torch.no_grad():
+            room = high - x
+            cut = torch.minimum(u, room)
+            torch.sub(low, x, out=room)  # one buffer for both sides: a fresh one costs page faults
+            return torch.maximum(cut, room, out=cut)
 
     def _room(self, x: Tensor, u: Tensor) -> Tensor:
         """(B, D) distance from x to the side of the box that u points to."""

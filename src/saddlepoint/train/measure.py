@@ -4,10 +4,12 @@ import torch
 from torch import nn
 
 from saddlepoint.core.door import Door
-from saddlepoint.core.search import BATCH, search
+from saddlepoint.core.search import search
 from saddlepoint.train.samples import Samples
 
 __all__ = ["measure"]
+
+BATCH = 512
 
 
 def measure(model: nn.Module, samples: Samples) -> tuple[float, float]:
