@@ -50,6 +50,7 @@ def test_a_bare_name_takes_the_defaults() -> None:
         ("40", "a call such as"),
         ("Restarts(attack=3)", "attack"),
         ("Restarts(n=3)", "missing"),
+        ("PGD(transform=3)", "Momentum"),
         ("PGD(steps=10/0)", "division by zero"),
         ("PGD(steps='a'*3)", "arithmetic on numbers"),
         ("__import__('os').system('true')", "neither a number"),
@@ -80,6 +81,8 @@ def test_refused(text: str, message: str) -> None:
         ("L2(eps=1, box=(1, 0))", "low < high"),
         ("Quantize(Linf(0.1), 'int4')", "uint8"),
         ("Quantize(3)", "threat"),
+        ("Quantize(Quantize(Linf(0.1)))", "threat"),
+        ("Linf(eps=0.1, box=(0, 1, 2))", "low < high"),
     ],
 )
 def test_threats_refused(text: str, message: str) -> None:

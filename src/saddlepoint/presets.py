@@ -14,7 +14,6 @@ from typing import Any
 from saddlepoint import attacks, threats
 from saddlepoint.core import loss as losses
 from saddlepoint.core.errors import Invalid, closest
-from saddlepoint.core.ledger import Budget
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["ATTACKS", "THREATS", "number", "parse_attack", "parse_threat"]
@@ -28,7 +27,6 @@ ATTACKS: dict[str, Factory] = {
 }
 PARTS: dict[str, Factory] = {
     "Momentum": attacks.Momentum,
-    "Budget": Budget,
     **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {

@@ -1,5 +1,6 @@
 """The audit from end to end on a linear model."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -93,6 +94,50 @@ def test_a_failing_attack_is_never_robustness(subject: Subject) -> None:
     assert "out of memory" in result.document["attacks"][1]["message"]
 
 
+def test_a_radius_for_each_sample(subject: Subject, tmp_path: Path) -> None:
+    eps = torch.linspace(0.0, 0.1, 60)
+    data, out = (subject.x, subject.y), tmp_path / "run"
+    result = sp.audit(subject.model, data, sp.Linf(eps=eps), ATTACKS, out=out, batch_size=7)
+    alone = sp.search(ATTACKS[1], subject.model, *data, sp.Linf(eps=eps))
+    broken = torch.from_numpy(result.evidence.verdict() == 2)
+    assert (broken | ~alone.broken).all()
+    found = load_file(out / "witnesses.safetensors")
+    moved = np.abs(found["x_adv"] - subject.x[found["index"]].numpy()).reshape(
+        len(broken[broken]), -1
+    )
+    assert (moved.max(1) <= eps[found["index"]].numpy() + 1e-6).all()
+
+
+class Blocked(nn.Module):
+    """Has no path for gradients."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.detach())
+
+
+def test_no_figure_costs_the_result(subject: Subject, tmp_path: Path) -> None:
+    attacks, out = (sp.RandomSearch(n_queries=20),), tmp_path / "run"
+    data = (subject.x, subject.y)
+    sp.audit(Blocked(subject.model), data, THREAT, attacks, out=out, figures=4)
+    assert (out / "audit.json").exists()
+    assert not (out / "figures.json").exists()
+    with pytest.raises(Unsupported, match="RandomSearch"):
+        sp.audit(Blocked(subject.model), data, THREAT, ATTACKS)
+
+
+class Squeezed(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x).squeeze()
+
+
 def test_quantised_witnesses_are_images(subject: Subject, tmp_path: Path) -> None:
     threat = sp.Quantize(sp.Linf(eps=16 / 255))
     out = tmp_path / "run"
@@ -137,6 +182,8 @@ class Nan(nn.Module):
     [
         (lambda s: Softmax(s.model), "logits, not probabilities"),
         (lambda s: Shaped(), "logits of shape"),
+        (lambda s: Squeezed(s.model), "keep the batch axis"),
+        (lambda s: Softmax(copy.deepcopy(s.model)).bfloat16(), "logits, not probabilities"),
         (lambda s: Nan(), "not finite for 32 of 32"),
         (lambda s: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "class indices in 0 … 2"),
         (lambda s: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), "better than guessing"),

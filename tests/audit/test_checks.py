@@ -47,6 +47,14 @@ class Neighbours(Wrapped):
         return self.inner(x - 0.1 * x.mean(0))
 
 
+class Standardised(Wrapped):
+    """Scales by the spread of the batch, which a sample alone does not have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        spread = (x - x.mean(0)).square().sum(0).mean() / torch.tensor(len(x) - 1.0)
+        return self.inner(x * (1 + 0.2 * spread))
+
+
 class Counting(Wrapped):
     """Writes into a buffer whenever it is asked."""
 
@@ -79,6 +87,7 @@ def test_control(subject: Subject) -> None:
         (Rounded, "gradients", "fail"),
         (Random, "repeatability", "warn"),
         (Neighbours, "batch independence", "fail"),
+        (Standardised, "batch independence", "fail"),
         (Counting, "model unchanged", "fail"),
         (Overflowing, "finite answers", "fail"),
     ],

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 import saddlepoint as sp
 from saddlepoint.core.errors import Invalid
@@ -109,4 +111,67 @@ def test_header_names_plan_model_and_data(subject: Subject, tmp_path: Path) -> N
     header = json.loads((tmp_path / "run.json").read_text())
     assert header["model_sha256"] == result.document["model_sha256"]
     assert header["data_sha256"] == result.document["data_sha256"]
-    assert header["plan"] == result.document["plan"]
+    # The batch size is no part of what must be equal: chunks tell it from their rows.
+    plan = {k: v for k, v in result.document["plan"].items() if k != "batch_size"}
+    assert header["plan"] == plan
+
+
+class Answering(torch.nn.Module):
+    """Same weights, other code: what a defence added to a factory looks like."""
+
+    def __init__(self, inner: torch.nn.Module, shift: int) -> None:
+        super().__init__()
+        self.inner, self.shift = inner, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x).roll(self.shift, 1)
+
+
+def test_same_weights_with_other_code_are_another_run(subject: Subject, tmp_path: Path) -> None:
+    run(Subject(Answering(subject.model, 0), subject.x, subject.y), tmp_path)
+    before = (tmp_path / "audit.json").read_bytes()
+    with pytest.raises(Invalid, match="gave other scores to the same inputs"):
+        run(Subject(Answering(subject.model, 1), subject.x, subject.y), tmp_path)
+    assert (tmp_path / "audit.json").read_bytes() == before
+
+
+def test_long_radii_tell_runs_apart(tmp_path: Path) -> None:
+    few, many = (sp.Linf(eps=torch.full((1500,), e)) for e in (0.02, 0.020001))
+    assert repr(few) != repr(many)
+
+
+def test_another_batch_size_continues(subject: Subject, tmp_path: Path) -> None:
+    run(subject, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        run(subject, tmp_path / "mixed", batch_size=7, progress=stop_after(9))
+    run(subject, tmp_path / "mixed")
+    there = tmp_path / "straight/witnesses.safetensors"
+    assert (tmp_path / "mixed/witnesses.safetensors").read_bytes() == there.read_bytes()
+
+
+class Flaky(torch.nn.Module):
+    """Runs out of memory the first time that a gradient is wanted."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner, self.failed = inner, False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad and not self.failed:
+            self.failed = True
+            raise RuntimeError("out of memory")
+        return self.inner(x)
+
+
+def test_an_attack_that_raised_gets_another_chance(subject: Subject, tmp_path: Path) -> None:
+    model = Flaky(subject.model)
+    first = run(Subject(model, subject.x, subject.y), tmp_path, figures=0)
+    assert first.document["counts"]["error"] > 0
+    second = run(Subject(model, subject.x, subject.y), tmp_path, figures=0)
+    assert second.document["counts"]["error"] == 0
+
+
+def test_a_refused_run_gives_its_folder_back(subject: Subject, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="better than guessing"):
+        run(Subject(Answering(subject.model, 1), subject.x, subject.y), tmp_path / "run")
+    run(subject, tmp_path / "run")

@@ -116,7 +116,7 @@ def test_replay_wants_the_same_samples(subject: Subject, finished: Path) -> None
         replay(Witnesses.load(finished), subject.model, samples, sp.Linf(0.05))
 
 
-@pytest.mark.parametrize("damage", ["missing", "torn", "json", "index", "keys"])
+@pytest.mark.parametrize("damage", ["missing", "torn", "json", "index", "keys", "fewer"])
 def test_damaged_runs(finished: Path, damage: str) -> None:
     path = finished / "witnesses.safetensors"
     if damage == "missing":
@@ -127,6 +127,8 @@ def test_damaged_runs(finished: Path, damage: str) -> None:
         (finished / "audit.json").write_text("{")
     elif damage == "index":
         save_file({"x_adv": np.zeros((1, 1, 8, 8)), "index": np.array([999])}, path)
+    elif damage == "fewer":
+        save_file({k: v[:2] for k, v in load_file(path).items()}, path)
     else:
         (finished / "audit.json").write_text(json.dumps({"n": 3}))
     with pytest.raises(BadData):

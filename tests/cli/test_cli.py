@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,25 @@ def test_replay_holds_and_does_not(finished: Path, weights: Path) -> None:
 def test_replay_without_a_run(tmp_path: Path, weights: Path) -> None:
     result = run("replay", tmp_path, "--model", weights, "--arch", FACTORY, code=2)
     assert "is no finished run" in said(result)
+
+
+def test_replay_imports_no_code_on_a_files_word(
+    finished: Path, weights: Path, tmp_path: Path
+) -> None:
+    evil = tmp_path / "evil"
+    shutil.copytree(finished, evil)
+    document = json.loads((evil / "audit.json").read_text())
+    document["model"]["arch"] = "tests.cli.nets:never"
+    (evil / "audit.json").write_text(json.dumps(document))
+    result = run("replay", evil, "--model", weights, code=2)
+    assert "pass it as --arch" in said(result)
+
+
+def test_a_crash_is_one_line_and_exit_code_three(
+    quick: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saddlepoint.cli.audit.audit", lambda *a, **k: 1 / 0)
+    assert "internal error: ZeroDivisionError" in said(run("audit", *quick, code=3))
 
 
 def test_report_compares(finished: Path, tmp_path: Path) -> None:

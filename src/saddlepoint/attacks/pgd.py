@@ -75,6 +75,8 @@ class PGD:
         check_loss(self.loss)
         if self.step_size is not None and not 0 < self.step_size < math.inf:
             raise Invalid("step_size", self.step_size, "a positive number of radii, or None")
+        if self.transform is not None and not callable(self.transform):
+            raise Invalid("transform", self.transform, "None or a transform such as Momentum(0.75)")
         if self.start not in ("random", "clean"):
             raise Invalid("start", self.start, "'random' or 'clean'")
 

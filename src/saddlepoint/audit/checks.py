@@ -101,7 +101,7 @@ def gradients(e: Evidence) -> Finding:
 def batch_independence(e: Evidence) -> Finding:
     """Fail when an answer depends on the other samples of its batch."""
     gap = e.notes.get("batch_gap", 0.0)
-    if gap > 1e-3:
+    if not gap <= 1e-3:  # NaN is no small gap
         return Finding(
             "batch independence",
             "fail",
@@ -115,7 +115,7 @@ def batch_independence(e: Evidence) -> Finding:
 def repeatability(e: Evidence) -> Finding:
     """Warn when the same question gets different answers."""
     gap = e.notes.get("repeat_gap", 0.0)
-    if gap > 1e-6:
+    if not gap <= 1e-6:
         return Finding(
             "repeatability",
             "warn",

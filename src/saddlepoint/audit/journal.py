@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,23 @@ class Journal:
     """
 
     folder: Path | None
-    memory: dict[str, Record]
+    begun: bool  # by this call, not by an earlier one
+    memory: dict[str, Record] = field(default_factory=dict)
+    taken: dict[int, list[Path]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path | None, header: dict[str, Any]) -> "Journal":
         """Start a run, or continue the one that has the same header."""
-        if folder is not None:
-            _claim(folder, header)
-        return cls(folder, {})
+        return cls(folder, folder is not None and _claim(folder, header))
+
+    def discard(self) -> None:
+        """Give the folder back when the run was refused before it began in earnest."""
+        if self.folder is not None and self.begun:
+            for path in (self.folder / FOLDER).glob("*.npz"):
+                path.unlink()
+            if (self.folder / FOLDER).exists():
+                (self.folder / FOLDER).rmdir()
+            (self.folder / HEADER).unlink()
 
     def _path(self, round_: int, first: int) -> Path:
         return Path(self.folder or ".") / FOLDER / f"{round_:03d}-{first:08d}.npz"
@@ -46,26 +55,30 @@ class Journal:
         A torn file or one with other rows counts as unfinished; it will be written again.
         """
         path = self._path(round_, int(rows[0]))
-        if self.folder is None:
-            return self.memory.get(path.name)
         try:
-            record = _load(path)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            record = self.memory[path.name] if self.folder is None else _load(path)
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
             return None
-        return record if np.array_equal(record.get("rows", np.empty(0)), rows) else None
+        if not np.array_equal(record.get("rows", np.empty(0)), rows):
+            return None
+        self._take(round_, path)
+        return record
+
+    def _take(self, round_: int, path: Path) -> None:
+        """Remember which chunks this run is made of: a folder may hold others from before."""
+        paths = self.taken.setdefault(round_, [])
+        if path not in paths:
+            paths.append(path)
 
     def records(self, round_: int) -> Iterator[Record]:
         """Every finished chunk of a round, in order of rows, one in memory at a time."""
-        stem = f"{round_:03d}-"
-        if self.folder is None:
-            yield from (self.memory[k] for k in sorted(self.memory) if k.startswith(stem))
-            return
-        for path in sorted((self.folder / FOLDER).glob(f"{stem}*.npz")):
-            yield _load(path)
+        for path in sorted(self.taken.get(round_, [])):
+            yield self.memory[path.name] if self.folder is None else _load(path)
 
     def write(self, round_: int, record: Record) -> None:
         """Keep a finished chunk; ``record['rows']`` says which rows it is about."""
         path = self._path(round_, int(record["rows"][0]))
+        self._take(round_, path)
         if self.folder is None:
             self.memory[path.name] = record
             return
@@ -82,8 +95,11 @@ def _load(path: Path) -> Record:
         return {k: stored[k] for k in stored.files}
 
 
-def _claim(folder: Path, header: dict[str, Any]) -> None:
-    """Write the header into a new folder; refuse one that holds something else."""
+def _claim(folder: Path, header: dict[str, Any]) -> bool:
+    """Write the header into a new folder, or refuse one that holds something else.
+
+    Returns whether the folder was new.
+    """
     if folder.exists() and not folder.is_dir():
         raise Invalid("out", str(folder), "a folder", "a file of that name is in the way")
     path = folder / HEADER
@@ -100,10 +116,11 @@ def _claim(folder: Path, header: dict[str, Any]) -> None:
                 "an empty folder or one with the same run",
                 f"it holds another run ({'; '.join(other)}): choose another --out or delete it",
             )
-        return
+        return False
     if folder.exists() and any(folder.iterdir()):
         raise Invalid("out", str(folder), "an empty folder or a run's", "it holds other files")
     write_bytes(path, json.dumps(header, indent=1, sort_keys=True).encode())
+    return True
 
 
 def _differences(found: Any, wanted: dict[str, Any]) -> list[str]:  # noqa: ANN401 - JSON

@@ -1,13 +1,14 @@
 """What an audit will do, as frozen data: two audits with equal plans may share a folder."""
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from saddlepoint.core.access import Access, Attack, check_fit
 from saddlepoint.core.door import Precision
+from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import ThreatModel
 
@@ -44,6 +45,7 @@ class Plan:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise Invalid(name, value, "a whole number of at least 1")
+        Draw.of(self.seed, torch.arange(0))  # refuses a bad seed
         if not 0 < self.confidence < 1:
             raise Invalid("confidence", self.confidence, "a number between 0 and 1")
         if self.precision not in ("float32", "bfloat16"):
@@ -75,8 +77,3 @@ class Plan:
             "confidence": self.confidence,
             "batch_size": self.batch_size,
         }
-
-    def key(self) -> str:
-        """sha256 of the description."""
-        text = json.dumps(self.describe(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()

@@ -14,7 +14,7 @@ from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
@@ -50,7 +50,9 @@ class Bench:
     ) -> Oracle[Any]:
         """Run one attack on all samples; the oracle's ledger holds the result."""
         oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
-        attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
+        error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
+        if error is not None:
+            raise Unsupported(f"a figure's attack failed: {error.strip().splitlines()[-1]}")
         return oracle
 
     def loss(self, x: Tensor) -> Tensor:

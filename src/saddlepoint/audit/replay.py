@@ -43,16 +43,22 @@ class Witnesses:
             tensors = load_file(folder / "witnesses.safetensors")
             x_adv, index = tensors["x_adv"], tensors["index"]
             plan = document["plan"]
-            claimed = int(document["n"]), str(plan["threat"])
+            n, broken, _ = int(document["n"]), int(document["counts"]["broken"]), plan["threat"]
+            _ = document["data"]["name"], document["data"]["split"], document["model"]["arch"]
         except FileNotFoundError as error:
             raise BadData(f"{folder} is no finished run: {error.filename} is missing") from error
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise BadData(
                 f"{folder} is no readable run: {type(error).__name__}: {error}"
             ) from error
-        bad = index.size and (index.min() < 0 or index.max() >= claimed[0])
+        bad = index.size and (index.min() < 0 or index.max() >= n)
         if len(index) != len(x_adv) or index.ndim != 1 or bad:
             raise BadData(f"{folder}/witnesses.safetensors: indices do not fit the witnesses")
+        if len(np.unique(index)) != len(index) or len(index) != broken:
+            raise BadData(
+                f"{folder}: audit.json claims {broken} broken samples, but there are witnesses for "
+                f"{len(np.unique(index))}: the run was altered"
+            )
         return cls(document, x_adv, index)
 
 

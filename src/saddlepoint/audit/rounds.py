@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.witness import inspect
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.goal import Goal, Untargeted
 from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.referee import judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
 from saddlepoint.core.shapes import pieces
 
@@ -38,7 +39,6 @@ class Rounds:
     journal: Journal
     evidence: Evidence
     progress: Progress
-    witnesses: dict[int, Tensor] = field(default_factory=dict)
 
     def run(self, round_: int) -> None:
         """Run one round on the samples that are still open, or read it from the journal."""
@@ -47,7 +47,7 @@ class Rounds:
         self.progress(name, 0, len(rows), self._broken())
         for chunk in pieces(torch.from_numpy(rows), self.plan.batch_size):
             record = self.journal.read(round_, chunk.numpy())
-            if record is None:
+            if record is None or str(record["error"]):  # an attack that raised gets another chance
                 record = self._clean(chunk) if round_ == 0 else self._attack(round_, chunk)
                 self.journal.write(round_, record)
             self.evidence.take(round_, record)
@@ -98,7 +98,8 @@ class Rounds:
         number = rows.numpy()[broken.cpu().numpy()]
         x = oracle.x[broken]
         moved = oracle.threat[broken].apply(x, ledger.u[broken]).cpu().numpy()
-        faults = inspect(x.cpu().numpy(), moved, self.plan.threat, number) if len(number) else []
+        stored = self._store(moved)
+        faults = self._faults(oracle.goal[broken], x.cpu().numpy(), stored, number)
         # A witness that the checker refuses proves nothing, and neither does its sample.
         wrong = np.array([bool(f) for f in faults], dtype=bool)
         status[broken.cpu().numpy()[wrong]] = CODES.index(Status.ERROR)
@@ -111,9 +112,28 @@ class Rounds:
             "seconds": np.float64(time.perf_counter() - began),
             "error": np.str_(error or ""),
             "witness_rows": number,
-            "witness": self._store(moved),
+            "witness": stored,
             "faults": np.array(faults, dtype=np.str_),
         }
+
+    def _faults(
+        self,
+        goal: Goal,
+        x: "np.ndarray[Any, Any]",
+        stored: "np.ndarray[Any, Any]",
+        number: "np.ndarray[Any, Any]",
+    ) -> list[str]:
+        """Judge witnesses as they will be read back: membership, and that the model errs."""
+        if not len(number):
+            return []
+        faults = inspect(x, stored, self.plan.threat, number)
+        values = torch.from_numpy(stored)
+        moved = values.float() / 255 if values.dtype == torch.uint8 else values
+        margin, _ = judge(self.door, self.door.fit(moved), goal)
+        return [
+            fault or ("" if value > 0 else "the model is right about it")
+            for fault, value in zip(faults, margin.tolist(), strict=True)
+        ]
 
     def _store(self, moved: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """8-bit witnesses are kept as 8-bit images, which loses nothing and shows that it can."""

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from saddlepoint.audit import probes
 from saddlepoint.audit.checks import examine
@@ -22,6 +23,7 @@ from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.store import npz_bytes, write_evidence, write_json, write_witnesses
 from saddlepoint.core.door import Door, Model, state_hash
+from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import write_bytes
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.threat import Convex, Graded
@@ -48,26 +50,49 @@ class Session:
     def run(self, figures: int, force: bool, progress: Progress) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
         with Door(self.model, self.plan.precision, self.plan.seed) as door:
-            classes, notes = first_look(door, self.plan, self.samples)
+            look, notes = first_look(door, self.plan, self.samples)
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,
                 "model_sha256": model_hash(self.model, self.about.model_sha256),
                 "data_sha256": self.samples.sha256(self.plan.n),
             }
-            header = {**self.hashes, "plan": self.plan.describe()}
-            journal = Journal.open(self.folder, header)
-            evidence = Evidence.empty(self.plan, classes)
+            journal = Journal.open(self.folder, self._header())
+            evidence = Evidence.empty(self.plan, look.shape[1])
             evidence.notes = notes
             rounds = Rounds(door, self.plan, self.samples, journal, evidence, progress)
-            for round_ in range(len(evidence.names)):
-                rounds.run(round_)
-                if round_ == 0 and not force:
+            try:
+                rounds.run(0)
+                self._same_answers(evidence, look)
+                if not force:
                     refuse_chance(evidence)
+            except Invalid:
+                journal.discard()
+                raise
+            for round_ in range(1, len(evidence.names)):
+                rounds.run(round_)
             if self.folder is not None:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal)
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, str(door.device or "cpu"))
+
+    def _header(self) -> dict[str, Any]:
+        """What must be equal for a run to be continued; chunks tell batch sizes apart."""
+        plan = {k: v for k, v in self.plan.describe().items() if k != "batch_size"}
+        return {**self.hashes, "plan": plan, "saddlepoint": metadata.version("saddlepoint")}
+
+    def _same_answers(self, evidence: Evidence, look: Tensor) -> None:
+        """Hashes cover weights, not code: compare what the model says now with the journal."""
+        now, then = look.float().cpu().numpy(), evidence.scores[: len(look)]
+        gap = float(np.abs(now - then).max() / max(float(np.abs(now).max()), 1e-12))
+        loose = evidence.notes["repeat_gap"] + evidence.notes["batch_gap"]
+        if gap > 1e-2 and not loose > 1e-3:
+            raise Invalid(
+                "out",
+                str(self.folder),
+                "an empty folder or one with the same run",
+                "the model there gave other scores to the same inputs: choose another --out",
+            )
 
     def _finish(self, evidence: Evidence, journal: Journal, device: str) -> Audit:
         findings = examine(evidence)
@@ -99,7 +124,14 @@ class Session:
         self, folder: Path, door: Door, evidence: Evidence, count: int, progress: Progress
     ) -> None:
         """Measure the curves on the first samples that are classified correctly, once."""
-        path = folder / "figures.json"
+        try:
+            self._measure(folder / "figures.json", door, evidence, count, progress)
+        except Unsupported:  # no gradients to follow: no figure may cost the result
+            return
+
+    def _measure(
+        self, path: Path, door: Door, evidence: Evidence, count: int, progress: Progress
+    ) -> None:
         right = np.flatnonzero(evidence.status[0] == CODES.index(Status.SURVIVED))[:count]
         if not len(right) or self.plan.access != "gradients" or path.exists():
             return

@@ -9,7 +9,7 @@ import numpy as np
 
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.journal import Journal
-from saddlepoint.core.files import write_bytes, write_file
+from saddlepoint.core.files import write_bytes
 
 __all__ = ["npz_bytes", "write_evidence", "write_json", "write_witnesses"]
 
@@ -55,7 +55,7 @@ def write_evidence(path: Path, e: Evidence) -> None:
 
 def write_witnesses(path: Path, e: Evidence, journal: Journal, header: dict[str, str]) -> int:
     """Perturbed inputs of broken samples with their indices and attacks; returns how many."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     index, attack, inputs = [], [], []
     for round_ in range(len(e.names)):
@@ -72,5 +72,5 @@ def write_witnesses(path: Path, e: Evidence, journal: Journal, header: dict[str,
         "index": np.ascontiguousarray(np.concatenate(index)[order]),
         "attack": np.ascontiguousarray(np.concatenate(attack)[order]),
     }
-    write_file(path, lambda part: save_file(tensors, part, metadata=about))
+    write_bytes(path, save(tensors, metadata=about))
     return len(order)

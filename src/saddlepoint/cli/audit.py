@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import field_validator
+from pydantic import Field, StrictInt, field_validator
 from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit, default_attacks
@@ -43,15 +43,15 @@ class AuditSettings(Settings):
     data: str = "digits"
     split: Literal["test", "train"] = "test"
     attack: tuple[str, ...] = ()
-    n: int | None = None
-    seed: int = 0
+    n: StrictInt | None = None
+    seed: StrictInt = 0
     device: str | None = None
-    batch_size: int | None = None
+    batch_size: StrictInt | None = None
     out: Path = Path("run")
     access: Access | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     quantize: Literal["uint8"] | None = None
-    figures: int = 64
+    figures: StrictInt = Field(64, ge=0)
     force: bool = False
 
     @field_validator("attack", mode="before")
@@ -61,7 +61,7 @@ class AuditSettings(Settings):
 
 
 AccessOption = Annotated[
-    str | None, typer.Option("--access", help="What may be asked: gradients, scores or labels.")
+    str | None, typer.Option("--access", help="What may be asked: gradients or scores.")
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -129,6 +129,7 @@ def attack_command(
     access: AccessOption = None,
     precision: PrecisionOption = None,
     quantize: QuantizeOption = None,
+    force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
 
@@ -149,7 +150,7 @@ def attack_command(
 def run_audit(settings: AuditSettings) -> Audit:
     """Load what the settings name, audit it, and print the outcome."""
     threat: Any = parse_threat(settings.threat)
-    if settings.quantize:
+    if settings.quantize and not isinstance(threat, Quantize):
         threat = Quantize(threat, settings.quantize)
     attacks = tuple(parse_attack(text) for text in settings.attack)
     subject = load_subject(

@@ -1,6 +1,7 @@
 """Errors on the command line: one readable paragraph and an exit code, never a traceback."""
 
 import functools
+import os
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -15,10 +16,31 @@ __all__ = ["readable"]
 
 P = ParamSpec("P")
 
+# (exception, how it is introduced, exit code): the first that fits.
+_KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, int], ...] = (
+    (KeyboardInterrupt, "interrupted", 130),
+    ((Invalid, BadData, Unsupported, Missing, OSError), "error", 2),
+    (Diverged, "diverged", 1),
+    (Unsound, "unsound", 1),
+    (Exception, "internal error", 3),
+)
 
-def _say(kind: str, text: str, code: int) -> typer.Exit:
+
+def _words(error: BaseException, code: int) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "what was finished is kept; the same command continues"
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return (error.strerror or str(error)) + where
+    if code == 3:
+        return f"{type(error).__name__}: {error} (SADDLEPOINT_DEBUG=1 shows where)"
+    return str(error)
+
+
+def _say(error: BaseException) -> typer.Exit:
+    kind, code = next((name, code) for types, name, code in _KINDS if isinstance(error, types))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text.assemble((f"{kind}: ", "bold red"), text))
+    console.print(Text.assemble((f"{kind}: ", "bold red"), _words(error, code)))
     return typer.Exit(code)
 
 
@@ -29,19 +51,11 @@ def readable(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except KeyboardInterrupt:
-            said = "what was finished is kept; the same command continues"
-            raise _say("interrupted", said, 130) from None
-        except BrokenPipeError:
+        except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
-        except (Invalid, BadData, Unsupported, Missing) as error:
-            raise _say("error", str(error), 2) from None
-        except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            raise _say("error", (error.strerror or str(error)) + where, 2) from None
-        except Diverged as error:
-            raise _say("diverged", str(error), 1) from None
-        except Unsound as error:
-            raise _say("unsound", str(error), 1) from None
+        except (Exception, KeyboardInterrupt) as error:
+            if os.environ.get("SADDLEPOINT_DEBUG"):
+                raise
+            raise _say(error) from None
 
     return wrapped

@@ -18,7 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 a claim does not hold, 2 bad input, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a claim does not hold, 2 bad input, 3 internal error, "
+    "130 interrupted.",
 )
 app.command("train")(readable(train_command))
 app.command("audit")(readable(audit_command))

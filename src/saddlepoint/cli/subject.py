@@ -26,7 +26,6 @@ class Subject:
     arch: str
     access: Access
     sha256: str
-    note: str
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -48,10 +47,10 @@ def load_subject(
     """Load data first: its shape and number of classes complete an architecture."""
     where = pick_device(device)
     dataset = load_data(data)
-    loaded = load_model(model, arch, shape=dataset.shape, classes=dataset.classes)
+    # A file knows its classes; data in which the highest class is absent does not.
+    code = ":" in (arch or model)
+    loaded = load_model(model, arch, dataset.shape, dataset.classes if code else None)
     if loaded.note:
         OUT.print(Text(f"note: {loaded.note}", style="yellow"))
     net = loaded.model.to(where) if isinstance(loaded.model, nn.Module) else loaded.model
-    return Subject(
-        net, dataset.split(split), loaded.arch, loaded.access, loaded.sha256, loaded.note
-    )
+    return Subject(net, dataset.split(split), loaded.arch, loaded.access, loaded.sha256)

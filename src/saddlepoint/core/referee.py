@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.door import Door
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.shapes import INF, norm, pieces
 
@@ -41,12 +42,17 @@ def judge(door: Door, x: Tensor, goal: Goal) -> tuple[Tensor, int]:
 
 def batch_gap(door: Door, x: Tensor) -> float:
     """Largest change of any score when a sample is asked about alone, relative to the scores."""
-    together = door.scores(x)
-    alone = torch.cat([door.scores(x[row]) for row in pieces(torch.arange(len(x)), 1)])
+    together = door.scores(x.clone())
+    answers = [door.scores(x[row]) for row in pieces(torch.arange(len(x)), 1)]
+    if answers[0].shape != together[:1].shape:
+        shape, wanted = tuple(answers[0].shape), tuple(together[:1].shape)
+        hint = "squeeze(-1) or flatten(1) keep the batch axis, squeeze() does not"
+        raise Invalid("model(x)", f"<{shape} for one sample>", f"of shape {wanted}", hint)
+    alone = torch.cat(answers)
     return float((together - alone).abs().max() / together.abs().max().clamp_min(1e-12))
 
 
 def repeat_gap(door: Door, x: Tensor) -> float:
     """Largest change of any score when the same question is asked again, relative to the scores."""
-    first, second = door.scores(x), door.scores(x)
+    first, second = door.scores(x.clone()), door.scores(x.clone())
     return float((first - second).abs().max() / first.abs().max().clamp_min(1e-12))

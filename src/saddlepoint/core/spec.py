@@ -1,9 +1,20 @@
 """One-line text of a frozen configuration object, as the command line and plans write it."""
 
 import dataclasses
+import hashlib
 from typing import Any
 
+from torch import Tensor
+
 __all__ = ["compact"]
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, Tensor):
+        return repr(value)
+    # torch abbreviates and rounds; two different tensors must not read the same.
+    content = value.detach().cpu().double().contiguous().numpy().tobytes()
+    return f"tensor(sha256:{hashlib.sha256(content).hexdigest()[:16]}, n={value.numel()})"
 
 
 def compact(obj: Any) -> str:  # noqa: ANN401 - any dataclass instance
@@ -22,7 +33,7 @@ def compact(obj: Any) -> str:  # noqa: ANN401 - any dataclass instance
         default = f.default if f.default is not dataclasses.MISSING else None
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and (dataclasses.is_dataclass(value) or isinstance(value, tuple)):
-            said.append(repr(value))  # an attack within an attack speaks for itself
+            said.append(_text(value))  # an attack within an attack speaks for itself
         elif required or (value is not default and repr(value) != repr(default)):
-            said.append(f"{f.name}={value!r}")
+            said.append(f"{f.name}={_text(value)}")
     return f"{type(obj).__name__}({', '.join(said)})"

@@ -30,8 +30,7 @@ class Ball:
     box: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        low, high = self.box
-        if not low < high:
+        if len(self.box) != 2 or not self.box[0] < self.box[1]:
             raise Invalid("box", self.box, "(low, high) with low < high")
         if not isinstance(self.eps, Tensor | int | float) or isinstance(self.eps, bool):
             raise Invalid("eps", self.eps, "a number, or a (B,) tensor of numbers")
@@ -44,10 +43,14 @@ class Ball:
 
     def _check_size(self, count: int) -> None:
         """Compare the radius with the box's own diameter in this norm."""
+        if isinstance(self.eps, Tensor) and not self.eps.numel():
+            return
         widest = (self.box[1] - self.box[0]) * count ** (1 / self.order)
         largest = float(self.eps.max()) if isinstance(self.eps, Tensor) else float(self.eps)
         if (count > 1 or math.isinf(self.order)) and largest > widest * (1 + 1e-6):
-            hint = f"did you mean {largest:g}/255?" if largest > 1 else ""
+            hint = (
+                f"did you mean {largest:g}/255?" if largest > 1 and math.isinf(self.order) else ""
+            )
             raise Invalid("eps", largest, f"at most {widest:g}, the width of the input range", hint)
 
     __repr__ = compact

@@ -54,7 +54,7 @@ class Quantize:
     to_type: str = "uint8"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threat, Convex):
+        if not isinstance(self.threat, Convex) or isinstance(self.threat, Quantize):
             raise Invalid("threat", self.threat, "a convex set such as Linf(eps=8/255)")
         if self.to_type not in LEVELS:
             raise Invalid("quantize", self.to_type, "'uint8'")
@@ -76,6 +76,12 @@ class Quantize:
         """Return the same restriction of a set of another size."""
         inner: Any = self.threat
         return replace(self, threat=inner.at(eps))
+
+    def size(self, x: Tensor, u: Tensor) -> Tensor:
+        """(B,) size of the applied perturbation in the continuous set."""
+        inner: Any = self.threat
+        length: Tensor = inner.size(x, self.apply(x, u) - x)
+        return length
 
     def to(self, device: torch.device) -> Self:
         """Move per-sample radii to a device."""

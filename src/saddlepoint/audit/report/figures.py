@@ -90,7 +90,7 @@ def _curve_caption(run: Run, curve: Mapping[str, Any], axis: str) -> str:
     attack = f" by {curve['attack']}" if curve.get("attack") else ""
     n = run.figures.get("n")
     on = f" on {plural(n, noun(run.audit))}" if isinstance(n, int) else ""
-    text = f"Measured{attack}{on}; the band is the interval."
+    text = f"Measured{attack}{on} that are right when unperturbed; the band is the interval."
     if axis == "eps":
         return f"{text} The curve should fall to 0.0 % where the change may be large enough."
     return f"{text} Once more steps change nothing, the attack has done what it can."

@@ -55,7 +55,7 @@ def _warnings(run: Run) -> list[str]:
 
 
 def _section(run: Run, key: str, name: str) -> Section:
-    folder = run.folder.resolve().name
+    folder = str(run.folder)
     spec = str(run.audit["model"].get("spec") or run.name)
     return Section(
         key=key,
