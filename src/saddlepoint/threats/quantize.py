@@ -78,9 +78,9 @@ class Quantize:
         return replace(self, threat=inner.at(eps))
 
     def size(self, x: Tensor, u: Tensor) -> Tensor:
-        """(B,) size of the applied perturbation in the continuous set."""
+        """(B,) size of u in the continuous set, which rounding towards x never exceeds."""
         inner: Any = self.threat
-        length: Tensor = inner.size(x, self.apply(x, u) - x)
+        length: Tensor = inner.size(x, u)
         return length
 
     def to(self, device: torch.device) -> Self:
