@@ -98,13 +98,10 @@ def search(
     torch.Size([4, 2])
     """
     check_fit(attack, threat, access)
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise Invalid("batch_size", batch_size, "a whole number of at least 1")
     goal = as_goal(goal)
     check_inputs(x, goal, threat)
     ids = torch.arange(len(x)) if ids is None else ids
-    if len(ids) != len(x):
-        raise Invalid("ids", f"<{len(ids)} ids>", f"one for each of {len(x)} inputs")
+    _check_batches(batch_size, len(ids), len(x))
     everyone = Draw.of(seed, ids)
     with torch.inference_mode(False), Door(model, precision, seed) as door:
         parts: list[Found] = []
@@ -126,6 +123,13 @@ def search(
     if door.changed:
         raise Unsound(CHANGED)
     return _join(parts)
+
+
+def _check_batches(batch_size: int | None, ids: int, n: int) -> None:
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise Invalid("batch_size", batch_size, "a whole number of at least 1")
+    if ids != n:
+        raise Invalid("ids", f"<{ids} ids>", f"one for each of {n} inputs")
 
 
 def attack_rows(attack: Attack[Any], oracle: Oracle[Any], draw: Draw) -> str | None:
