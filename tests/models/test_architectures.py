@@ -20,6 +20,7 @@ from saddlepoint.models import (
 
 TINY: dict[str, dict[str, Any]] = {
     "conv-small": {"width": 4},
+    "conv-medium": {"width": 2},
     "madry-mnist": {"width": 2},
     "resnet9": {"width": 2},
     "preact-resnet18": {"width": 2},

@@ -1,4 +1,4 @@
-"""Models: reference nets, normalisation as a layer, and loading without running foreign code."""
+"""Models: reference nets, layers for their inputs, and loading without running foreign code."""
 
 from saddlepoint.models.load import load_model
 from saddlepoint.models.loaded import Loaded, Model
@@ -6,14 +6,17 @@ from saddlepoint.models.normalize import Normalize
 from saddlepoint.models.preact_resnet18 import preact_resnet18
 from saddlepoint.models.registry import ARCHITECTURES, build
 from saddlepoint.models.resnet9 import resnet9
-from saddlepoint.models.small import conv_small, madry_mnist, mlp
+from saddlepoint.models.small import conv_medium, conv_small, madry_mnist, mlp
+from saddlepoint.models.stem import ThresholdStem
 
 __all__ = [
     "ARCHITECTURES",
     "Loaded",
     "Model",
     "Normalize",
+    "ThresholdStem",
     "build",
+    "conv_medium",
     "conv_small",
     "load_model",
     "madry_mnist",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.models.registry import ARCHITECTURES, build
+from saddlepoint.models.stem import decimal, is_threshold
 
 __all__ = ["architectures_for", "completed", "fill", "infer", "mismatch"]
 
@@ -60,7 +61,8 @@ def _some(items: Sequence[str], joint: str = ", ") -> str:
 def infer(arch: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the options of the known architecture ``arch`` that the weights reveal.
 
-    These are the width or the hidden sizes, and the mean and std of a ``Normalize`` layer.
+    These are the width or the hidden sizes, the mean and std of a ``Normalize`` layer, and the
+    radius of a ``ThresholdStem``. Raises ``BadData`` for a radius that cannot be.
 
     >>> infer("conv-small", {"0.weight": torch.zeros(4, 1, 4, 4)})
     {'width': 4}
@@ -76,6 +78,11 @@ def infer(arch: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     for key in ("mean", "std"):
         if (value := state.get(f"normalize.{key}")) is not None:
             options[key] = value.flatten().tolist()
+    radius, taken = state.get("stem.eps"), inspect.signature(ARCHITECTURES[arch]).parameters
+    if radius is not None and radius.numel() == 1 and "stem" in taken:
+        options["stem"] = decimal(radius)
+        if not is_threshold(options["stem"]):
+            raise BadData(f"stem.eps is {options['stem']} in the weights, must be in [0, 0.5)")
     return options
 
 

@@ -10,12 +10,14 @@ from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.models.factory import is_factory, make
 from saddlepoint.models.preact_resnet18 import preact_resnet18
 from saddlepoint.models.resnet9 import resnet9
-from saddlepoint.models.small import conv_small, madry_mnist, mlp
+from saddlepoint.models.small import conv_medium, conv_small, madry_mnist, mlp
+from saddlepoint.models.stem import is_threshold
 
 __all__ = ["ARCHITECTURES", "build", "check_options"]
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "conv-small": conv_small,
+    "conv-medium": conv_medium,
     "madry-mnist": madry_mnist,
     "resnet9": resnet9,
     "preact-resnet18": preact_resnet18,
@@ -65,14 +67,26 @@ def check_options(arch: str, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key not in taken:
             raise Invalid("option", key, f"an option of {arch}", closest(key, taken))
-        many = key in ("mean", "std", "hidden")
-        values = list(value) if many and isinstance(value, list | tuple) else [value]
-        kind: type | tuple[type, ...] = (int, float) if key in ("mean", "std") else int
-        if many != isinstance(value, list | tuple) or not all(_is(v, kind) for v in values):
-            what = "a list of numbers" if many else "a whole number"
-            raise Invalid(key, value, f"{what} for {arch}")
-        if kind is int and not all(1 <= v <= 65_536 for v in values):
-            raise Invalid(key, value, f"in [1, 65536] for {arch}")
+        if key == "stem":
+            _check_stem(arch, value)
+        else:
+            _check_sizes(arch, key, value)
+
+
+def _check_stem(arch: str, value: object) -> None:
+    if value is not None and not is_threshold(value):
+        raise Invalid("stem", value, f"a number in [0, 0.5) for {arch}, or None for no stem")
+
+
+def _check_sizes(arch: str, key: str, value: Any) -> None:  # noqa: ANN401
+    many = key in ("mean", "std", "hidden")
+    values = list(value) if many and isinstance(value, list | tuple) else [value]
+    kind: type | tuple[type, ...] = (int, float) if key in ("mean", "std") else int
+    if many != isinstance(value, list | tuple) or not all(_is(v, kind) for v in values):
+        what = "a list of numbers" if many else "a whole number"
+        raise Invalid(key, value, f"{what} for {arch}")
+    if kind is int and not all(1 <= v <= 65_536 for v in values):
+        raise Invalid(key, value, f"in [1, 65536] for {arch}")
 
 
 _COMMON = ("shape", "classes")

@@ -9,8 +9,9 @@ from torch import nn
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.models.normalize import Normalize
+from saddlepoint.models.stem import ThresholdStem
 
-__all__ = ["conv_small", "madry_mnist", "mlp", "require_image"]
+__all__ = ["conv_medium", "conv_small", "madry_mnist", "mlp", "require_image"]
 
 Shape = Sequence[int]
 
@@ -25,10 +26,16 @@ def require_image(arch: str, shape: Shape, least: int) -> tuple[int, int, int]:
 
 
 def _stack(
-    layers: Sequence[nn.Module], mean: Sequence[float], std: Sequence[float], rank: int
+    layers: Sequence[nn.Module],
+    mean: Sequence[float],
+    std: Sequence[float],
+    rank: int,
+    stem: float | None,
 ) -> nn.Sequential:
-    """Return the layers under their numbers; normalisation comes first but takes no number."""
+    """Return the layers under their numbers; stem and normalisation come first, without number."""
     named: OrderedDict[str, nn.Module] = OrderedDict()
+    if stem:  # None and 0 leave the input as it is
+        named["stem"] = ThresholdStem(stem)
     if len(mean):
         named["normalize"] = Normalize(mean, std, rank)
     named.update((str(i), layer) for i, layer in enumerate(layers))
@@ -41,11 +48,13 @@ def conv_small(
     width: int = 16,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    stem: float | None = None,
 ) -> nn.Sequential:
     """Return conv 16 and conv 32 (4x4, stride 2, pad 1), linear 100, linear ``classes``; ReLUs.
 
     Parameters are called 0, 2, 5 and 7, as in the weights of the source: Wong, Rice and Kolter,
-    "Fast is better than free", arXiv:2001.03994, section 5 (MNIST).
+    "Fast is better than free", arXiv:2001.03994, section 5 (MNIST). ``mean`` and ``std`` put a
+    ``Normalize`` before them, ``stem`` a ``ThresholdStem`` of that radius before everything.
 
     >>> sum(p.numel() for p in conv_small().parameters())
     166406
@@ -61,7 +70,37 @@ def conv_small(
         nn.ReLU(),
         nn.Linear(100, classes),
     ]
-    return _stack(layers, mean, std, 4)
+    return _stack(layers, mean, std, 4, stem)
+
+
+def conv_medium(
+    shape: Shape = (1, 28, 28),
+    classes: int = 10,
+    width: int = 32,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    stem: float | None = None,
+) -> nn.Sequential:
+    """Return conv 32 and conv 64 (5x5, stride 2, pad 2), linear 512, linear ``classes``; ReLUs.
+
+    As many filters as ``madry_mnist`` at a third of its multiplications, since strides take the
+    place of the maxima. The widths follow ``width``: w, 2w, 16w.
+
+    >>> sum(p.numel() for p in conv_medium().parameters())
+    1663370
+    """
+    channels, height, side = require_image("conv-medium", shape, 4)
+    layers = [
+        nn.Conv2d(channels, width, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2 * width * -(-height // 4) * -(-side // 4), 16 * width),  # strides round up
+        nn.ReLU(),
+        nn.Linear(16 * width, classes),
+    ]
+    return _stack(layers, mean, std, 4, stem)
 
 
 def madry_mnist(
@@ -70,6 +109,7 @@ def madry_mnist(
     width: int = 32,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    stem: float | None = None,
 ) -> nn.Sequential:
     """Return conv 32 and conv 64 (5x5, pad 2, each with a 2x2 maximum), linear 1024, ``classes``.
 
@@ -92,7 +132,7 @@ def madry_mnist(
         nn.ReLU(),
         nn.Linear(32 * width, classes),
     ]
-    return _stack(layers, mean, std, 4)
+    return _stack(layers, mean, std, 4, stem)
 
 
 def mlp(
@@ -101,6 +141,7 @@ def mlp(
     hidden: Sequence[int] = (256, 256),
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    stem: float | None = None,
 ) -> nn.Sequential:
     """Return a net of linear layers and ReLUs for inputs of any shape, tables included.
 
@@ -120,4 +161,4 @@ def mlp(
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return _stack([*layers, nn.Linear(sizes[-1], classes)], mean, std, len(shape) + 1)
+    return _stack([*layers, nn.Linear(sizes[-1], classes)], mean, std, len(shape) + 1, stem)
