@@ -133,6 +133,7 @@ ATTACKS = (
     AttackRow("frank-wolfe", sp.FrankWolfe(steps=5), sp.FrankWolfe(), seeded=False),
     AttackRow("frank-wolfe-random", sp.FrankWolfe(steps=5, start="random")),
     AttackRow("random-search", sp.RandomSearch(n_queries=20), sp.RandomSearch(), scores=True),
+    AttackRow("worst-of", sp.WorstOf(k=6), sp.WorstOf(), scores=True),
     AttackRow("restarts", sp.Restarts(sp.PGD(steps=4), n=3), sp.Restarts(sp.PGD(), n=2)),
     AttackRow(
         "targets",

@@ -10,6 +10,7 @@ from saddlepoint.attacks import (
     Restarts,
     Sequence,
     Targets,
+    WorstOf,
 )
 from saddlepoint.audit import About, Audit, audit
 from saddlepoint.core.goal import Targeted, Untargeted
@@ -47,6 +48,7 @@ __all__ = [
     "Targets",
     "TrainPlan",
     "Untargeted",
+    "WorstOf",
     "audit",
     "load_data",
     "load_model",

@@ -6,6 +6,7 @@ from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.transform import Momentum, Transform
+from saddlepoint.attacks.worst_of import WorstOf
 
 __all__ = [
     "APGD",
@@ -18,4 +19,5 @@ __all__ = [
     "Sequence",
     "Targets",
     "Transform",
+    "WorstOf",
 ]
