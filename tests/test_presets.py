@@ -5,7 +5,27 @@ import torch
 
 import saddlepoint as sp
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import ATTACKS, THREATS, number, parse_attack, parse_threat
+from saddlepoint.presets import (
+    ATTACKS,
+    OBJECTIVES,
+    THREATS,
+    number,
+    parse_attack,
+    parse_inner_attack,
+    parse_objective,
+    parse_threat,
+)
+from saddlepoint.train import (
+    AWP,
+    MART,
+    NFGSM,
+    ROBUST_LOSSES,
+    TRADES,
+    Free,
+    Madry,
+    Natural,
+    RobustLoss,
+)
 
 OBJECTS = [
     sp.Linf(eps=8 / 255),
@@ -88,6 +108,72 @@ def test_refused(text: str, message: str) -> None:
 def test_threats_refused(text: str, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         parse_threat(text)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Natural(),
+        Natural(label_smoothing=0.1),
+        Madry(label_smoothing=0.2),
+        TRADES(beta=1.5, label_smoothing=0.1),
+        MART(beta=6.0),
+        Free(replays=4, step_size=0.5),
+        AWP(),
+        AWP(TRADES(beta=3.0)),
+        AWP(MART(), gamma=0.01),
+    ],
+    ids=repr,
+)
+def test_what_an_objective_prints_is_read_back(loss: RobustLoss) -> None:
+    assert parse_objective(repr(loss)) == loss
+
+
+@pytest.mark.parametrize("name", sorted(ROBUST_LOSSES))
+def test_an_objective_in_lower_case_is_its_default(name: str) -> None:
+    kinds = {kind.lower(): kind for kind in OBJECTIVES}
+    assert parse_objective(name) == ROBUST_LOSSES[name] == OBJECTIVES[kinds[name]]()
+    assert parse_objective(kinds[name]) == ROBUST_LOSSES[name]
+
+
+def test_every_objective_has_both_names() -> None:
+    assert {kind.lower() for kind in OBJECTIVES} == set(ROBUST_LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trade", "did you mean TRADES"),
+        ("TRADES(beta=0)", "beta = 0"),
+        ("TRADES(beta=-1)", "beta = -1"),
+        ("TRADES(beta='6')", "beta = '6'"),
+        ("TRADES(gamma=1)", "fields: beta, label_smoothing"),
+        ("Madry(label_smoothing=1)", "label_smoothing = 1"),
+        ("MART(beta=1e999)", "beta = inf"),
+        ("Free(replays=0)", "replays = 0"),
+        ("Free(step_size=0)", "step_size = 0"),
+        ("AWP(gamma=1)", "gamma = 1"),
+        ("AWP(Free())", "asks for the worst inputs"),
+        ("AWP(loss='madry')", "loss = 'madry'"),
+        ("PGD()", "known loss"),
+        ("6", "a call such as"),
+        ("(lambda: 0)()", "TRADES"),
+    ],
+)
+def test_objectives_refused(text: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        parse_objective(text)
+
+
+def test_attacks_of_training_only_are_not_those_of_an_audit() -> None:
+    assert parse_inner_attack("NFGSM(noise=1, step_size=1.25)") == NFGSM(noise=1, step_size=1.25)
+    assert parse_inner_attack("WorstOf(k=3)") == parse_attack("WorstOf(k=3)") == sp.WorstOf(k=3)
+    with pytest.raises(Invalid, match="known attack"):
+        parse_attack("NFGSM()")
+    with pytest.raises(Invalid, match="noise = 0"):
+        parse_inner_attack("NFGSM(noise=0)")
+    with pytest.raises(Invalid, match="k = 0"):
+        parse_inner_attack("WorstOf(k=0)")
 
 
 def test_every_attack_and_threat_of_the_package_has_a_name() -> None:

@@ -15,8 +15,29 @@ from saddlepoint import attacks, threats
 from saddlepoint.core import loss as losses
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train import (
+    AWP,
+    MART,
+    NFGSM,
+    ROBUST_LOSSES,
+    TRADES,
+    Free,
+    Madry,
+    Natural,
+    RobustLoss,
+    as_robust_loss,
+)
 
-__all__ = ["ATTACKS", "THREATS", "number", "parse_attack", "parse_threat"]
+__all__ = [
+    "ATTACKS",
+    "OBJECTIVES",
+    "THREATS",
+    "number",
+    "parse_attack",
+    "parse_inner_attack",
+    "parse_objective",
+    "parse_threat",
+]
 
 Factory = Callable[..., Any]
 THREATS: dict[str, Factory] = {name: getattr(threats, name) for name in threats.__all__}
@@ -28,6 +49,9 @@ ATTACKS: dict[str, Factory] = {
 PARTS: dict[str, Factory] = {
     "Momentum": attacks.Momentum,
     **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
+}
+OBJECTIVES: dict[str, Factory] = {
+    kind.__name__: kind for kind in (Natural, Madry, TRADES, MART, Free, AWP)
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -53,6 +77,26 @@ def parse_attack(text: str) -> Any:  # noqa: ANN401 - an attack with access of i
     Restarts(APGD(loss='dlr'), n=2)
     """
     return _build(text, "attack", ATTACKS)
+
+
+def parse_inner_attack(text: str) -> Any:  # noqa: ANN401
+    """Read an attack to train against: those of an audit, and those that leave the set.
+
+    >>> parse_inner_attack("NFGSM(noise=2)")
+    NFGSM(noise=2)
+    """
+    return _build(text, "attack", {**ATTACKS, "NFGSM": NFGSM})
+
+
+def parse_objective(text: str) -> RobustLoss:
+    """Read what training minimises: a name in lower case, or a call with its parameters.
+
+    >>> parse_objective("trades"), parse_objective("AWP(TRADES(beta=6), gamma=0.005)")
+    (TRADES(), AWP(TRADES(beta=6)))
+    """
+    if text in ROBUST_LOSSES:
+        return as_robust_loss(text)
+    return _build(text, "loss", OBJECTIVES)  # type: ignore[no-any-return]
 
 
 def number(text: str, name: str = "number") -> float:
@@ -81,6 +125,9 @@ def _installed(known: dict[str, Factory], text: str) -> dict[str, Factory]:
     return {e.name: e.load() for e in found if e.name not in known and e.name in text}
 
 
+_EXAMPLES = {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)", "loss": "TRADES(beta=6)"}
+
+
 class _Reader:
     """Turns one expression into an object, by hand."""
 
@@ -95,7 +142,7 @@ class _Reader:
         return self._value(tree.body, outer=True)
 
     def _example(self) -> str:
-        return {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)"}.get(self.kind, "8/255")
+        return _EXAMPLES.get(self.kind, "8/255")
 
     def _refuse(self, allowed: str, hint: str = "") -> Invalid:
         return Invalid(self.kind, self.text, allowed, hint)

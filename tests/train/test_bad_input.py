@@ -1,5 +1,6 @@
 """Everything that cannot be trained is refused before the folder is touched."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from saddlepoint import FGSM, Linf
+from saddlepoint import FGSM, PGD, Linf
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
-from saddlepoint.train import Madry, Natural, as_robust_loss, train
+from saddlepoint.train import (
+    AWP,
+    MART,
+    NFGSM,
+    TRADES,
+    Free,
+    Inner,
+    Madry,
+    Natural,
+    as_robust_loss,
+    train,
+)
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 
@@ -40,6 +52,20 @@ from tests.train.kit import Digits, MakeNet, MakePlan
         ({"threat": 0.3}, "threat = 0.3"),
         ({"threat": Linf(eps=torch.tensor([0.1, 0.2]))}, "one set for all samples"),
         ({"attack": "PGD"}, "attack = 'PGD'"),
+        ({"check": 20}, "check = 20"),
+        ({"keep": "best"}, "keep = 'best': must be one of 'worst', 'last'"),
+        ({"keep": None}, "keep = None"),
+        ({"ema": 1.0}, "ema = 1.0: must be a decay in [0, 1)"),
+        ({"ema": -0.1}, "ema = -0.1"),
+        ({"ema": True}, "ema = True"),
+        ({"ema": "0.9"}, "ema = '0.9'"),
+        ({"eps_ramp": 1.5}, "eps_ramp = 1.5: must be a share of the run in [0, 1]"),
+        ({"eps_ramp": -0.1}, "eps_ramp = -0.1"),
+        ({"eps_ramp": float("nan")}, "eps_ramp = nan"),
+        ({"guard": 1}, "guard = 1: must be True or False"),
+        ({"guard": None}, "guard = None"),
+        ({"check_n": 0}, "check_n = 0"),
+        ({"loss": "trade"}, "did you mean trades"),
     ],
 )
 def test_the_plan_refuses(plan: MakePlan, changed: dict[str, Any], said: str) -> None:
@@ -54,6 +80,43 @@ def test_the_plan_refuses_an_attack_that_does_not_fit(plan: MakePlan) -> None:
 
     with pytest.raises(Unsupported, match="Convex"):
         plan(threat=Plain(), attack=FGSM())
+
+
+class Rotation:
+    """A set without a radius; never moved in."""
+
+    start = sample = project = steepest = apply = contains = __getitem__ = print
+
+
+def test_a_set_without_a_radius_does_not_grow(plan: MakePlan) -> None:
+    assert plan(threat=Rotation(), attack=PGD(), check=PGD()).eps_ramp == 0
+    with pytest.raises(Invalid, match=r"eps_ramp = 0\.5: must be 0 for .* has no radius"):
+        plan(threat=Rotation(), attack=PGD(), check=PGD(), eps_ramp=0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: TRADES(beta=0.0), "beta = 0.0"),
+        (lambda: TRADES(beta=math.nan), "beta = nan"),
+        (lambda: MART(beta=math.inf), "beta = inf"),
+        (lambda: Free(replays=0), "replays = 0"),
+        (lambda: Free(replays=2.0), "replays = 2.0"),  # type: ignore[arg-type]
+        (lambda: Free(step_size=0.0), "step_size = 0.0"),
+        (lambda: AWP(gamma=0.0), "gamma = 0.0"),
+        (lambda: AWP(gamma=1.0), "gamma = 1.0"),
+        (lambda: AWP(Free()), "loss = Free()"),
+        (lambda: AWP("madry"), "loss = 'madry'"),  # type: ignore[arg-type]
+        (lambda: NFGSM(noise=-1.0), "noise = -1.0"),
+        (lambda: NFGSM(step_size=math.inf), "step_size = inf"),
+        (lambda: Inner(Linf(eps=0.1), FGSM(), keep="best"), "keep = 'best'"),  # type: ignore[arg-type]
+    ],
+    ids=range(13),
+)
+def test_parts_of_a_plan_refuse(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        make()
+    assert said in str(caught.value)
 
 
 def with_nan(x: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -130,8 +193,8 @@ def test_a_device_that_is_not_there(
         train(plan(), net(), *digits[:2], tmp_path, device=device, progress=False)
 
 
-@pytest.mark.parametrize("kind", [Natural, Madry])
-def test_label_smoothing_has_a_range(kind: type[Natural] | type[Madry]) -> None:
+@pytest.mark.parametrize("kind", [Natural, Madry, TRADES])
+def test_label_smoothing_has_a_range(kind: type[Natural | Madry | TRADES]) -> None:
     with pytest.raises(Invalid, match="label_smoothing"):
         kind(label_smoothing=1.0)
     assert repr(kind(label_smoothing=0.1)) == f"{kind.__name__}(label_smoothing=0.1)"

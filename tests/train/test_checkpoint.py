@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from saddlepoint.core.files import write_bytes
 from saddlepoint.models import load_model
 from saddlepoint.models.small import mlp
 from saddlepoint.train import Epoch, Trained, TrainPlan, train
-from saddlepoint.train.files import write_atomic
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 
@@ -41,7 +41,9 @@ def test_the_card_says_what_the_weights_are(done: tuple[Trained, TrainPlan]) -> 
     assert card["plan"] == json.loads(json.dumps(p.describe()))
     assert (card["plan_sha256"], card["data_sha256"]) == (p.key(), "ab12")
     assert (card["status"], card["best_epoch"]) == ("complete", trained.best_epoch)
-    assert card["history"][0].keys() == {"epoch", "loss", "clean", "robust", "lr", "seconds"}
+    names = {"epoch", "loss", "clean", "robust", "own", "lr", "seconds"}
+    assert card["history"][0].keys() == names
+    assert card["events"] == []
     assert card["versions"]["saddlepoint"]
     with (trained.folder / "history.csv").open() as stream:
         assert [float(r["loss"]) for r in csv.DictReader(stream)] == [
@@ -78,7 +80,7 @@ def test_a_full_disk_says_so_and_keeps_the_earlier_checkpoint(
             saved.update({f.name: f.read_bytes() for f in out.iterdir()})
             full.append(True)
 
-    with pytest.raises(OSError, match=r"No space left.*saved before is whole") as caught:
+    with pytest.raises(OSError, match=r"disk is full.*finished before is kept") as caught:
         train(plan(), net(), x, y, out, progress=False, on_epoch=fill)
     assert caught.value.errno == errno.ENOSPC
     assert {f.name: f.read_bytes() for f in out.iterdir()} == saved
@@ -92,13 +94,13 @@ def test_ctrl_c_while_writing_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "f"
-    write_atomic(path, b"old")
+    write_bytes(path, b"old")
 
     def stopped(_: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", stopped)
     with pytest.raises(KeyboardInterrupt):
-        write_atomic(path, b"new")
+        write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert [f.name for f in tmp_path.iterdir()] == ["f"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from saddlepoint import FGSM, PGD, Linf, Margin
 from saddlepoint.core.draw import Draw
 from saddlepoint.train import Inner, Madry, Natural, Worst
-from saddlepoint.train.augment import flip_crop
+from saddlepoint.train.augment import augmented
 from saddlepoint.train.samples import Samples
 from saddlepoint.train.schedule import SCHEDULES, factor
 from tests.train.kit import MakePlan
@@ -89,14 +89,35 @@ def test_processes_share_each_batch_and_their_weights_add_up(samples: Samples) -
 def test_flip_crop_shifts_and_mirrors_but_never_mixes_samples() -> None:
     x = torch.rand(64, 2, 16, 16) + torch.arange(64)[:, None, None, None]
     draw = Draw.of(0, torch.arange(64))
-    out = flip_crop(x, draw)
+    out = augmented(x, draw, "flip-crop")
     assert out.shape == x.shape
     for i in range(8):
         inside = out[i, 0, 2:-2, 2:-2]
         assert torch.isin(inside, x[i, 0]).all()
     centre = out[:, 0, 8, 8]
     assert len({round(float(v), 6) for v in centre - torch.arange(64)}) > 32
-    assert flip_crop(x[10:20], draw[torch.arange(10, 20)]).equal(out[10:20])
+    assert augmented(x[10:20], draw[torch.arange(10, 20)], "flip-crop").equal(out[10:20])
+
+
+def test_crop_shifts_by_at_most_an_eighth_and_mirrors_nothing() -> None:
+    x = torch.arange(1, 1 + 64 * 2 * 256).view(64, 2, 16, 16)
+    draw = Draw.of(1, torch.arange(64))
+    out, mirrored = (augmented(x, draw, how) for how in ("crop", "flip-crop"))
+    padded = torch.nn.functional.pad(x, (2, 2, 2, 2))
+    shifts = set()
+    for i in range(64):
+        found = [
+            (r, c)
+            for r in range(5)
+            for c in range(5)
+            if padded[i, :, r : r + 16, c : c + 16].equal(out[i])
+        ]
+        assert len(found) == 1
+        shifts.add(found[0])
+        assert mirrored[i].equal(out[i]) or mirrored[i].equal(out[i].flip(2))
+    assert len(shifts) > 15
+    flipped = sum(not mirrored[i].equal(out[i]) for i in range(64))
+    assert 16 < flipped < 48
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.train import Epoch, Madry, Worst, train
+from saddlepoint.train import AWP, NFGSM, TRADES, Epoch, Free, Madry, Worst, train
 from saddlepoint.train.checkpoint import Folder, State
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -48,6 +48,9 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
         {"augment": "flip-crop", "schedule": "cosine"},
         {"optimizer": "sgd", "lr": 0.1, "weight_decay": 1e-3},
         {"loss": "natural", "schedule": "one-cycle"},
+        {"loss": Free(replays=2)},
+        {"loss": AWP(TRADES()), "ema": 0.9, "eps_ramp": 0.7},
+        {"loss": "mart", "attack": NFGSM(), "keep": "last", "precision": "bfloat16"},
     ],
 )
 def test_an_interrupted_run_ends_bit_identical(
@@ -133,6 +136,29 @@ def test_another_plan_is_refused_and_the_difference_named(
         train(plan(epochs=2), net(), x, y, tmp_path, progress=False)
     with pytest.raises(Invalid, match="other training data"):
         train(plan(epochs=1), net(), x[::-1], y[::-1].copy(), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"keep": "last"}, "keep = 'worst' there, 'last' here"),
+        ({"ema": 0.5}, "ema = 0.0 there, 0.5 here"),
+        ({"eps_ramp": 0.5}, "eps_ramp = 0.0 there, 0.5 here"),
+        ({"guard": False}, "guard = True there, False here"),
+        ({"loss": TRADES(beta=1.0)}, "loss = 'Madry()' there, 'TRADES(beta=1.0)' here"),
+        ({"attack": NFGSM(), "ema": 0.5}, "attack = 'PGD(steps=2, step_size=0.75)' there, 'NF"),
+    ],
+    ids=range(6),
+)
+def test_another_recipe_is_refused_by_the_field_that_differs(
+    plan: MakePlan, tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    Folder(tmp_path, plan(), "sum").claim()
+    assert Folder(tmp_path, plan(), "sum").open().history == ()
+    with pytest.raises(Invalid) as caught:
+        Folder(tmp_path, plan(**changed), "sum").open()
+    assert said in str(caught.value)
+    assert str(caught.value).count(" there, ") == len(changed)
 
 
 def test_a_damaged_folder_is_not_continued(

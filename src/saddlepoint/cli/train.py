@@ -1,11 +1,14 @@
 """The verb ``train``."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import Field
 from rich.text import Text
 
+from saddlepoint.cli.after import audit_and_card
 from saddlepoint.cli.console import OUT, percent
 from saddlepoint.cli.options import (
     ArchOption,
@@ -20,7 +23,14 @@ from saddlepoint.cli.options import (
     settle,
 )
 from saddlepoint.cli.subject import pick_device
-from saddlepoint.presets import parse_attack, parse_threat
+from saddlepoint.core.errors import Invalid
+from saddlepoint.presets import (
+    number,
+    parse_attack,
+    parse_inner_attack,
+    parse_objective,
+    parse_threat,
+)
 from saddlepoint.train import Trained, TrainPlan, train
 
 __all__ = ["TrainSettings", "run_train", "train_command"]
@@ -32,21 +42,31 @@ class TrainSettings(Settings):
     threat: str
     data: str = "digits"
     arch: str = "conv-small"
-    loss: Literal["natural", "madry"] = "madry"
+    options: dict[str, Any] = Field(default_factory=dict)
+    loss: str = "madry"
     attack: str = "PGD(steps=10, step_size=0.25)"
+    keep: Literal["worst", "last"] = "worst"
     check: str = "PGD(steps=20)"
     epochs: int = 20
     batch_size: int = 128
     lr: float = 1e-3
     optimizer: Literal["adam", "sgd"] = "adam"
     weight_decay: float = 0.0
+    momentum: float = 0.9
     schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    ema: float = 0.0
+    eps_ramp: float = 0.0
+    guard: bool = True
     held_out: float | int = 0.1
     check_n: int = 1000
-    augment: Literal["flip-crop"] | None = None
+    augment: Literal["crop", "flip-crop"] | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     device: str | None = None
+    compiled: bool = False
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    logger: Literal["tensorboard"] | None = None
+    audit_n: int = Field(1000, ge=0)
     out: Path = Path("model")
 
 
@@ -54,12 +74,22 @@ def train_command(
     plan: PlanArgument = None,
     data: DataOption = None,
     arch: ArchOption = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="Of the architecture, such as width=32; repeat for several."),
+    ] = None,
     threat: ThreatOption = None,
     loss: Annotated[
-        str | None, typer.Option("--loss", help="madry (adversarial, default) or natural.")
+        str | None,
+        typer.Option(
+            "--loss", help="madry (default), natural, trades, mart, free, awp; or TRADES(beta=6)."
+        ),
     ] = None,
     attack: Annotated[
         str | None, typer.Option("--attack", help="Inner attack: PGD(steps=10, step_size=0.25).")
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="Train on its worst point (default) or its last.")
     ] = None,
     check: Annotated[
         str | None, typer.Option("--check", help="Attack on held-out samples each epoch.")
@@ -69,28 +99,70 @@ def train_command(
     ] = None,
     batch_size: BatchOption = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate (0.001).")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option("--optimizer", help="adam (default) or sgd.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option("--weight-decay", help="Of the optimizer (0).")
+    ] = None,
+    momentum: Annotated[float | None, typer.Option("--momentum", help="Of sgd (0.9).")] = None,
     schedule: Annotated[
         str | None, typer.Option("--schedule", help="one-cycle (default), cosine or constant.")
     ] = None,
-    augment: Annotated[str | None, typer.Option("--augment", help="flip-crop, for images.")] = None,
+    ema: Annotated[
+        float | None, typer.Option("--ema", help="Decay of the weights' average (0: none).")
+    ] = None,
+    eps_ramp: Annotated[
+        float | None, typer.Option("--eps-ramp", help="Share of the run over which eps grows (0).")
+    ] = None,
+    guard: Annotated[
+        bool | None,
+        typer.Option("--guard/--no-guard", help="Undo a collapse and strengthen the attack (on)."),
+    ] = None,
+    held_out: Annotated[
+        str | None, typer.Option("--held-out", help="Samples kept for measuring: share or number.")
+    ] = None,
+    check_n: Annotated[
+        int | None, typer.Option("--check-n", help="How many of them are attacked (1000).")
+    ] = None,
+    augment: Annotated[
+        str | None, typer.Option("--augment", help="crop or flip-crop, for images.")
+    ] = None,
     precision: Annotated[
         str | None, typer.Option("--precision", help="float32 (default) or bfloat16.")
     ] = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Fuse passes by torch.compile.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="Under torchrun: auto (default), ddp or fsdp.")
+    ] = None,
+    logger: Annotated[
+        str | None, typer.Option("--logger", help="tensorboard, beside history.csv (default none).")
+    ] = None,
+    audit_n: Annotated[
+        int | None,
+        typer.Option("--audit-n", help="Test samples of the audit that follows (1000; 0: none)."),
+    ] = None,
     out: OutOption = None,
 ) -> None:
     """Train a model, natural or adversarial, and measure it on held-out samples each epoch.
 
-    The folder holds model.safetensors and model.json of the epoch with the best held-out robust
-    accuracy; `saddlepoint audit --model FOLDER` takes it. The same command continues a run that was
-    stopped. A plan file may also set optimizer, weight-decay, held-out and check-n.
+    The folder holds the weights of the epoch with the best held-out robust accuracy, a model card
+    and an audit on test samples; `saddlepoint audit --model FOLDER` takes it. The same command
+    continues a run that was stopped. Under torchrun it trains data-parallel.
 
     Example: saddlepoint train --data digits --threat "Linf(eps=0.15)" --out robust
     """
-    flags = {k: v for k, v in locals().items() if k != "plan"}
+    flags = {k: v for k, v in locals().items() if k not in ("plan", "option", "held_out")}
+    flags["options"] = _options(option)
+    flags["held_out"] = None if held_out is None else number(held_out, "held_out")
     settings = settle(TrainSettings, plan, flags)
     trained = run_train(settings)
+    if int(os.environ.get("RANK", "0")):
+        return  # under torchrun the first process speaks, audits and writes for all
     best = trained.history[trained.best_epoch - 1]
     OUT.print(
         Text(
@@ -98,6 +170,26 @@ def train_command(
             f"robust {percent(best.robust)}\nmodel: {trained.folder}"
         )
     )
+    audit_and_card(
+        trained.folder,
+        settings.data,
+        settings.threat,
+        settings.audit_n,
+        settings.seed,
+        settings.device,
+        settings.precision,
+    )
+
+
+def _options(given: list[str] | None) -> dict[str, float] | None:
+    """Read ``width=32`` and the like."""
+    options = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Invalid("option", text, "NAME=NUMBER, such as width=32")
+        options[name.strip()] = number(value, name)
+    return options or None
 
 
 def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
@@ -105,16 +197,18 @@ def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
     from saddlepoint.data import load_data
     from saddlepoint.models import build
 
-    threat, attack = parse_threat(settings.threat), parse_attack(settings.attack)
-    check, device = parse_attack(settings.check), pick_device(settings.device)
-    data = load_data(settings.data)
-    named = ("threat", "attack", "check", "data", "device", "out")
-    given: dict[str, Any] = settings.model_dump(exclude=set(named))
-    plan = TrainPlan(
-        shape=data.shape, classes=data.classes, threat=threat, attack=attack, check=check, **given
-    )
+    parts = {
+        "threat": parse_threat(settings.threat),
+        "attack": parse_inner_attack(settings.attack),
+        "check": parse_attack(settings.check),
+        "loss": parse_objective(settings.loss),
+    }
+    device, data = pick_device(settings.device), load_data(settings.data)
+    elsewhere = {*parts, "data", "device", "out", "audit_n", "compiled", "strategy", "logger"}
+    given: dict[str, Any] = settings.model_dump(exclude=elsewhere)
+    plan = TrainPlan(shape=data.shape, classes=data.classes, **parts, **given)
     seeded(plan.seed)
-    model = build(settings.arch, data.shape, data.classes)
+    model = build(settings.arch, data.shape, data.classes, settings.options)
     samples = data.split("train")
     return train(
         plan,
@@ -124,7 +218,11 @@ def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
         settings.out,
         device=str(device),
         progress=progress,
+        data=settings.data,
         data_sha256=samples.sha256(),
+        compiled=settings.compiled,
+        strategy=settings.strategy,
+        logger=settings.logger,
     )
 
 

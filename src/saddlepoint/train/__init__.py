@@ -1,15 +1,28 @@
-"""Minimise the worst case: natural and adversarial training, measured each epoch, resumable."""
+"""Minimise the worst case: natural and adversarial training, measured, guarded, resumable."""
 
+from saddlepoint.train.awp import AWP
+from saddlepoint.train.card import write_card
+from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch
 from saddlepoint.train.loop import Trained, train
-from saddlepoint.train.losses import Madry, Natural, RobustLoss, as_robust_loss
+from saddlepoint.train.losses import MART, TRADES, Divergence, Free, Madry, Natural, RobustLoss
+from saddlepoint.train.objectives import ROBUST_LOSSES, as_robust_loss
 from saddlepoint.train.plan import TrainPlan
-from saddlepoint.train.run import Diverged
+from saddlepoint.train.single_step import NFGSM
+from saddlepoint.train.step import Diverged
 from saddlepoint.train.worst import Inner, Worst
 
 __all__ = [
+    "AWP",
+    "MART",
+    "NFGSM",
+    "ROBUST_LOSSES",
+    "TRADES",
     "Diverged",
+    "Divergence",
     "Epoch",
+    "Event",
+    "Free",
     "Inner",
     "Madry",
     "Natural",
@@ -19,4 +32,5 @@ __all__ = [
     "Worst",
     "as_robust_loss",
     "train",
+    "write_card",
 ]

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.train.files import write_atomic
+from saddlepoint.core.files import write_bytes
+from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch, as_csv
 from saddlepoint.train.plan import TrainPlan
 
@@ -32,10 +33,12 @@ __all__ = ["Folder", "State"]
 class State:
     """Where a run stands: its curve, which epoch is best, and what continuing needs.
 
-    ``resume`` holds ``model`` and ``optimizer`` state dicts; it is empty once the run is complete.
+    ``resume`` holds the state dicts ``model``, ``optimizer`` and, of a plan with weight averaging,
+    ``ema``; it is empty once the run is complete.
     """
 
     history: tuple[Epoch, ...] = ()
+    events: tuple[Event, ...] = ()
     best_epoch: int = 0
     resume: Mapping[str, Any] = field(default_factory=dict)
     complete: bool = False
@@ -45,14 +48,16 @@ class State:
 class Folder:
     """The folder ``path`` of the run of ``plan`` on data with these checksums.
 
-    samples_sha256: of the samples and labels trained on. data_sha256: what the caller calls the
-    data set's checksum, recorded for the model card.
+    samples_sha256: of the samples and labels trained on. data, data_sha256, hardware: recorded for
+    the model card.
     """
 
     path: Path
     plan: TrainPlan
     samples_sha256: str
     data_sha256: str | None = None
+    data: str | None = None
+    hardware: Mapping[str, Any] | None = None
 
     @property
     def weights(self) -> Path:
@@ -87,7 +92,7 @@ class Folder:
         if card["status"] == "complete":
             if self._sha256() != card.get("sha256"):
                 raise BadData(f"{self.weights}: missing, or not what {self.card.name} describes")
-            return State(_curve(card["history"]), card["best_epoch"], complete=True)
+            return State(_curve(card["history"]), _events(card), card["best_epoch"], complete=True)
         return self._read_state() if self.last.exists() else State()
 
     def _taken(self, why: str) -> Invalid:
@@ -113,8 +118,8 @@ class Folder:
     def _read_state(self) -> State:
         try:
             state = torch.load(self.last, map_location="cpu", weights_only=True)
-            resume = {"model": state["model"], "optimizer": state["optimizer"]}
-            return State(_curve(state["history"]), state["best_epoch"], resume)
+            resume = {name: state[name] for name in ("model", "optimizer", "ema") if name in state}
+            return State(_curve(state["history"]), _events(state), state["best_epoch"], resume)
         except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
             raise BadData(
                 f"{self.last} is damaged: delete it to start over, or choose another --out"
@@ -142,10 +147,13 @@ class Folder:
         if not self.card.exists():
             self.mark(State(), "training")
 
-    def save(self, state: State, best: bool) -> None:
-        """Keep a completed epoch. The state counts; a kill before it repeats the epoch exactly."""
-        if best:
-            self._save_best(state.resume["model"])
+    def save(self, state: State, best: Mapping[str, Tensor] | None) -> None:
+        """Keep a completed epoch, and its weights where they are the best so far.
+
+        The state counts; a kill before it repeats the epoch exactly.
+        """
+        if best is not None:
+            self._save_best(best)
         self._save_state(state)
         self.mark(state, "training")
 
@@ -154,21 +162,18 @@ class Folder:
 
         # Copies, as the format refuses tensors that share memory (tied weights).
         copies = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
-        write_atomic(self.weights, save(copies, metadata={"format": "pt"}))
+        write_bytes(self.weights, save(copies, metadata={"format": "pt"}))
 
     def _save_state(self, state: State) -> None:
         buffer = io.BytesIO()
-        rows = [asdict(e) for e in state.history]
-        torch.save(
-            {**state.resume, "history": rows, "best_epoch": state.best_epoch, "format": 1}, buffer
-        )
-        write_atomic(self.last, buffer.getvalue())
+        torch.save({**state.resume, **_story(state), "format": 2}, buffer)
+        write_bytes(self.last, buffer.getvalue())
 
     def mark(self, state: State, status: str) -> None:
         """Write ``model.json`` and the curve; on completion, drop what only continuing needed."""
-        write_atomic(self.path / "history.csv", as_csv(state.history).encode())
+        write_bytes(self.path / "history.csv", as_csv(state.history).encode())
         text = json.dumps(self._describe(state, status), indent=2) + "\n"
-        write_atomic(self.card, text.encode())
+        write_bytes(self.card, text.encode())
         if status == "complete":
             self.last.unlink(missing_ok=True)
 
@@ -178,13 +183,14 @@ class Folder:
             **{name: plan[name] for name in ("arch", "shape", "classes", "options")},
             "schema_version": 1,
             "status": status,
-            "best_epoch": state.best_epoch,
             "sha256": self._sha256(),
             "plan": plan,
             "plan_sha256": self.plan.key(),
             "samples_sha256": self.samples_sha256,
+            "data": self.data,
             "data_sha256": self.data_sha256,
-            "history": [asdict(e) for e in state.history],
+            **_story(state),
+            "hardware": self.hardware,
             "versions": {name: version(name) for name in ("saddlepoint", "torch")},
         }
 
@@ -195,5 +201,18 @@ class Folder:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _story(state: State) -> dict[str, Any]:
+    """What happened, as JSON and the state file hold it."""
+    return {
+        "best_epoch": state.best_epoch,
+        "history": [asdict(e) for e in state.history],
+        "events": [asdict(e) for e in state.events],
+    }
+
+
 def _curve(rows: list[dict[str, Any]]) -> tuple[Epoch, ...]:
     return tuple(Epoch(**row) for row in rows)
+
+
+def _events(story: Mapping[str, Any]) -> tuple[Event, ...]:
+    return tuple(Event(**row) for row in story["events"])

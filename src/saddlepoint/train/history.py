@@ -12,18 +12,19 @@ __all__ = ["Epoch", "as_csv"]
 class Epoch:
     """What one epoch came to, on samples that training did not see.
 
-    epoch: from 1. loss: mean training objective, in nats. clean, robust: held-out accuracy in
-    [0, 1], the latter under the plan's ``check``. lr: of the epoch's last step. seconds: wall time,
-    measurements included.
+    epoch: from 1. loss: mean training objective, in nats. clean, robust, own: held-out accuracy in
+    [0, 1]: unperturbed, under the plan's ``check``, and under the training attack (None where there
+    is none). lr: of the epoch's last step. seconds: wall time, measurements included.
 
-    >>> Epoch(1, 2.3, 0.5, 0.25, 0.001, 1.0)
-    Epoch(epoch=1, loss=2.3, clean=0.5, robust=0.25, lr=0.001, seconds=1.0)
+    >>> Epoch(1, 2.3, 0.5, 0.25, 0.3, 0.001, 1.0)
+    Epoch(epoch=1, loss=2.3, clean=0.5, robust=0.25, own=0.3, lr=0.001, seconds=1.0)
     """
 
     epoch: int
     loss: float
     clean: float
     robust: float
+    own: float | None
     lr: float
     seconds: float
 
@@ -37,8 +38,8 @@ class Epoch:
 def as_csv(history: Sequence[Epoch]) -> str:
     """Return the curve as CSV with a header line.
 
-    >>> as_csv([Epoch(1, 2.3, 0.5, 0.25, 0.001, 1.0)]).splitlines()
-    ['epoch,loss,clean,robust,lr,seconds', '1,2.3,0.5,0.25,0.001,1.0']
+    >>> as_csv([Epoch(1, 2.3, 0.5, 0.25, 0.3, 0.001, 1.0)]).splitlines()
+    ['epoch,loss,clean,robust,own,lr,seconds', '1,2.3,0.5,0.25,0.3,0.001,1.0']
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")

@@ -1,5 +1,6 @@
 """The outer minimum: the one call that trains a model, or continues to."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,14 @@ from typing import Any
 from torch import nn
 
 from saddlepoint.train.checkpoint import Folder
+from saddlepoint.train.device import hardware
 from saddlepoint.train.fit import check_model
+from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch
+from saddlepoint.train.lock import alone
+from saddlepoint.train.logs import check_logger, recorded
 from saddlepoint.train.plan import TrainPlan
-from saddlepoint.train.progress import display
+from saddlepoint.train.progress import Both, display
 from saddlepoint.train.restore import left_as_found
 from saddlepoint.train.run import Run
 from saddlepoint.train.samples import Samples
@@ -25,12 +30,14 @@ class Trained:
 
     history: one ``Epoch`` each. best_epoch: from 1, the one with the highest robust held-out
     accuracy (clean for natural training), the later where equal. folder: where all this is kept.
+    events: what the guard saw.
     """
 
     model: nn.Module
     history: tuple[Epoch, ...]
     best_epoch: int
     folder: Path
+    events: tuple[Event, ...] = ()
 
     @property
     def best(self) -> Epoch:
@@ -51,7 +58,11 @@ def train(
     device: str = "cpu",
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = True,
+    data: str | None = None,
     data_sha256: str | None = None,
+    compiled: bool = False,
+    strategy: str = "auto",
+    logger: str | None = None,
 ) -> Trained:
     """Minimise E max over u in threat(x) of loss(model(apply(x, u)), y) (1706.06083, eq. 2.1).
 
@@ -60,10 +71,21 @@ def train(
     *shape), uint8 or floats in [0, 1]. y_train: (N,) class indices. out: the run's folder; the same
     call continues a run that was stopped, to bit-identical weights on the CPU, and returns at once
     when it is complete. device: cpu, cuda, cuda:1, mps, auto. on_epoch: called after each epoch is
-    saved. data_sha256: recorded in the model card.
+    saved. data, data_sha256: name and checksum for the model card. compiled: let ``torch.compile``
+    fuse the passes, which pays after some minutes and needs a C++ compiler. logger: None, or
+    ``tensorboard``, written to ``out/tensorboard``; ``history.csv`` is there in any case.
 
-    Raises ``Invalid`` and ``BadData`` before any work for what cannot be; ``Diverged`` when the
-    loss is not finite; ``OSError`` when the disk is full. Ctrl-C keeps the completed epochs.
+    Under torchrun the same call trains data-parallel: each process takes its share of every batch,
+    which keeps its size, and the curve is that of one process up to the order of sums. ``out`` has
+    to be a folder that all processes see; the first one writes. Batch norm is the exception: each
+    process normalises by its own share (``torch.nn.SyncBatchNorm`` exists on CUDA only), and the
+    running statistics of the first are kept. strategy: ``auto`` (``ddp`` in several processes),
+    ``ddp``, or ``fsdp``, which splits weights and optimizer state between processes; it is tested
+    with gloo on CPUs, not on CUDA. on_epoch is called in every process.
+
+    Raises ``Invalid`` and ``BadData`` before any work for what cannot be, in all processes when
+    they disagree; ``Missing`` without the package of ``logger``; ``Diverged`` when the loss is not
+    finite; ``OSError`` when the disk is full. Ctrl-C keeps the completed epochs.
 
     >>> import tempfile, torch
     >>> from saddlepoint import Linf
@@ -77,16 +99,24 @@ def train(
     >>> trained.best_epoch, trained.model.training
     (1, False)
     """
+    check_logger(logger)
     samples = Samples.of(plan, x_train, y_train)
     check_model(plan, model, samples)
-    folder = Folder(Path(out), plan, samples.sha256, data_sha256)
+    folder = Folder(Path(out), plan, samples.sha256, data_sha256, data, hardware())
     state = folder.open()
     if not state.complete:
-        with left_as_found(model, device):
-            run = Run.start(model, samples, folder, device, state)
-            show = progress and run.fabric.is_global_zero
-            with display(samples.steps, plan.epochs, len(state.history), show) as to:
-                state = run.finish(state, to, on_epoch)
-            run.fabric.barrier()  # the best weights are written before another process reads them
+        with left_as_found(model, device), contextlib.ExitStack() as held:
+            run = Run.start(model, samples, folder, device, state, compiled, strategy)
+            if run.learner.fabric.is_global_zero:
+                held.enter_context(alone(folder.path))
+            first, steps = run.learner.fabric.is_global_zero, samples.steps * plan.replays
+            done = len(state.history)
+            with (
+                display(steps, plan.epochs, done, progress and first) as shown,
+                recorded(logger if first else None, folder.path, steps, done) as logged,
+            ):
+                state = run.finish(state, Both(shown, logged), on_epoch)
+            # The best weights are written before another process reads them.
+            run.learner.fabric.barrier()
     folder.load_best(model)
-    return Trained(model.eval(), state.history, state.best_epoch, folder.path)
+    return Trained(model.eval(), state.history, state.best_epoch, folder.path, state.events)

@@ -13,9 +13,11 @@ from saddlepoint.attacks import PGD
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import Graded, ThreatModel
 from saddlepoint.train.augment import AUGMENTS
-from saddlepoint.train.losses import Natural, RobustLoss, as_robust_loss
+from saddlepoint.train.lean import Keep
+from saddlepoint.train.losses import Natural, RobustLoss
+from saddlepoint.train.objectives import as_robust_loss
 from saddlepoint.train.schedule import SCHEDULES
 
 __all__ = ["OPTIMIZERS", "TrainPlan"]
@@ -56,6 +58,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a share in (0, 1) or a whole number of at least 1 of training samples",
     ),
     "check_n": _whole(1),
+    "ema": (lambda v: _number(v) and 0 <= v < 1, "a decay in [0, 1), 0 for none"),
+    "eps_ramp": (lambda v: _number(v) and 0 <= v <= 1, "a share of the run in [0, 1]"),
+    "guard": (lambda v: isinstance(v, bool), "True or False"),
     "seed": (lambda v: _whole(0)[0](v) and v < 1 << 63, "a whole number in [0, 2^63)"),
 }
 
@@ -65,12 +70,16 @@ class TrainPlan:
     """min over parameters of the mean of ``loss``, and how the minimum is sought.
 
     arch, shape, classes, options: the network, as the model card will name it. threat: the set
-    the adversary moves in. attack: the inner attack of training. check: the attack on held-out
-    samples after each epoch. loss: ``natural``, ``madry`` or a ``RobustLoss``. lr: the peak of
-    ``schedule`` (constant, cosine, one-cycle). momentum: of sgd; adam has its own. held_out: share
-    (float) or number (int) of training samples kept for measuring; check_n: how many of them, at
-    most, are attacked. augment: None or ``flip-crop``. precision: of the passes; weights stay
-    float32.
+    the adversary moves in. attack: the inner attack of training. keep: whether the ``worst`` or
+    the ``last`` point of it is trained on. check: the stronger attack on held-out samples after
+    each epoch. loss: ``natural``, ``madry``, ``trades``, ``mart``, ``free``, ``awp``, or a
+    ``RobustLoss``. lr: the peak of ``schedule`` (constant, cosine, one-cycle). momentum: of sgd;
+    adam has its own. ema: decay of the average over steps that is measured and kept in place of the
+    weights themselves. eps_ramp: share of the run over which the radius grows from 0 to its own.
+    guard: go back and on with a stronger inner attack when robustness collapses unseen by the
+    present one. held_out: share (float) or number (int) of training samples kept for measuring;
+    check_n: how many of them, at most, are attacked. augment: None, ``crop`` or ``flip-crop``.
+    precision: of the passes; weights stay float32.
 
     Raises ``Invalid`` with name, value and what is allowed; ``Unsupported`` where an attack does
     not fit the threat.
@@ -87,6 +96,7 @@ class TrainPlan:
     threat: ThreatModel
     options: Mapping[str, Any] = field(default_factory=dict)
     attack: Attack[Any] = field(default=PGD(steps=10, step_size=0.25))
+    keep: Keep = "worst"
     check: Attack[Any] = field(default=PGD(steps=20))
     loss: RobustLoss | str = "madry"
     epochs: int = 20
@@ -96,10 +106,13 @@ class TrainPlan:
     weight_decay: float = 0.0
     momentum: float = 0.9
     schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    ema: float = 0.0
+    eps_ramp: float = 0.0
+    guard: bool = True
     held_out: int | float = 0.1
     check_n: int = 1000
     seed: int = 0
-    augment: Literal["flip-crop"] | None = None
+    augment: Literal["crop", "flip-crop"] | None = None
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -115,6 +128,7 @@ class TrainPlan:
             ("optimizer", OPTIMIZERS),
             ("schedule", tuple(SCHEDULES)),
             ("precision", _PRECISIONS),
+            ("keep", ("worst", "last")),
             ("augment", (*AUGMENTS, None)),
         ):
             if (value := getattr(self, name)) not in known:
@@ -129,6 +143,8 @@ class TrainPlan:
             raise Invalid("threat", self.threat, "a threat model, such as Linf(eps=0.1)")
         if isinstance(getattr(self.threat, "eps", None), Tensor):
             raise Invalid("threat", "<one eps per sample>", "one set for all samples in training")
+        if self.eps_ramp and not (hasattr(self.threat, "eps") and isinstance(self.threat, Graded)):
+            raise Invalid("eps_ramp", self.eps_ramp, f"0 for {self.threat}, which has no radius")
         for name in ("attack", "check"):
             if not callable(attack := getattr(self, name)):
                 raise Invalid(name, attack, "an attack, such as PGD(steps=10)")
@@ -143,6 +159,11 @@ class TrainPlan:
     def natural(self) -> bool:
         """Whether the adversary plays no part, so that the best epoch is the best clean one."""
         return isinstance(self.objective, Natural)
+
+    @property
+    def replays(self) -> int:
+        """Steps in a row on the same batch."""
+        return int(getattr(self.objective, "replays", 1))
 
     def describe(self) -> dict[str, Any]:
         """Return what JSON holds; components as their repr, which the command line reads."""

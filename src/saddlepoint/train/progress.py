@@ -1,23 +1,29 @@
 """What the user sees while training runs: one bar with the time left, one line per epoch."""
 
 import contextlib
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Protocol
 
 from saddlepoint.train.history import Epoch
 
-__all__ = ["Display", "Silent", "display"]
+__all__ = ["Both", "Display", "Silent", "display", "time_left"]
 
 
 class Display(Protocol):
-    """What the loop tells the screen."""
+    """What the loop tells the screen, or whoever else follows the run."""
 
-    def step(self, loss: float) -> None:
-        """One step is done."""
+    def step(self, loss: float, count: int = 1) -> None:
+        """That many steps are done, the last with this loss."""
         ...
 
     def epoch(self, row: Epoch) -> None:
         """One epoch is measured and saved."""
+        ...
+
+    def back(self) -> None:
+        """Take one epoch of steps back."""
         ...
 
     def say(self, text: str) -> None:
@@ -28,14 +34,56 @@ class Display(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def step(self, loss: float) -> None:
+    def step(self, loss: float, count: int = 1) -> None:
         """Ignore it."""
 
     def epoch(self, row: Epoch) -> None:
         """Ignore it."""
 
+    def back(self) -> None:
+        """Ignore it."""
+
     def say(self, text: str) -> None:
         """Ignore it."""
+
+
+class Both:
+    """Tells two displays the same."""
+
+    def __init__(self, one: Display, other: Display) -> None:
+        self._all = (one, other)
+
+    def step(self, loss: float, count: int = 1) -> None:
+        """Pass it on."""
+        for to in self._all:
+            to.step(loss, count)
+
+    def epoch(self, row: Epoch) -> None:
+        """Pass it on."""
+        for to in self._all:
+            to.epoch(row)
+
+    def back(self) -> None:
+        """Pass it on."""
+        for to in self._all:
+            to.back()
+
+    def say(self, text: str) -> None:
+        """Pass it on."""
+        for to in self._all:
+            to.say(text)
+
+
+def time_left(seconds: float, ran: int, left: int) -> str:
+    """Return the time that ``left`` steps take, when ``ran`` of this session took ``seconds``.
+
+    Epochs of an earlier session cost this one nothing and do not count. The time of measuring
+    after each epoch does: it is spread over the steps.
+
+    >>> time_left(30.0, 10, 20), time_left(0.0, 0, 20)
+    ('0:01:00', '-:--:--')
+    """
+    return str(timedelta(seconds=round(seconds / ran * left))) if ran else "-:--:--"
 
 
 @contextlib.contextmanager
@@ -45,28 +93,35 @@ def display(steps: int, epochs: int, done: int, show: bool) -> Iterator[Display]
         yield Silent()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}", style="progress.remaining"),
         TextColumn("{task.fields[loss]}{task.fields[last]}"),
     )
+    begin, shown = time.monotonic(), {"left": time_left(0, 0, 0), "loss": "", "last": ""}
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=steps * epochs, completed=steps * done, loss="", last="")
+        task = bar.add_task("", total=steps * epochs, completed=steps * done, **shown)  # type: ignore[arg-type]
 
         class Bar:
-            count = steps * done
+            count, ran = steps * done, 0
 
-            def step(self, loss: float) -> None:
+            def step(self, loss: float, count: int = 1) -> None:
                 said = f"epoch {min(self.count // steps + 1, epochs)}/{epochs}"
-                self.count += 1
-                bar.update(task, advance=1, description=said, loss=f"loss {loss:.4f}")
+                self.count, self.ran = self.count + count, self.ran + count
+                left = time_left(time.monotonic() - begin, self.ran, steps * epochs - self.count)
+                now = {"left": left, "loss": f"loss {loss:.4f}"}
+                bar.update(task, completed=self.count, description=said, **now)  # type: ignore[arg-type]
 
             def epoch(self, row: Epoch) -> None:
                 bar.update(task, last=f"  clean {row.clean:.1%}  robust {row.robust:.1%}")
                 bar.console.print(str(row), highlight=False)
+
+            def back(self) -> None:
+                self.count -= steps
+                bar.update(task, completed=self.count)
 
             def say(self, text: str) -> None:
                 bar.console.print(text, highlight=False, markup=False)

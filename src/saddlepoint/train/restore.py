@@ -11,10 +11,11 @@ __all__ = ["left_as_found"]
 
 @contextlib.contextmanager
 def left_as_found(model: nn.Module, device: str) -> Iterator[None]:
-    """Put back modes, ``requires_grad``, device and the global random state; drop gradients."""
+    """Put back modes, ``requires_grad``, device, layout and random state; drop gradients."""
     modes = [(m, m.training) for m in model.modules()]
     wants = [(p, p.requires_grad) for p in model.parameters()]
     place = next(model.parameters()).device
+    layouts = [(p, p.is_contiguous()) for p in model.parameters()]
     cuda = [torch.cuda.current_device()] if device != "cpu" and torch.cuda.is_available() else []
     try:
         with torch.random.fork_rng(devices=cuda):
@@ -26,3 +27,6 @@ def left_as_found(model: nn.Module, device: str) -> Iterator[None]:
             p.requires_grad_(flag)
         model.zero_grad(set_to_none=True)
         model.to(place)
+        for p, contiguous in layouts:
+            if contiguous:
+                p.data = p.data.contiguous()

@@ -1,75 +1,86 @@
-"""Epochs of steps: what stays the same while a run lasts, and how it may end."""
+"""Epochs of a run: what stays the same while it lasts, and how it may end."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.loss import Loss
+from saddlepoint.train.assemble import assemble, check_compiler
 from saddlepoint.train.checkpoint import Folder, State
 from saddlepoint.train.device import launch
+from saddlepoint.train.guard import Event, collapsed, escalated, stronger
 from saddlepoint.train.history import Epoch
+from saddlepoint.train.losses import Free, Natural
 from saddlepoint.train.measure import measure
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Display
-from saddlepoint.train.samples import Batch, Samples
-from saddlepoint.train.schedule import factor
+from saddlepoint.train.samples import Samples
+from saddlepoint.train.sharding import check_sharded
+from saddlepoint.train.snapshot import put_back, taken
+from saddlepoint.train.step import Diverged, Learner
 from saddlepoint.train.worst import Inner
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Diverged", "Run"]
+__all__ = ["Collapsed", "Run"]
 
 
-class Diverged(RuntimeError):
-    """The loss or the weights stopped being finite; the last good epoch is kept."""
+class Collapsed(Diverged):
+    """Robustness collapsed under the strongest inner attack that the guard knows."""
+
+    hint = "train with more steps, NFGSM() or a smaller lr (another plan wants another --out)"
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(str(event))
+        self.event = event
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A model in training. ``model`` is ``bare`` behind Fabric's precision and processes."""
+    """A model in training, the data it learns from, and the folder that remembers."""
 
     samples: Samples
     folder: Folder
-    fabric: "Fabric"
-    bare: nn.Module
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    inner: Inner
+    learner: Learner
 
     @classmethod
     def start(
-        cls, model: nn.Module, samples: Samples, folder: Folder, device: str, state: State
+        cls,
+        model: nn.Module,
+        samples: Samples,
+        folder: Folder,
+        device: str,
+        state: State,
+        compiled: bool = False,
+        strategy: str = "auto",
     ) -> "Run":
-        """Claim the folder, take the device, and load what an earlier run left."""
+        """Claim the folder, take the device, and load what an earlier run left.
+
+        Raises ``Invalid`` in all processes when one of them has been asked for something else.
+        """
         plan = samples.plan
-        fabric = launch(device, plan.precision)
-        mine = (plan.key(), samples.sha256)
-        if (
-            fabric.broadcast(mine) != mine
-        ):  # also: all have looked into the folder before one writes
-            raise Invalid(
-                "plan", f"<in process {fabric.global_rank}>", "the same, on the same data"
-            )
+        sharded = strategy == "fsdp"
+        if sharded:
+            check_sharded(plan, compiled)
+        fabric = launch(device, plan.precision, strategy)
+        if compiled:
+            check_compiler(fabric.device)
+        where = (len(state.history), len(state.events))
+        _same(fabric, (plan.key(), samples.sha256, strategy, compiled, where))
+        _check_shares(samples, fabric.world_size)
+        # By now all have looked into the folder.
         if fabric.is_global_zero:
             folder.claim()
-        bare = model.to(fabric.device)
+        learner = assemble(plan, model, fabric, sharded, compiled)
         if state.resume:
-            bare.load_state_dict(state.resume["model"])
-        optimizer = _optimizer(plan, bare)
-        if state.resume:
-            optimizer.load_state_dict(state.resume["optimizer"])
-        wrapped = fabric.setup_module(bare)
-        inner = Inner(plan.threat, plan.attack, precision=plan.precision)
-        return cls(samples.to(fabric.device), folder, fabric, bare, wrapped, optimizer, inner)
+            put_back(learner, state.resume)
+        return cls(samples.to(fabric.device), folder, learner)
 
     @property
     def plan(self) -> TrainPlan:
@@ -79,10 +90,11 @@ class Run:
     def finish(self, state: State, to: Display, on_epoch: Callable[[Epoch], None] | None) -> State:
         """Run the epochs that are left; say in the folder how it ended."""
         try:
-            for number in range(len(state.history) + 1, self.plan.epochs + 1):
-                state = self._save(state, self._epoch(number, to))
-                to.epoch(state.history[-1])
-                if on_epoch is not None:
+            state = state if state.resume else replace(state, resume=taken(self.learner))
+            while len(state.history) < self.plan.epochs:
+                before = len(state.history)
+                state = self._epoch(state, to)
+                if len(state.history) > before and on_epoch is not None:
                     on_epoch(state.history[-1])
         except KeyboardInterrupt as stop:
             said = f"stopped: {self._kept(state)}; the same command continues from there"
@@ -91,13 +103,14 @@ class Run:
             stop.args = (said,)
             raise
         except Diverged as error:
+            if isinstance(error, Collapsed):
+                state = replace(state, events=(*state.events, error.event))
             self._mark_failed(state, "diverged")
-            hint = "a smaller lr usually helps (another plan wants another --out)"
-            raise Diverged(f"{error}; {self._kept(state)}; {hint}") from None
+            raise Diverged(f"{error}; {self._kept(state)}; {error.hint}") from None
         except Exception:
             self._mark_failed(state, "interrupted")
             raise
-        if self.fabric.is_global_zero:
+        if self.learner.fabric.is_global_zero:
             self.folder.mark(state, "complete")
         return state
 
@@ -109,68 +122,61 @@ class Run:
 
     def _mark_failed(self, state: State, status: str) -> None:
         with contextlib.suppress(OSError):  # a full disk is the likely cause of being here
-            if self.fabric.is_global_zero:
+            if self.learner.fabric.is_global_zero:
                 self.folder.mark(state, status)
 
     # -- one epoch -----------------------------------------------------------------------------
 
-    def _epoch(self, number: int, to: Display) -> Epoch:
-        begin, fabric, total = time.monotonic(), self.fabric, 0.0
+    def _epoch(self, state: State, to: Display) -> State:
+        """Learn, measure, and keep the epoch or take it back."""
+        begin, plan, number = time.monotonic(), self.plan, len(state.history) + 1
         # Dropout and the like draw from the global stream: seeding it anew makes each epoch a
         # function of the weights it starts from, which is what continuing needs.
-        torch.manual_seed((self.plan.seed * 1_000_003 + number) % (1 << 63) + fabric.global_rank)
-        self.bare.train()
-        batches = self.samples.batches(number, fabric.global_rank, fabric.world_size)
-        for k, batch in enumerate(batches):
-            loss = self._step(number, k, batch)
-            total += loss
-            to.step(loss)
-        if not all(bool(p.isfinite().all()) for p in self.bare.parameters()):
-            raise Diverged(f"weights are no longer finite after epoch {number}")
-        clean, robust = measure(self.bare, self.samples)
-        lr, seconds = self.optimizer.param_groups[0]["lr"], time.monotonic() - begin
-        return Epoch(number, total / self.samples.steps, clean, robust, lr, round(seconds, 2))
+        fabric = self.learner.fabric
+        torch.manual_seed((plan.seed * 1_000_003 + number) % (1 << 63) + fabric.global_rank)
+        levels = sum(1 for e in state.events if e.stronger)
+        inner = Inner(plan.threat, escalated(plan.attack, plan.threat, levels), keep=plan.keep)
+        loss = self.learner.epoch(number, inner, self.samples, to)
+        # Natural and free training ask no attack, so that there is none to be deceived by.
+        own = None if isinstance(plan.objective, Natural | Free) else inner.attack
+        accuracy = measure(self.learner.result, self.samples, own)
+        lr, seconds = self.learner.optimizer.param_groups[0]["lr"], time.monotonic() - begin
+        row = Epoch(number, loss, *accuracy, lr, round(seconds, 2))
+        row = fabric.broadcast(row)  # measured on different machines, it decides for all
+        if not collapsed(row, max((e.robust for e in state.history), default=0.0)):
+            return self._keep(state, row, to)
+        event = self._event(state, row, inner)
+        to.say(str(event))
+        if plan.guard and not event.stronger:
+            raise Collapsed(event)
+        state = replace(state, events=(*state.events, event))
+        return self._back(state, to) if event.stronger else self._keep(state, row, to)
 
-    def _step(self, number: int, k: int, batch: Batch) -> float:
-        plan, steps = self.plan, self.samples.steps
-        at = (number - 1) * steps + k
-        for group in self.optimizer.param_groups:
-            group["lr"] = plan.lr * factor(plan.schedule, at, steps * plan.epochs)
-        loss = plan.objective(self.model, batch.x, batch.y, self._worst(number, batch))
-        # The mean over processes, so that all of them see a loss that is not finite and stop.
-        mean = self.fabric.all_reduce(loss.detach() * batch.weight)
-        value = float(mean)  # type: ignore[arg-type]
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the loss is {value} in epoch {number}, step {k + 1} of {steps}, at lr "
-                f"{self.optimizer.param_groups[0]['lr']:.3g}"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss * batch.weight)
-        self.optimizer.step()
-        return value
+    def _event(self, state: State, row: Epoch, inner: Inner) -> Event:
+        plan, best = self.plan, max((e.robust for e in state.history), default=0.0)
+        following = stronger(inner.attack, plan.threat) if plan.guard else None
+        seen = row.robust if row.own is None else row.own
+        on = "" if following is None else repr(following)
+        kept = len(state.history) if plan.guard else row.epoch
+        return Event(row.epoch, seen, row.robust, best, repr(inner.attack), on, kept)
 
-    def _worst(self, number: int, batch: Batch) -> Callable[..., Tensor]:
-        """The adversary of this batch: its randomness is bound to seed, samples and epoch."""
-        draw = Draw.of(self.plan.seed, batch.ids).tag("inner", number)
+    def _back(self, state: State, to: Display) -> State:
+        """Return to the last good epoch; the event is on disk before anything is learnt anew."""
+        put_back(self.learner, state.resume)
+        if self.learner.fabric.is_global_zero:
+            self.folder.save(state, None)
+        to.back()
+        return state
 
-        def worst(
-            model: nn.Module, x: Tensor, y: Tensor, loss: Loss | str | None = None, /
-        ) -> Tensor:
-            # The search brings its own precision, and must not wake what averages gradients
-            # between processes: it asks the model behind the wrapper.
-            return self.inner(self.bare if model is self.model else model, x, y, loss, draw=draw)
-
-        return worst
-
-    def _save(self, state: State, row: Epoch) -> State:
+    def _keep(self, state: State, row: Epoch, to: Display) -> State:
         """Add the epoch to the run and to the folder."""
         history = (*state.history, row)
         best = max(history, key=lambda e: (self._merit(e), e.epoch)).epoch
-        resume = {"model": self.bare.state_dict(), "optimizer": self.optimizer.state_dict()}
-        state = State(history, best, resume)
-        if self.fabric.is_global_zero:
-            self.folder.save(state, best == row.epoch)
+        state = replace(state, history=history, best_epoch=best, resume=taken(self.learner))
+        if self.learner.fabric.is_global_zero:
+            mine = self.learner.result.state_dict() if best == row.epoch else None
+            self.folder.save(state, mine)
+        to.epoch(row)
         return state
 
     def _merit(self, row: Epoch) -> tuple[float, float]:
@@ -178,10 +184,18 @@ class Run:
         return both[::-1] if self.plan.natural else both
 
 
-def _optimizer(plan: TrainPlan, model: nn.Module) -> torch.optim.Optimizer:
-    weights = [p for p in model.parameters() if p.requires_grad]
-    if plan.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=plan.lr, weight_decay=plan.weight_decay)
-    return torch.optim.SGD(
-        weights, lr=plan.lr, momentum=plan.momentum, weight_decay=plan.weight_decay
-    )
+def _same(fabric: "Fabric", mine: object) -> None:
+    """Raise ``Invalid`` everywhere unless all processes were given the same."""
+    differs = torch.tensor(float(fabric.broadcast(mine) != mine), device=fabric.device)
+    total: Any = fabric.all_reduce(differs, reduce_op="sum")
+    if float(total):
+        who = f"<{int(total)} of {fabric.world_size} processes differ from the first>"
+        hint = "start all of them by one command, with one seed and a folder that all can see"
+        raise Invalid("plan", who, "the same plan, data and folder in every process", hint)
+
+
+def _check_shares(samples: Samples, world: int) -> None:
+    least = len(samples.train) // samples.steps
+    if least < world:
+        allowed = f"at least {world}, one sample for each process"
+        raise Invalid("batch_size", samples.plan.batch_size, allowed, f"the least batch is {least}")

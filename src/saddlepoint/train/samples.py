@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.train.augment import flip_crop
+from saddlepoint.train.augment import augmented
 from saddlepoint.train.plan import TrainPlan
 
 __all__ = ["Batch", "Samples", "as_float"]
@@ -94,8 +94,8 @@ class Samples:
 
     def _batch(self, rows: Tensor, draw: Draw, weight: float) -> Batch:
         x = self.x[rows]
-        if self.plan.augment == "flip-crop":
-            x = flip_crop(x, Draw(draw.seed, rows, draw.tag("augment").key))
+        if self.plan.augment is not None:
+            x = augmented(x, Draw(draw.seed, rows, draw.tag("augment").key), self.plan.augment)
         return Batch(as_float(x), self.y[rows], rows, weight)
 
     def measured(self, most: int | None = None) -> Batch:

@@ -1,31 +1,40 @@
 """The inner maximum: from a batch to the worst inputs an attack finds around it."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.access import Attack, check_fit
-from saddlepoint.core.door import Door, Precision
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Exhausted
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.errors import Exhausted, Invalid
+from saddlepoint.core.goal import Goal, as_goal
 from saddlepoint.core.loss import Loss, as_loss
-from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train.lean import Keep, Lean, evaluating
 
-__all__ = ["Inner", "Worst"]
+__all__ = ["Adversary", "Inner", "Worst"]
 
 
 class Worst(Protocol):
     """What a ``RobustLoss`` asks for the worst inputs: (model, x, y) -> x_adv."""
 
+    @property
+    def threat(self) -> ThreatModel:
+        """The set, for objectives that move in it themselves (free training)."""
+        ...
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What an objective carries from one step to the next; empty at the start of an epoch."""
+        ...
+
     def __call__(
-        self, model: nn.Module, x: Tensor, y: Tensor, loss: Loss | str | None = None, /
+        self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
     ) -> Tensor:
-        """Map x (B, *F) and labels y (B,) to x_adv (B, *F), without a graph.
+        """Map x (B, *F) and labels y (B,), or a goal, to x_adv (B, *F), without a graph.
 
         loss: what the search climbs, where an objective has its own idea of worst (TRADES: KL).
         """
@@ -34,16 +43,17 @@ class Worst(Protocol):
 
 @dataclass(frozen=True)
 class Inner:
-    """x_adv = apply(x, u*), u* the point of threat(x) with the largest margin that ``attack`` saw.
+    """x_adv = apply(x, u*), u* the point of threat(x) that ``attack`` is left with.
 
     threat, attack: the adversary trained against. loss: what the attack climbs (None:
-    cross-entropy). precision: of the search.
+    cross-entropy). keep: ``worst`` of the points seen, or ``last``, one pass cheaper (see
+    ``Lean``). The precision is that of the autocast around the call.
 
-    The model is in eval mode and frozen while it is asked, so that a batch does not pollute its
-    running statistics, and is put back afterwards; it is not hashed, which would cost more than a
-    step. A sample is not left at its first break: training wants the worst point, not a bad one.
-    Raises what the attack raises: training on inputs of a broken attack would look like success.
-    Source: the inner problem of 1706.06083, eq. 2.1.
+    The model is in eval mode while it is asked, so that a batch does not pollute its running
+    statistics, and is put back afterwards; gradients are taken with respect to the input only. A
+    sample is not left at its first break: training wants the worst point, not a bad one. Raises
+    what the attack raises: training on inputs of a broken attack would look like success. Source:
+    the inner problem of 1706.06083, eq. 2.1.
 
     >>> from saddlepoint import PGD, Linf
     >>> worst = Inner(Linf(eps=0.1), PGD(steps=3))
@@ -56,16 +66,18 @@ class Inner:
     threat: ThreatModel
     attack: Attack[Any]
     loss: Loss | str | None = None
-    precision: Precision = "float32"
+    keep: Keep = "worst"
 
     def __post_init__(self) -> None:
         check_fit(self.attack, self.threat, "gradients")
+        if self.keep not in ("worst", "last"):
+            raise Invalid("keep", self.keep, "'worst' or 'last'")
 
     def __call__(
         self,
         model: nn.Module,
         x: Tensor,
-        y: Tensor,
+        y: Tensor | Goal,
         loss: Loss | str | None = None,
         /,
         draw: Draw | None = None,
@@ -73,16 +85,42 @@ class Inner:
         """Return x_adv (B, *F); all randomness comes from ``draw`` (None: seed 0, ids 0 … B-1)."""
         draw = draw or Draw.of(0, torch.arange(len(x), device=x.device))
         climb = self.loss if loss is None else loss
-        with Door(model, self.precision, seed=draw.key % (1 << 63), verify=False) as door:
-            oracle = Oracle(
-                door,
+        with evaluating(model):
+            lean = Lean(
+                model,
                 x,
-                Untargeted(y),
+                as_goal(y),
                 self.threat,
                 loss=None if climb is None else as_loss(climb),
-                early_stop=False,
+                keep=self.keep,
             )
             with contextlib.suppress(Exhausted):  # the attack's own way to end early
-                self.attack(*oracle.shrink(draw, at=1.0))
-            oracle.settle()
-            return self.threat.apply(x, oracle.ledger.u).detach()
+                self.attack(lean, draw)
+            return self.threat.apply(x, lean.kept).detach()
+
+
+@dataclass(frozen=True, eq=False)
+class Adversary:
+    """The ``Worst`` of one batch: ``inner``, with the randomness bound to seed, samples and step.
+
+    bare: asked in place of the model that averages gradients between processes, which a search
+    must not wake.
+    """
+
+    inner: Inner
+    draw: Draw
+    bare: nn.Module
+    wrapped: nn.Module
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The set."""
+        return self.inner.threat
+
+    def __call__(
+        self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
+    ) -> Tensor:
+        """Return x_adv (B, *F)."""
+        asked = self.bare if model is self.wrapped else model
+        return self.inner(asked, x, y, loss, draw=self.draw)

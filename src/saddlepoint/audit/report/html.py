@@ -1,7 +1,6 @@
 """Assembling the page: what each section shows, handed to the templates."""
 
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from saddlepoint.audit.report.gallery import Gallery, gallery
 from saddlepoint.audit.report.run import Run
 from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.files import write_bytes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -142,12 +142,6 @@ def write_report(runs: Sequence[Run], path: str | Path, title: str | None = None
     if path.is_dir():
         raise Invalid("path", str(path), "a file, not a folder", f"try {path / 'report.html'}")
     page = _page(runs, title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:  # a full disk must not cost the report that was there
-        # JSON may smuggle in half a surrogate pair, which UTF-8 cannot hold.
-        part.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    # JSON may smuggle in half a surrogate pair, which UTF-8 cannot hold.
+    write_bytes(path, page.encode("utf-8", errors="backslashreplace"))
     return path

@@ -1,0 +1,62 @@
+"""From a model and a place to a learner: averaged, compiled, sharded, wrapped, in that order."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from saddlepoint.core.errors import Invalid
+from saddlepoint.train.average import averaged
+from saddlepoint.train.plan import TrainPlan
+from saddlepoint.train.sharding import to_shard
+from saddlepoint.train.step import Learner
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["assemble", "check_compiler"]
+
+
+def assemble(
+    plan: TrainPlan, model: nn.Module, fabric: "Fabric", sharded: bool, compiled: bool
+) -> Learner:
+    """Return the learner of ``model``, which is moved to the device of ``fabric``.
+
+    Where weights are sharded a copy learns, and the model itself is filled after each epoch.
+    """
+    home = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    bare = to_shard(home) if sharded else home
+    mean = averaged(bare, plan.ema) if plan.ema else None
+    asked = cast(nn.Module, torch.compile(bare)) if compiled else bare
+    wrapped = fabric.setup_module(asked)
+    # Sharding replaces the weights: the optimizer comes after it.
+    optimizer = _optimizer(plan, bare)
+    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, home if sharded else None)
+
+
+def _optimizer(plan: TrainPlan, model: nn.Module) -> torch.optim.Optimizer:
+    weights = [p for p in model.parameters() if p.requires_grad]
+    # One kernel for all weights; sharded ones and other devices take torch's own choice.
+    plain = all(type(p) is nn.Parameter and p.device.type in ("cpu", "cuda") for p in weights)
+    usual: dict[str, Any] = {
+        "lr": plan.lr,
+        "weight_decay": plan.weight_decay,
+        "fused": True if plain else None,
+    }
+    if plan.optimizer == "adam":
+        return torch.optim.Adam(weights, **usual)
+    return torch.optim.SGD(weights, momentum=plan.momentum, **usual)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile one addition; raise ``Invalid`` with the compiler's words where that fails."""
+
+    def probe(x: Any) -> Any:  # noqa: ANN401
+        return x + 1
+
+    try:
+        torch.compile(probe)(torch.zeros(2, device=device))
+    except Exception as error:  # each backend has its own
+        words = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        allowed = "False on this machine, which has no working compiler"
+        raise Invalid("compiled", True, allowed, words) from error

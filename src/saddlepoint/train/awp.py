@@ -1,0 +1,109 @@
+"""Adversarial weight perturbation: any objective, minimised where the weights are worst too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from saddlepoint.core.errors import Invalid
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.loss import Loss
+from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train.losses import Free, Madry, RobustLoss
+from saddlepoint.train.worst import Worst
+
+__all__ = ["AWP"]
+
+
+@dataclass(frozen=True, repr=False)
+class AWP:
+    """max over ||v_l|| <= gamma ||w_l|| of loss(w + v), by one step per layer (2004.05884, §4).
+
+    loss: the objective made flat. gamma: relative size of the perturbation. Matrices and kernels
+    are perturbed, biases and scales are not. The worst inputs are searched once, at w. Costs one
+    more forward and backward pass. Between processes each perturbs by its own share of the batch.
+
+    >>> AWP(gamma=0.01)
+    AWP(Madry(), gamma=0.01)
+    """
+
+    loss: RobustLoss = field(default=Madry())
+    gamma: float = 0.005
+
+    def __repr__(self) -> str:
+        tail = "" if self.gamma == 0.005 else f", gamma={self.gamma!r}"
+        return f"AWP({self.loss!r}{tail})"
+
+    def __post_init__(self) -> None:
+        if not callable(self.loss) or isinstance(self.loss, Free):
+            raise Invalid("loss", self.loss, "an objective that asks for the worst inputs")
+        if not isinstance(self.gamma, int | float) or not 0 < self.gamma < 1:
+            raise Invalid("gamma", self.gamma, "a number in (0, 1)")
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, worst: Worst) -> Tensor:
+        """Return the objective at the perturbed weights; its gradient is that of the weights."""
+        once = _Once(worst)
+        weights = [w for w in model.parameters() if w.requires_grad and w.dim() > 1]
+        if not weights:
+            return self.loss(model, x, y, once)
+        # What a layer that is not used contributes is zero, as in the outer gradient.
+        first = self.loss(_bare(model), x, y, once)
+        grads = torch.autograd.grad(first, weights, materialize_grads=True)
+        moved: dict[Tensor, Tensor] = {
+            w: w + self.gamma * w.detach().norm() * g / (g.norm() + 1e-12)
+            for w, g in zip(weights, grads, strict=True)
+        }
+        return self.loss(_Moved(model, moved), x, y, once)
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """The module behind Fabric, which lets no gradient pass but the one that is learnt from."""
+    from lightning_fabric import is_wrapped
+
+    return cast(nn.Module, model.module) if is_wrapped(model) else model
+
+
+class _Once:
+    """Answers the first question, and then repeats the answer."""
+
+    def __init__(self, worst: Worst) -> None:
+        self._worst = worst
+        self._answer: Tensor | None = None
+
+    @property
+    def threat(self) -> ThreatModel:
+        return self._worst.threat
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        return self._worst.memory
+
+    def __call__(
+        self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
+    ) -> Tensor:
+        if self._answer is None:
+            self._answer = self._worst(model, x, y, loss)
+        return self._answer
+
+
+class _Moved(nn.Module):
+    """The model with other weights; the original ones stay where they are."""
+
+    def __init__(self, model: nn.Module, weights: Mapping[Tensor, Tensor]) -> None:
+        super().__init__()
+        self.model, self.training = model, model.training
+        # Every place that holds a weight, once: tied weights move together, and a module that is
+        # reached by two paths (behind Fabric: all) is not put back from its own replacement.
+        self._weights = {
+            f"{path}.{name}".lstrip("."): weights[w]
+            for path, part in model.named_modules()
+            for name, w in part.named_parameters(recurse=False, remove_duplicate=False)
+            if w in weights
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = functional_call(self.model, self._weights, (x,), tie_weights=False)
+        return out

@@ -1,0 +1,153 @@
+"""One epoch of steps: the loss at the worst inputs, its gradient, and the update."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.core.draw import Draw
+from saddlepoint.train.plan import TrainPlan
+from saddlepoint.train.progress import Display
+from saddlepoint.train.samples import Batch, Samples
+from saddlepoint.train.schedule import factor
+from saddlepoint.train.sharding import whole
+from saddlepoint.train.worst import Adversary, Inner
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from torch.optim.swa_utils import AveragedModel
+
+__all__ = ["Diverged", "Learner"]
+
+FLUSH = 20  # steps between looks at the losses; each look waits for a GPU to finish
+
+
+class Diverged(RuntimeError):
+    """The loss or the weights stopped being finite; the last good epoch is kept."""
+
+    hint = "a smaller lr usually helps (another plan wants another --out)"
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What changes in a step. ``model`` is ``asked`` behind Fabric's precision and processes.
+
+    bare: the caller's module. asked: the same, compiled where that is wanted; the inner attack asks
+    it. mean: the running average of ``bare``, or None. whole: None; where weights are sharded,
+    ``bare`` is a sharded copy of the caller's module, and this is the module.
+    """
+
+    plan: TrainPlan
+    fabric: "Fabric"
+    bare: nn.Module
+    asked: nn.Module
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    mean: "AveragedModel | None"
+    whole: nn.Module | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def result(self) -> nn.Module:
+        """The model that is measured and kept."""
+        learnt = self.bare if self.whole is None else self.whole
+        return learnt if self.mean is None else self.mean.module
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each process holds a part of every weight."""
+        return self.whole is not None
+
+    def epoch(self, number: int, inner: Inner, samples: Samples, to: Display) -> float:
+        """Run epoch ``number`` from 1; return the mean loss. Raises ``Diverged``."""
+        fabric, steps = self.fabric, samples.steps * self.plan.replays
+        self.memory.clear()
+        self.bare.train()
+        batches = samples.batches(number, fabric.global_rank, fabric.world_size)
+        again = (b for b in batches for _ in range(self.plan.replays))
+        losses: list[Tensor] = []
+        done: list[float] = []
+        for k, batch in enumerate(again):
+            losses.append(self._step(number, (number - 1) * steps + k, steps, batch, inner))
+            if len(losses) == FLUSH or k == steps - 1 or fabric.device.type == "cpu":
+                done += self._finite(losses, f"epoch {number}", len(done), steps)
+                to.step(done[-1], len(losses))
+                losses.clear()
+        if not self._sound():
+            raise Diverged(f"weights are no longer finite after epoch {number}")
+        self._agree()
+        return sum(done) / len(done)
+
+    @contextlib.contextmanager
+    def _autocast(self) -> Iterator[None]:
+        """One cast of the weights serves the search and the pass that learns.
+
+        Not where weights are sharded: the cast would outlive the weights that it was made of, which
+        are put together anew for each pass, and these would not learn.
+        """
+        with self.fabric.autocast(), contextlib.ExitStack() as inside:
+            if self.sharded:
+                kind = self.fabric.device.type
+                dtype, on = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
+                inside.enter_context(torch.autocast(kind, dtype, on, cache_enabled=False))
+            yield
+
+    def _sound(self) -> bool:
+        """Whether all weights are finite; of sharded ones, those of all processes."""
+        parts = (getattr(p, "to_local", lambda p=p: p)() for p in self.bare.parameters())
+        bad = sum(int(not p.isfinite().all()) for p in parts)
+        total: Any = self.fabric.all_reduce(
+            torch.tensor(float(bad), device=self.fabric.device), reduce_op="sum"
+        )
+        return float(total) == 0
+
+    def _agree(self) -> None:
+        """Give all processes the batch statistics of the first, and the result its weights."""
+        if self.fabric.world_size > 1:
+            averages = [] if self.mean is None else [self.mean.module]
+            for buffer in (b for module in (self.bare, *averages) for b in module.buffers()):
+                first = buffer.contiguous()
+                torch.distributed.broadcast(first, 0)
+                buffer.copy_(first)
+        if self.whole is not None:
+            self.whole.load_state_dict(whole(self.bare.state_dict()))
+
+    def _finite(self, losses: list[Tensor], when: str, done: int, steps: int) -> list[float]:
+        # The mean over processes, so that all of them see a loss that is not finite and stop.
+        mean: Any = self.fabric.all_reduce(torch.stack(losses))
+        values: list[float] = mean.tolist()
+        for k, value in enumerate(values):
+            if not math.isfinite(value):
+                lr = self.optimizer.param_groups[0]["lr"]
+                where = f"{when}, step {done + k + 1} of {steps}"
+                raise Diverged(f"the loss is {value} in {where}, at lr {lr:.3g}")
+        return values
+
+    def _step(self, number: int, at: int, steps: int, batch: Batch, inner: Inner) -> Tensor:
+        plan, fabric = self.plan, self.fabric
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.lr * factor(plan.schedule, at, steps * plan.epochs)
+        ramp = plan.eps_ramp * steps * plan.epochs
+        if at + 1 < ramp:
+            inner = replace(inner, threat=smaller(plan, (at + 1) / ramp))
+        draw = Draw.of(plan.seed, batch.ids).tag("inner", number, at if plan.replays > 1 else 0)
+        worst = Adversary(inner, draw, self.asked, self.model, self.memory)
+        x = batch.x.contiguous(memory_format=torch.channels_last) if batch.x.dim() == 4 else batch.x
+        with self._autocast():
+            loss = plan.objective(self.model, x, batch.y, worst)
+        self.optimizer.zero_grad(set_to_none=True)
+        fabric.backward(loss * batch.weight)
+        self.optimizer.step()
+        if self.mean is not None:
+            self.mean.update_parameters(self.bare)
+        return loss.detach() * batch.weight
+
+
+def smaller(plan: TrainPlan, share: float) -> Any:  # noqa: ANN401 - the plan's own kind of set
+    """Return the plan's set with that share of its radius."""
+    threat: Any = plan.threat  # the plan has seen to it that it has a radius
+    return threat.at(threat.eps * share)

@@ -1,0 +1,43 @@
+"""A folder takes one run at a time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from saddlepoint.core.errors import Invalid
+from saddlepoint.train import train
+from saddlepoint.train.lock import alone
+from tests.train.kit import Digits, MakeNet, MakePlan
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from saddlepoint.train.lock import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_gone(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    pytest.importorskip("fcntl")
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Invalid, match="no other process is training in"):
+            train(plan(epochs=1), net(), x, y, tmp_path, progress=False)
+        other.kill()
+    assert train(plan(epochs=1), net(), x, y, tmp_path, progress=False).best_epoch == 1
+
+
+def test_the_folder_is_free_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), alone(tmp_path):
+        raise ZeroDivisionError
+    with alone(tmp_path):
+        assert list(tmp_path.iterdir()) == []
