@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from saddlepoint.cli import data
+from saddlepoint.cli import data, study
 from saddlepoint.cli.audit import attack_command, audit_command
 from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.errors import readable
@@ -28,6 +28,7 @@ app.command("replay")(readable(replay_command))
 app.command("report")(readable(report_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
 
 
 def _version(wanted: bool) -> None:
