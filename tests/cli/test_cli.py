@@ -195,8 +195,15 @@ def test_another_run_in_the_folder(finished: Path, weights: Path) -> None:
 def test_train_then_audit(tmp_path: Path) -> None:
     model = tmp_path / "model"
     words = ("--threat", "Linf(eps=0.1)", "--arch", "mlp", "--loss", "natural", "--epochs", 3)
+    words += ("--audit-n", 20)
     result = run("train", *words, "--device", "cpu", "--out", model)
     assert "best epoch" in result.output
+    audited = json.loads((model / "model.json").read_text())["audit"]
+    document = json.loads((model / "audit/audit.json").read_text())
+    assert (audited["n"], audited["split"]) == (20, "test")
+    assert audited["robust_at_most"] == document["robust_accuracy"]["upper"]
+    assert "of 20 test samples" in (model / "card.md").read_text()
+    assert (model / "card.html").exists()
     run("train", *words, "--device", "cpu", "--out", model)
     refused = run("train", *words, "--lr", 0.1, "--device", "cpu", "--out", model, code=2)
     assert "lr" in said(refused)
@@ -215,7 +222,7 @@ def test_data_verbs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["train"], ["audit"], ["attack"], ["replay"], ["report"], ["demo"], ["data"]]
+    "verb", [[], ["train"], ["audit"], ["attack"], ["replay"], ["report"], ["demo"], ["data"], ["study"]]
 )
 def test_help(verb: list[str]) -> None:
     assert "Usage" in run(*verb, "--help").output

@@ -1,0 +1,51 @@
+"""Every recipe can be read, and takes its first steps, on stand-in data of the right shape."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saddlepoint.cli.options import settle
+from saddlepoint.cli.train import TrainSettings, run_train
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+LARGE = "cifar10"
+
+
+def stand_in(path: Path, shape: tuple[int, ...]) -> Path:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (24, *shape), dtype=np.uint8)
+    y = np.arange(24) % 10
+    np.savez(path, x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
+    return path
+
+
+def test_all_recipes_are_here() -> None:
+    names = {p.stem for p in RECIPES}
+    assert names == {
+        "digits", "mnist-linf", "mnist-linf-fast", "mnist-l2", "cifar10-linf", "cifar10-linf-fast",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(p, marks=pytest.mark.slow if p.name.startswith(LARGE) else ()) for p in RECIPES],
+    ids=[p.stem for p in RECIPES],
+)
+def test_a_recipe_takes_its_first_steps(recipe: Path, tmp_path: Path) -> None:
+    meant = settle(TrainSettings, recipe, {})
+    few = {
+        "data": str(stand_in(tmp_path / "few.npz", SHAPES[meant.data])),
+        "epochs": 1,
+        "batch_size": 8,
+        "held_out": 8,
+        "check_n": 4,
+        "guard": False,
+        "device": "cpu",
+        "out": tmp_path / "out",
+    }
+    trained = run_train(settle(TrainSettings, recipe, few), progress=False)
+    assert len(trained.history) == 1
+    assert (trained.folder / "model.safetensors").exists()
+    assert str(meant.out) == f"runs/{recipe.stem}"
