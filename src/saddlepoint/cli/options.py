@@ -42,7 +42,7 @@ ArchOption = Annotated[
     str | None,
     typer.Option(
         "--arch",
-        help="Architecture of a weights file: conv-small, madry-mnist, mlp, resnet9, "
+        help="Architecture of a weights file: conv-small, conv-medium, madry-mnist, mlp, resnet9, "
         "preact-resnet18, or package.module:factory.",
     ),
 ]
