@@ -40,6 +40,14 @@ def _mix_(z: Tensor) -> Tensor:
     return _xorshift_(z, 31)
 
 
+def _mixed(word: int) -> int:
+    """``_mix_`` of one word, without a tensor, whose way to a GPU would be waited for."""
+    word %= _WORD
+    word = (word ^ word >> 30) * _MIX_A % _WORD
+    word = (word ^ word >> 27) * _MIX_B % _WORD
+    return word ^ word >> 31
+
+
 @dataclass(frozen=True, eq=False)
 class Draw:
     """A stream of random numbers per sample.
@@ -77,8 +85,8 @@ class Draw:
 
     def _words(self, shape: tuple[int, ...]) -> Tensor:
         device, count = self.ids.device, math.prod(shape)
-        stream = _mix_(torch.tensor([_signed(self.seed + self.key * _GOLDEN)]))
-        sample = _mix_(self.ids * _signed(_GOLDEN) + stream.to(device))
+        stream = _signed(_mixed(self.seed + self.key * _GOLDEN))
+        sample = _mix_(self.ids * _signed(_GOLDEN) + stream)
         position = torch.arange(1, count + 1, device=device) * _signed(_GOLDEN)
         return _mix_(sample[:, None] + position).reshape(-1, *shape)
 

@@ -90,12 +90,10 @@ class Ball:
 
     def _eps(self, t: Tensor) -> Tensor:
         """Radii shaped to broadcast against t."""
-        eps = (
-            self.eps
-            if isinstance(self.eps, Tensor)
-            else torch.tensor([float(self.eps)], dtype=torch.float64)
-        )
-        return like(eps.to(device=t.device, dtype=t.dtype), t)
+        if isinstance(self.eps, Tensor):
+            return like(self.eps.to(device=t.device, dtype=t.dtype), t)
+        # Made where it is needed: a copy to a GPU would be waited for.
+        return like(torch.full((1,), float(self.eps), device=t.device, dtype=t.dtype), t)
 
     def _clip(self, x: Tensor, u: Tensor) -> Tensor:
         """Cut u to the box; shrinking coordinates never leaves a ball."""
