@@ -153,7 +153,7 @@ def test_every_objective_has_both_names() -> None:
         ("Free(replays=0)", "replays = 0"),
         ("Free(step_size=0)", "step_size = 0"),
         ("AWP(gamma=1)", "gamma = 1"),
-        ("AWP(Free())", "asks for the worst inputs"),
+        ("AWP(Free())", "an objective other than Free"),
         ("AWP(loss='madry')", "loss = 'madry'"),
         ("PGD()", "known loss"),
         ("6", "a call such as"),

@@ -125,7 +125,7 @@ def _installed(known: dict[str, Factory], text: str) -> dict[str, Factory]:
     return {e.name: e.load() for e in found if e.name not in known and e.name in text}
 
 
-_EXAMPLES = {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)", "loss": "TRADES(beta=6)"}
+_EXAMPLES = {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)", "loss": "AWP(TRADES(beta=6))"}
 
 
 class _Reader:

@@ -1,7 +1,6 @@
 """The command line as a user meets it."""
 
 import json
-import re
 import shutil
 import signal
 import subprocess
@@ -12,23 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import save_file
-from typer.testing import CliRunner, Result
 
-from saddlepoint.cli.main import app
 from tests.audit.conftest import fitted
+from tests.cli.kit import run, said
 
 THREAT = "Linf(eps=0.05)"
 FACTORY = "tests.cli.nets:linear"
-
-
-def run(*words: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exit_code == code, result.output + result.stderr
-    return result
-
-
-def said(result: Result) -> str:
-    return re.sub(r"\s+", " ", result.output + result.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -192,25 +180,6 @@ def test_another_run_in_the_folder(finished: Path, weights: Path) -> None:
     assert (finished / "audit.json").read_bytes() == before
 
 
-def test_train_then_audit(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    words = ("--threat", "Linf(eps=0.1)", "--arch", "mlp", "--loss", "natural", "--epochs", 3)
-    words += ("--audit-n", 20)
-    result = run("train", *words, "--device", "cpu", "--out", model)
-    assert "best epoch" in result.output
-    audited = json.loads((model / "model.json").read_text())["audit"]
-    document = json.loads((model / "audit/audit.json").read_text())
-    assert (audited["n"], audited["split"]) == (20, "test")
-    assert audited["robust_at_most"] == document["robust_accuracy"]["upper"]
-    assert "of 20 test samples" in (model / "card.md").read_text()
-    assert (model / "card.html").exists()
-    run("train", *words, "--device", "cpu", "--out", model)
-    refused = run("train", *words, "--lr", 0.1, "--device", "cpu", "--out", model, code=2)
-    assert "lr" in said(refused)
-    asked = ("--threat", "Linf(eps=0.1)", "--n", 30, "--figures", 0, "--attack", "FGSM()")
-    run("audit", "--model", model, *asked, "--out", tmp_path / "run")
-
-
 def test_data_verbs(tmp_path: Path) -> None:
     assert "digits" in run("data", "list").output
     assert "ships with a package" in run("data", "fetch", "digits").output
@@ -222,7 +191,8 @@ def test_data_verbs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["train"], ["audit"], ["attack"], ["replay"], ["report"], ["demo"], ["data"], ["study"]]
+    "verb",
+    [[], ["train"], ["audit"], ["attack"], ["replay"], ["report"], ["demo"], ["data"], ["study"]],
 )
 def test_help(verb: list[str]) -> None:
     assert "Usage" in run(*verb, "--help").output

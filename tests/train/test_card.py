@@ -17,6 +17,7 @@ from saddlepoint.core.errors import BadData
 from saddlepoint.models import build, load_model
 from saddlepoint.train.card import write_card
 from saddlepoint.train.card_words import duration, short
+from saddlepoint.train.device import hardware
 
 WEIGHTS = b"weights of the kept epoch"
 PLAN = {
@@ -199,6 +200,10 @@ def test_a_run_whose_robustness_nobody_measured_says_so(tmp_path: Path) -> None:
         ("training", "is not finished"),
         ("interrupted", "was interrupted after epoch 3 of 3; the same command continues it"),
         ("diverged", "diverged after epoch 3 of 3: loss or weights stopped being finite"),
+        (
+            "collapsed",
+            "ended after epoch 3 of 3: robustness collapsed under the strongest training",
+        ),
         ("melted", "How this run ended is not known (status: melted)"),
     ],
 )
@@ -227,18 +232,93 @@ def test_a_guard_event_is_told_in_full(tmp_path: Path) -> None:
         "of 61.2 %. Training went back to the weights of epoch 1 and on with the stronger "
         "training attack PGD(steps=4, step_size=0.5).",
         "Training went back to the initial weights",
-        "Training collapsed 2 times",
-        "undone (G1)",
+        "Training collapsed 2 times and was rolled back: see below.",
+        "What the guard undid",
+        "relearnt after G1",
+        "kept, relearnt after G2",
     )
+    assert '<tr class="kept">' in (folder / "card.html").read_text()
 
 
-def test_a_guard_that_changed_nothing_says_so(tmp_path: Path) -> None:
-    events = [EVENT | {"stronger": "", "kept": EVENT["epoch"]}, EVENT | {"stronger": ""}]
+def rows_named(folder: Path, name: str) -> list[str]:
+    """What the tables of ``card.md`` say beside a name."""
+    lines = cards(folder)[0].replace("\\", "").splitlines()
+    return [line.split("|")[2].strip() for line in lines if line.startswith(f"| {name} |")]
+
+
+OFF = EVENT | {"stronger": "", "kept": EVENT["epoch"]}
+
+
+def test_a_guard_that_was_off_undid_nothing(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(events=[OFF], plan=PLAN | {"guard": False}))
     both_say(
-        run(tmp_path / "run", record(events=events)),
+        folder,
         "The guard was off: nothing was done about it.",
-        "No stronger training attack is known: training stopped with the weights of epoch 1.",
+        "Training collapsed once; the guard was off, and what followed was built on it",
+        "What the guard saw",
+        "collapsed (G1)",
     )
+    for text in (*cards(folder), (folder / "curves.svg").read_text()):
+        for claim in ("undid", "undone", "rolled back", "relearnt"):
+            assert claim not in text
+    assert rows_named(folder, "training attack at the end") == ["`FGSM()`"]
+
+
+def test_the_training_attack_at_the_end_is_the_last_that_was_asked(tmp_path: Path) -> None:
+    attack = "PGD(steps=4, step_size=0.5)"
+    ended = EVENT | {"epoch": 4, "kept": 3, "weaker": attack, "stronger": ""}
+    for name, events in (("mended", [EVENT]), ("ended", [EVENT, ended])):
+        folder = run(tmp_path / name, record(events=events))
+        assert rows_named(folder, "training attack at the end") == [f"`{attack}`"]
+
+
+@pytest.mark.parametrize("status", ["collapsed", "diverged"])  # the latter in folders of old
+def test_a_collapse_that_nothing_mended_is_told_as_what_it_is(status: str, tmp_path: Path) -> None:
+    last = EVENT | {"epoch": 4, "kept": 3, "stronger": ""}
+    folder = run(tmp_path / "run", record(status=status, events=[EVENT, last]))
+    both_say(
+        folder,
+        "This run ended after epoch 3 of 3: robustness collapsed under the strongest training "
+        "attack that the guard knows. The weights here are those of the best epoch until then.",
+        "Training collapsed once and was rolled back",
+        "No stronger training attack is known: the epoch was dropped and training ended.",
+    )
+    assert "finite" not in cards(folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ("Natural()", "none"),
+        ("Free(replays=4)", "its own: free training moves the perturbation with each backward"),
+    ],
+)
+def test_an_attack_that_was_never_asked_is_not_listed(loss: str, said: str, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(plan=PLAN | {"loss": loss, "keep": "worst"}))
+    assert [text.startswith(said) for text in rows_named(folder, "training attack")] == [True]
+    assert "FGSM" not in cards(folder)[0]
+    assert rows_named(folder, "keep") == []
+
+
+def test_time_of_undone_epochs_counts(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(events=[EVENT | {"seconds": 50.0}]))
+    assert "1 min 50 s" in cards(folder)[1]
+
+
+def test_numbers_of_measured_samples_are_quoted_where_recorded(tmp_path: Path) -> None:
+    plan = PLAN | {"held_out": 0.1}
+    measured = {"held_out": 130, "attacked": 128}
+    folder = run(tmp_path / "run", record(plan=plan, measured=measured))
+    both_say(folder, "on 128 samples.", "130 samples (10.0 % of the training samples)")
+
+
+def test_the_card_says_where_training_ran(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(hardware=hardware("cpu", "ddp", True)))
+    assert rows_named(folder, "device") == ["cpu"]
+    assert rows_named(folder, "gpu") == ["none"]
+    assert rows_named(folder, "strategy") == ["ddp"]
+    assert rows_named(folder, "compiled") == ["yes"]
+    assert rows_named(folder, "processes") == ["1"]
 
 
 def test_zero_epochs(tmp_path: Path) -> None:
@@ -314,6 +394,7 @@ def hostile() -> dict[str, Any]:
         versions={EVIL: EVIL},
         hardware={EVIL: EVIL},
         events=[EVENT | {"weaker": EVIL, "stronger": EVIL, "kept": EVIL}],
+        measured={EVIL: 1},
         audit=audit,
     )
 
@@ -368,6 +449,7 @@ DAMAGED: dict[str, object] = {
     "plan-text": record(plan="x"),
     "best-truth": record(best_epoch=True),
     "event-text": record(events=["x"]),
+    "measured-text": record(measured={"attacked": "many"}),
     "audit-empty-number": record(audit=AUDIT | {"robust_at_most": None}),
     "audit-no-n": record(audit={"robust_at_most": 0.5}),
     "audit-half-interval": record(audit=AUDIT | {"interval": [0.5]}),

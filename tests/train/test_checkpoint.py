@@ -8,12 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.files import write_bytes
 from saddlepoint.models import load_model
 from saddlepoint.models.small import mlp
 from saddlepoint.train import Epoch, Trained, TrainPlan, train
+from saddlepoint.train.checkpoint import Folder
+from saddlepoint.train.device import hardware
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 
@@ -49,6 +53,30 @@ def test_the_card_says_what_the_weights_are(done: tuple[Trained, TrainPlan]) -> 
         assert [float(r["loss"]) for r in csv.DictReader(stream)] == [
             e.loss for e in trained.history
         ]
+
+
+def test_a_folder_records_how_many_samples_were_measured(plan: MakePlan, tmp_path: Path) -> None:
+    counts = {"held_out": 130, "attacked": 100}
+    for name, measured in (("said", counts), ("unsaid", None)):
+        folder = Folder(tmp_path / name, plan(), "ab12", measured=measured)
+        folder.claim()
+        assert json.loads(folder.card.read_text())["measured"] == measured
+
+
+def test_hardware_names_a_gpu_only_where_training_ran_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index=None: f"GPU {index or 0}")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    seen = {device: hardware(device) for device in ("cpu", "auto", "cuda:1")}
+    assert [seen[d]["device"] for d in seen] == ["cpu", "cuda", "cuda"]
+    assert [seen[d]["gpu"] for d in seen] == [None, "GPU 0", "GPU 1"]
+    assert seen["cpu"]["processes"] == 2
+    with pytest.raises(Invalid, match="device = 'cuda:7'"):
+        hardware("cuda:7")
 
 
 def test_the_loader_of_models_reads_the_folder(

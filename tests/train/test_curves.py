@@ -68,6 +68,14 @@ def test_lines_are_named_and_absent_ones_are_not() -> None:
     assert not [text for text in said if "kept" in text]
 
 
+def test_a_collapse_that_was_not_undone_is_not_called_undone() -> None:
+    stayed = EVENT | {"epoch": 3, "kept": 3, "stronger": ""}
+    said = words(draw_curves(epochs(4), [stayed], 3))
+    assert "collapse" in said
+    assert "collapse, undone" not in said
+    assert {"collapse", "collapse, undone"} <= words(draw_curves(epochs(4), [stayed, EVENT], 3))
+
+
 def test_every_event_has_its_number() -> None:
     events = [EVENT | {"epoch": e} for e in (2, 5, 6)]
     assert {"G1", "G2", "G3"} <= words(draw_curves(epochs(8), events, 8))

@@ -1,51 +1,108 @@
 """What follows a training on the command line: an audit of the result, and the model card."""
 
+import contextlib
+import os
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from saddlepoint.attacks import RandomSearch
+from saddlepoint.audit import default_attacks
 from saddlepoint.cli.audit import AuditSettings, run_audit
 from saddlepoint.cli.console import OUT
-from saddlepoint.core.errors import BadData
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.train import Diverged
 from saddlepoint.train.card import write_card
 from saddlepoint.train.record import record_audit
 
-__all__ = ["audit_and_card"]
+if TYPE_CHECKING:
+    from saddlepoint.cli.train import TrainSettings
+
+__all__ = ["audit_and_card", "card_of_stopped"]
+
+QUERIES = 500
 
 
-def audit_and_card(
-    folder: Path, data: str, threat: str, n: int, seed: int, device: str | None, precision: str
-) -> None:
-    """Audit the kept weights on the first ``n`` test samples (0: not), then write the card.
+@contextlib.contextmanager
+def card_of_stopped(folder: Path) -> Iterator[None]:
+    """Write the card, without audit, of a run that stops, diverges or collapses in here.
 
-    Under torchrun this is the first process's to do.
+    Nothing about the card may hide why the run ended.
     """
-    if n:
+    try:
+        yield
+    except (KeyboardInterrupt, Diverged) as error:
+        # Without words the run was stopped before the folder was its own.
+        if error.args and not _rank() and (folder / "model.json").exists():
+            with contextlib.suppress(Exception):
+                _card(folder)
+        raise
+
+
+def audit_and_card(folder: Path, settings: "TrainSettings") -> None:
+    """Audit the kept weights on the first ``audit_n`` test samples (0: not), then write the card.
+
+    Under torchrun this is the first process's to do. Raises ``Invalid``, after the card, where
+    ``folder`` holds another audit than the one that is asked for.
+    """
+    if settings.audit_n:
         try:
-            _audit(folder, data, threat, n, seed, device, precision)
+            _audit(folder, settings)
         except BadData as error:
             OUT.print(Text(f"not audited: {error}", style="yellow"))
+        except Invalid as error:
+            _card(folder)
+            raise _refused(folder / "audit", error) from error
+    _card(folder)
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _card(folder: Path) -> None:
     card, page = write_card(folder)
     OUT.print(Text(f"model card: {card}, {page}"))
 
 
-def _audit(
-    folder: Path, data: str, threat: str, n: int, seed: int, device: str | None, precision: str
-) -> None:
+def _refused(where: Path, error: Invalid) -> Invalid:
+    """Say of an audit that stands in the way what to delete, and that it is not the training."""
+    found = re.search(r"it holds another run \((.*)\)", str(error), re.DOTALL)
+    if not found:
+        return error
+    hint = (
+        f"it holds another audit ({found[1]}): delete {where} and run the same command again, "
+        "which audits anew; the training is complete and stays as it is"
+    )
+    return Invalid("audit", str(where), "an empty folder or one with the same audit", hint)
+
+
+def _attacks(settings: "TrainSettings") -> tuple[str, ...]:
+    """The usual ones; beside a threshold stem, which can mislead gradients, one that needs none."""
+    if not settings.options.get("stem"):
+        return ()
+    return tuple(repr(a) for a in (*default_attacks(), RandomSearch(n_queries=QUERIES)))
+
+
+def _audit(folder: Path, settings: "TrainSettings") -> None:
     from saddlepoint.data import load_data
 
     begin = time.monotonic()
-    n = min(n, len(load_data(data).split("test")))
+    n = min(settings.audit_n, len(load_data(settings.data).split("test")))
     result = run_audit(
         AuditSettings(
             model=str(folder),
-            threat=threat,
-            data=data,
+            threat=settings.threat,
+            data=settings.data,
+            attack=_attacks(settings),
             n=n,
-            seed=seed,
-            device=device,
-            precision=precision,  # type: ignore[arg-type]
+            seed=settings.seed,
+            device=settings.device,
+            precision=settings.precision,
             out=folder / "audit",
             figures=64,
         )

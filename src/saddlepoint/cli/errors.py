@@ -39,6 +39,8 @@ def _words(error: BaseException, code: int) -> str:
 
 def _say(error: BaseException) -> typer.Exit:
     kind, code = next((name, code) for types, name, code in _KINDS if isinstance(error, types))
+    if isinstance(error, KeyboardInterrupt) and error.args:
+        return typer.Exit(code)  # training has said where it stopped, and how to go on
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(Text.assemble((f"{kind}: ", "bold red"), _words(error, code)))
     return typer.Exit(code)

@@ -85,7 +85,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
-    """Read the plan file, let flags win, and validate.
+    """Read the plan file, let flags win, and validate; of a table, flags replace what they name.
 
     Raises ``BadData`` for a file that is no TOML, ``Invalid`` for an unknown key or a wrong type.
     """
@@ -94,7 +94,9 @@ def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
     if unknown:
         hint = closest(unknown[0], kind.model_fields)
         raise Invalid(f"key in {plan}", unknown[0], "a known key", hint)
-    values |= {k: v for k, v in flags.items() if v is not None}
+    for name, value in flags.items():
+        if value is not None:
+            values[name] = _over(values.get(name), value)
     try:
         return kind(**values)
     except ValidationError as error:
@@ -107,6 +109,11 @@ def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
                 name, "<nothing>", f"given: pass {flag}, or {name} = … in a plan"
             ) from None
         raise Invalid(name, first["input"], first["msg"]) from None
+
+
+def _over(planned: object, flag: object) -> object:
+    both = isinstance(planned, dict) and isinstance(flag, dict)
+    return {**planned, **flag} if both else flag  # type: ignore[dict-item]
 
 
 def _read(plan: Path) -> dict[str, Any]:

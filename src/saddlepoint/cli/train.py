@@ -8,7 +8,7 @@ import typer
 from pydantic import Field
 from rich.text import Text
 
-from saddlepoint.cli.after import audit_and_card
+from saddlepoint.cli.after import audit_and_card, card_of_stopped
 from saddlepoint.cli.console import OUT, percent
 from saddlepoint.cli.options import (
     ArchOption,
@@ -45,7 +45,7 @@ class TrainSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     loss: str = "madry"
     attack: str = "PGD(steps=10, step_size=0.25)"
-    keep: Literal["worst", "last"] = "worst"
+    keep: Literal["auto", "worst", "last"] = "auto"
     check: str = "PGD(steps=20)"
     epochs: int = 20
     batch_size: int = 128
@@ -89,7 +89,10 @@ def train_command(
         str | None, typer.Option("--attack", help="Inner attack: PGD(steps=10, step_size=0.25).")
     ] = None,
     keep: Annotated[
-        str | None, typer.Option("--keep", help="Train on its worst point (default) or its last.")
+        str | None,
+        typer.Option(
+            "--keep", help="Train on its worst point or its last (auto: last of one step)."
+        ),
     ] = None,
     check: Annotated[
         str | None, typer.Option("--check", help="Attack on held-out samples each epoch.")
@@ -160,7 +163,8 @@ def train_command(
     flags["options"] = _options(option)
     flags["held_out"] = None if held_out is None else number(held_out, "held_out")
     settings = settle(TrainSettings, plan, flags)
-    trained = run_train(settings)
+    with card_of_stopped(settings.out):
+        trained = run_train(settings)
     if int(os.environ.get("RANK", "0")):
         return  # under torchrun the first process speaks, audits and writes for all
     best = trained.history[trained.best_epoch - 1]
@@ -170,15 +174,7 @@ def train_command(
             f"robust {percent(best.robust)}\nmodel: {trained.folder}"
         )
     )
-    audit_and_card(
-        trained.folder,
-        settings.data,
-        settings.threat,
-        settings.audit_n,
-        settings.seed,
-        settings.device,
-        settings.precision,
-    )
+    audit_and_card(trained.folder, settings)
 
 
 def _options(given: list[str] | None) -> dict[str, float] | None:

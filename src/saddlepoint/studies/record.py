@@ -67,7 +67,7 @@ class Record:
             "updated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "settings": dict(self.settings),
             "data": dict(self.data),
-            "environment": environment(self.device) | hardware(),
+            "environment": hardware(self.device) | environment(self.device),
             "cells": sorted(self.cells.values(), key=lambda r: (r["multiplier"], r["training"])),
         }
         write_bytes(self.path, (json.dumps(document, indent=2) + "\n").encode())

@@ -12,7 +12,7 @@ from typing import Any
 from saddlepoint.core.files import write_bytes
 from saddlepoint.train import card_words as words
 from saddlepoint.train.card_layout import as_html, as_markdown
-from saddlepoint.train.card_read import Record, read_record
+from saddlepoint.train.card_read import Record, read_record, undone
 from saddlepoint.train.curves import draw_curves
 
 __all__ = ["write_card"]
@@ -25,6 +25,7 @@ LABELS = {
     "check_n": "attacked by the check, at most",
     "lr": "learning rate, peak",
 }
+OWN_MOVES = "its own: free training moves the perturbation with each backward pass"
 # What may stand in a command that people copy: nothing that could be an option or a trick.
 _SAFE = re.compile(r"(?!-)[\w.,:=()\[\]/+' -]{1,200}", re.ASCII)
 
@@ -77,6 +78,7 @@ def _facts(folder: Path, record: Record) -> dict[str, Any]:
         "warnings": _warnings(record, seen["model.safetensors"]),
         "numbers": _numbers(record),
         "guard": [f"G{i}. {words.guard_sentence(e)}" for i, e in enumerate(record.events, 1)],
+        "guard_did": "undid" if all(map(undone, record.events)) else "saw",
         "limits": words.limits(record),
         "sections": {
             "Threat model": _threat(record),
@@ -109,18 +111,13 @@ def _warnings(record: Record, weights: str) -> list[str]:
             "model.safetensors is missing or is not the file that model.json describes (its sha256 "
             "differs). Do not rely on this card."
         )
-    if record.events:
-        found.append(
-            f"Training collapsed {'once' if len(record.events) == 1 else len(record.events)}"
-            f"{'' if len(record.events) == 1 else ' times'} and was rolled back: see below."
-        )
-    return [text for text in found if text]
+    return [text for text in (*found, words.collapse_warning(record)) if text]
 
 
 def _numbers(record: Record) -> list[tuple[str, str, str]]:
     """The figures at the top: name, number, and what it was measured on."""
     audit, row, end = record.audit, record.kept, record.plan.get("epochs")
-    seconds = sum(e["seconds"] or 0 for e in record.history)
+    seconds = sum(e["seconds"] or 0 for e in (*record.history, *record.events))
     kept = f"held out, epoch {row['epoch']}" if row else "not measured"
     shown = [
         ("Clean accuracy", words.percent(row.get("clean")), kept),
@@ -165,6 +162,9 @@ def _data(record: Record) -> list[Fact]:
     held_out = record.plan.get("held_out")
     if isinstance(held_out, float):
         held_out = f"{words.percent(held_out)} of the training samples"
+    if there := record.measured.get("held_out"):
+        share = f" ({held_out})" if isinstance(held_out, str) else ""
+        held_out = words.count(there, "sample") + share
     plain = {"data set": record.data or "not recorded", "held out": held_out}
     hashes = {"data set, sha256": record.data_sha256, "samples, sha256": record.samples_sha256}
     return [*_named(plain), *(Fact(n, h, True) for n, h in hashes.items() if h)]
@@ -172,15 +172,24 @@ def _data(record: Record) -> list[Fact]:
 
 def _recipe(record: Record) -> list[Fact]:
     kept = {k: v for k, v in record.plan.items() if k not in (*NETWORK, "threat", "held_out")}
+    rows, asked = [], not (record.natural or record.free)
+    if not asked:
+        kept = {k: v for k, v in kept.items() if k not in ("attack", "keep")}
+        rows.append(Fact("training attack", OWN_MOVES if record.free else "none"))
     texts = ("attack", "check", "loss")
-    rows = [
+    rows += [
         Fact(LABELS.get(k, k), words.short(_text(kept.pop(k))), True) for k in texts if k in kept
     ]
-    if record.events:
-        last = words.short(_text(record.events[-1].get("stronger")))
-        rows.append(Fact("training attack at the end", last, True))
+    if record.events and asked:
+        rows.append(Fact("training attack at the end", words.short(_last_attack(record)), True))
     digest = [Fact("plan, sha256", record.plan_sha256, True)] if record.plan_sha256 else []
     return [*rows, *_named(kept), *digest]
+
+
+def _last_attack(record: Record) -> str:
+    """What training asked when it ended: where the guard changed nothing, what it asked before."""
+    last = record.events[-1]
+    return _text(last.get("stronger") or last.get("weaker") or record.plan.get("attack"))
 
 
 def _named(values: Mapping[str, Any]) -> list[Fact]:
@@ -207,12 +216,20 @@ def _epochs(record: Record) -> dict[str, Any]:
     }
     heads = {"robust": "check attack", "own": "training attack", "seconds": "time"}
     shown = [name for name in columns if any(row[name] is not None for row in record.history)]
-    undone = {e["epoch"]: f"undone (G{i})" for i, e in enumerate(record.events, 1)}
     rows = []
     for row in record.history:
-        note = "kept" if row is record.kept else undone.get(row["epoch"], "")
+        note = ", ".join(filter(None, ("kept" if row is record.kept else "", _note(record, row))))
         rows.append([str(row["epoch"]), *(columns[n](row[n]) for n in shown), note])
     return {"head": ["epoch", *(heads.get(n, n) for n in shown), ""], "rows": rows}
+
+
+def _note(record: Record, row: Mapping[str, Any]) -> str:
+    """What became of an epoch that collapsed: the one in the table was learnt after its undoing."""
+    events = [(f"G{i}", e) for i, e in enumerate(record.events, 1) if e["epoch"] == row["epoch"]]
+    relearnt = ", ".join(name for name, event in events if undone(event))
+    stayed = ", ".join(name for name, event in events if not undone(event))
+    said = (f"relearnt after {relearnt}" if relearnt else "", stayed and f"collapsed ({stayed})")
+    return ", ".join(filter(None, said))
 
 
 # -- how to check ---------------------------------------------------------------------------------

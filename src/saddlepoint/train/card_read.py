@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from saddlepoint.core.errors import BadData
 
-__all__ = ["Record", "read_record"]
+__all__ = ["Record", "read_record", "undone"]
 
 Row = Mapping[str, Any]
 _SHARES = ("clean", "robust", "own", "best", "robust_at_most")
@@ -38,6 +39,7 @@ class Record:
     events: list[Row] = field(default_factory=list)
     versions: Row = field(default_factory=dict)
     hardware: Row = field(default_factory=dict)
+    measured: Row = field(default_factory=dict)
     audit: Row = field(default_factory=dict)
 
     @property
@@ -50,6 +52,20 @@ class Record:
     def natural(self) -> bool:
         """Whether the adversary played no part in training."""
         return str(self.plan.get("loss", "")).lower().startswith("natural")
+
+    @property
+    def free(self) -> bool:
+        """Whether training moved a perturbation of its own, so that no attack was asked."""
+        return re.match(r"free\b", str(self.plan.get("loss", "")).lower()) is not None
+
+
+def undone(event: Row) -> bool:
+    """Whether the guard took the collapsed epoch back; switched off, it keeps it.
+
+    >>> undone({"epoch": 4, "kept": 4, "stronger": ""}), undone({"epoch": 4, "kept": 3})
+    (False, True)
+    """
+    return bool(event.get("stronger")) or event.get("kept") != event["epoch"]
 
 
 def read_record(path: Path) -> Record:
@@ -66,6 +82,8 @@ def read_record(path: Path) -> Record:
     for name in ("history", "events"):
         rows = kept.get(name, [])
         kept[name] = [_row(path, f"{name}[{i}]", row) for i, row in enumerate(rows)]
+    for name, value in kept.get("measured", {}).items():
+        _checked(path, f"measured.{name}", value, int)
     if kept.get("audit"):
         kept["audit"] = _audit(path, kept["audit"])
     return Record(**kept)

@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from saddlepoint.train.card_read import Record
+from saddlepoint.train.card_read import Record, undone
 
 __all__ = [
     "NONE",
+    "collapse_warning",
     "count",
     "duration",
     "guard_sentence",
@@ -98,6 +99,8 @@ def title(record: Record) -> str:
 
 def _attacked(record: Record) -> str:
     """How many held-out samples the check attacked; a share of unknown data is not a number."""
+    if attacked := record.measured.get("attacked"):
+        return count(attacked, "sample")
     most, held_out = record.plan.get("check_n"), record.plan.get("held_out")
     if type(most) is not int:
         return "held-out samples"
@@ -162,8 +165,33 @@ def warning(record: Record) -> str:
         "training": f"This run is not finished: it is under way, or was killed, {far}.",
         "interrupted": f"This run was interrupted {far}; the same command continues it.",
         "diverged": f"This run diverged {far}: loss or weights stopped being finite numbers.",
-    }.get(record.status, f"How this run ended is not known (status: {record.status or 'none'}).")
+        "collapsed": f"This run ended {far}: robustness collapsed under the strongest training "
+        "attack that the guard knows.",
+    }.get(_status(record), f"How this run ended is not known (status: {record.status or 'none'}).")
     return f"{said} {weights}".strip() if said else ""
+
+
+def _status(record: Record) -> str:
+    """How the run ended; folders of old call a collapse that nothing mended a divergence."""
+    last = record.events[-1] if record.events else None
+    gave_up = last is not None and undone(last) and not last.get("stronger")
+    return "collapsed" if record.status == "diverged" and gave_up else record.status
+
+
+def collapse_warning(record: Record) -> str:
+    """Return how often training collapsed and whether that was mended; empty if it never did.
+
+    The collapse that ended a run is told by ``warning``.
+    """
+    events = record.events[:-1] if _status(record) == "collapsed" else record.events
+    if not events:
+        return ""
+    times = "once" if len(events) == 1 else f"{len(events)} times"
+    mended = [undone(event) for event in events]
+    what = " and was rolled back" if all(mended) else ""
+    if not any(mended):
+        what = "; the guard was off, and what followed was built on it"
+    return f"Training collapsed {times}{what}: see below."
 
 
 def guard_sentence(event: Mapping[str, Any]) -> str:
@@ -173,9 +201,9 @@ def guard_sentence(event: Mapping[str, Any]) -> str:
     weaker, stronger = (short(str(event.get(k) or "")) for k in ("weaker", "stronger"))
     then = f"Training went back to {back} and on with the stronger training attack {stronger}."
     if not stronger:
-        then = f"No stronger training attack is known: training stopped with {back}."
-        if kept == event["epoch"]:
-            then = "The guard was off: nothing was done about it."
+        then = "The guard was off: nothing was done about it."
+        if undone(event):
+            then = "No stronger training attack is known: the epoch was dropped and training ended."
     best = f", after a best of {percent(event['best'])}" if event["best"] else ""
     return (
         f"Epoch {event['epoch']} collapsed (catastrophic overfitting: the model had learnt to beat "

@@ -1,7 +1,7 @@
 """A training run's folder: the best model for everyone, the last state for whoever continues.
 
 ``model.safetensors`` weights of the best epoch · ``model.json`` what they are: architecture, plan,
-curve, status (training, interrupted, diverged, complete) · ``history.csv`` the curve ·
+curve, status (training, interrupted, diverged, collapsed, complete) · ``history.csv`` the curve ·
 ``state.pt`` weights, optimizer and curve after the last completed epoch. The state is one file, as
 two could be torn apart by a kill; it is removed on completion, being three times the model's size
 and of no use to any other plan.
@@ -48,8 +48,8 @@ class State:
 class Folder:
     """The folder ``path`` of the run of ``plan`` on data with these checksums.
 
-    samples_sha256: of the samples and labels trained on. data, data_sha256, hardware: recorded for
-    the model card.
+    samples_sha256: of the samples and labels trained on. data, data_sha256, hardware, measured:
+    recorded for the model card; the last is how many samples were ``held_out`` and ``attacked``.
     """
 
     path: Path
@@ -58,6 +58,7 @@ class Folder:
     data_sha256: str | None = None
     data: str | None = None
     hardware: Mapping[str, Any] | None = None
+    measured: Mapping[str, int] | None = None
 
     @property
     def weights(self) -> Path:
@@ -191,6 +192,7 @@ class Folder:
             "data_sha256": self.data_sha256,
             **_story(state),
             "hardware": self.hardware,
+            "measured": None if self.measured is None else dict(self.measured),
             "versions": {name: version(name) for name in ("saddlepoint", "torch")},
         }
 

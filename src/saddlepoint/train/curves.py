@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from saddlepoint.train.card_read import undone
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -108,7 +110,7 @@ def _paint(figure: "Figure", history: Rows, events: Rows, best: int) -> None:
     _rate(rate, history)
     for axes in (accuracy, loss, rate):
         _epochs(axes, history, events)
-    _guard(accuracy, events, "collapse, undone")
+    _guard(accuracy, events, named=True)
     _guard(loss, events)
     _legend(accuracy, "Held-out accuracy")
     _legend(loss, "Training loss")
@@ -184,12 +186,15 @@ def _epochs(axes: "Axes", history: Rows, events: Rows) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def _guard(axes: "Axes", events: Rows, text: str = "") -> None:
+def _guard(axes: "Axes", events: Rows, named: bool = False) -> None:
     """Mark each event by a line and a number above it, where no curve can run through."""
     above = axes.get_xaxis_transform()
+    names: set[str] = set()
     for i, event in enumerate(events, 1):
-        named = {"label": text} if text and i == 1 else {}
-        line: Any = {"color": GUARD, "linewidth": 1.3, "linestyle": (0, (3, 2)), **named}
+        name = "collapse, undone" if undone(event) else "collapse"
+        label = {"label": name} if named and name not in names else {}
+        names.add(name)
+        line: Any = {"color": GUARD, "linewidth": 1.3, "linestyle": (0, (3, 2)), **label}
         axes.axvline(event["epoch"], **line)
         small: Any = {"fontsize": 9, "color": GUARD, "transform": above}
         axes.text(event["epoch"], 1.015, f"G{i}", ha="center", va="bottom", **small)

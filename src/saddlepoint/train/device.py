@@ -112,14 +112,28 @@ def _place(device: str) -> torch.device:
     return place
 
 
-def hardware() -> dict[str, object]:
-    """Return what this process runs on, for the model card.
+def hardware(
+    device: str = "cpu", strategy: str = "auto", compiled: bool = False
+) -> dict[str, object]:
+    """Return what training runs on, for the model card; the arguments are those of ``train``.
 
-    >>> hardware()["threads"] >= 1
-    True
+    ``device`` is the kind that ``auto`` comes to; ``gpu`` is None unless that is cuda, however many
+    GPUs the machine has. Raises ``Invalid`` for a device that this machine does not have.
+
+    >>> found = hardware("cpu")
+    >>> found["device"], found["gpu"], found["processes"], found["compiled"]
+    ('cpu', None, 1, False)
     """
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cpu": _cpu(), "threads": torch.get_num_threads(), "gpu": cuda}
+    place = _place(device)
+    return {
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(place.index) if place.type == "cuda" else None,
+        "device": place.type,
+        "processes": processes(),
+        "strategy": strategy,
+        "compiled": compiled,
+    }
 
 
 def _cpu() -> str:

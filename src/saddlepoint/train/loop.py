@@ -102,7 +102,16 @@ def train(
     check_logger(logger)
     samples = Samples.of(plan, x_train, y_train)
     check_model(plan, model, samples)
-    folder = Folder(Path(out), plan, samples.sha256, data_sha256, data, hardware())
+    held_out = len(samples.held_out)
+    folder = Folder(
+        Path(out),
+        plan,
+        samples.sha256,
+        data_sha256,
+        data,
+        hardware(device, strategy, compiled),
+        {"held_out": held_out, "attacked": min(plan.check_n, held_out)},
+    )
     state = folder.open()
     if not state.complete:
         with left_as_found(model, device), contextlib.ExitStack() as held:

@@ -1,0 +1,197 @@
+"""``saddlepoint train`` as a user meets it: how it ends, and what it leaves."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from saddlepoint.cli import after, train
+from saddlepoint.cli.main import app
+from saddlepoint.cli.options import settle
+from saddlepoint.cli.train import TrainSettings
+from saddlepoint.core.errors import Invalid
+from saddlepoint.presets import parse_attack
+from saddlepoint.train import Diverged
+from saddlepoint.train import run as runs
+from tests.cli.kit import run, said
+
+THREAT = ("--threat", "Linf(eps=0.1)")
+NET = (*THREAT, "--arch", "mlp", "--device", "cpu")
+WORDS = (*NET, "--loss", "natural", "--epochs", 2, "--audit-n", 20)
+SHORT = (*NET, "--loss", "natural", "--epochs", 2, "--check", "FGSM()", "--audit-n", 0)
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("train") / "model"
+    assert "best epoch" in run("train", *WORDS, "--out", out).output
+    return out
+
+
+@pytest.fixture
+def model(audited: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(audited, tmp_path / "model"))
+
+
+def test_an_audit_and_a_card_follow(audited: Path) -> None:
+    summary = json.loads((audited / "model.json").read_text())["audit"]
+    document = json.loads((audited / "audit/audit.json").read_text())
+    assert (summary["n"], summary["split"]) == (20, "test")
+    assert summary["robust_at_most"] == document["robust_accuracy"]["upper"]
+    assert not [a for a in summary["attacks"] if "RandomSearch" in a]
+    assert "of 20 test samples" in (audited / "card.md").read_text()
+    assert (audited / "card.html").exists()
+
+
+def test_the_same_command_again_changes_nothing(audited: Path) -> None:
+    before = (audited / "model.json").read_bytes()
+    run("train", *WORDS, "--out", audited)
+    then, now = json.loads(before), json.loads((audited / "model.json").read_bytes())
+    assert now.pop("audit") | {"seconds": 0} == then.pop("audit") | {"seconds": 0}
+    assert now == then
+
+
+def test_another_plan_in_the_folder_is_refused(model: Path) -> None:
+    (model / "card.md").unlink()
+    assert "lr" in said(run("train", *WORDS, "--lr", 0.1, "--out", model, code=2))
+    assert not (model / "card.md").exists()
+
+
+def test_the_folder_is_a_model_to_audit(model: Path, tmp_path: Path) -> None:
+    asked = (*THREAT, "--n", 30, "--figures", 0, "--attack", "FGSM()")
+    run("audit", "--model", model, *asked, "--out", tmp_path / "run")
+
+
+def test_another_audit_than_the_folder_holds_says_what_to_delete(model: Path) -> None:
+    (model / "card.md").unlink()
+    words = (*WORDS, "--audit-n", 30, "--out", model)
+    result = said(run("train", *words, code=2))
+    assert f"delete {model / 'audit'} and run the same command again" in result
+    assert "n 20 there, 30 here" in result
+    assert "the training is complete and stays as it is" in result
+    assert "choose another --out" not in result
+    assert "of 20 test samples" in (model / "card.md").read_text()
+
+
+def test_other_refusals_of_the_audit_stay_as_they_are(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Invalid("clean accuracy", "<9 % of 20>", "better than guessing")
+
+    (model / "card.md").unlink()
+    monkeypatch.setattr(after, "_audit", refuse)
+    assert "clean accuracy = <9 % of 20>" in said(run("train", *WORDS, "--out", model, code=2))
+    assert (model / "card.md").exists()
+
+
+@pytest.mark.parametrize(("options", "more"), [({"stem": 0.3}, True), ({"stem": 0}, False)])
+def test_a_threshold_stem_is_attacked_without_gradients_too(
+    options: dict[str, float], more: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    def take(settings: after.AuditSettings) -> None:
+        asked.extend(settings.attack)
+        raise Invalid("nothing", "<more>", "asked")
+
+    monkeypatch.setattr(after, "run_audit", take)
+    monkeypatch.setattr(after, "_card", lambda folder: None)
+    settings = settle(TrainSettings, None, {"threat": THREAT[1], "options": options})
+    with pytest.raises(Invalid, match="nothing"):
+        after.audit_and_card(tmp_path, settings)
+    assert [repr(parse_attack(text)) for text in asked] == asked
+    assert len(asked) == (6 if more else 0)
+    assert asked[-1:] == (["RandomSearch(n_queries=500)"] if more else [])
+
+
+# -- runs that end early --------------------------------------------------------------------------
+
+
+def stop_in_epoch_two(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    measure, seen = runs.measure, []
+
+    def stopping(*args: Any) -> Any:  # noqa: ANN401
+        seen.append(1)
+        if len(seen) > 1:
+            raise error
+        return measure(*args)
+
+    monkeypatch.setattr(runs, "measure", stopping)
+
+
+def test_ctrl_c_is_told_once_and_leaves_a_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_in_epoch_two(monkeypatch, KeyboardInterrupt())
+    result = " ".join(run("train", *SHORT, "--out", tmp_path / "run", code=130).stderr.split())
+    assert result.count("the same command continues") == 1
+    assert "epoch 1 of 2 was the last to be completed" in result
+    card = (tmp_path / "run/card.md").read_text()
+    assert "This run was interrupted after epoch 1 of 2" in card
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["card", "card-fails"])
+def test_a_divergence_leaves_a_card_and_its_own_message(
+    broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError("no space")
+
+    if broken:
+        monkeypatch.setattr(after, "write_card", fail)
+    stop_in_epoch_two(monkeypatch, Diverged("the loss is nan"))
+    result = said(run("train", *SHORT, "--out", tmp_path / "run", code=1))
+    assert "diverged: the loss is nan" in result
+    assert "no space" not in result
+    assert (tmp_path / "run/card.md").exists() is not broken
+
+
+@pytest.mark.parametrize(
+    ("rank", "error"), [("1", KeyboardInterrupt("stopped")), ("0", KeyboardInterrupt())]
+)
+def test_only_the_first_process_and_only_its_own_run_get_a_card(
+    rank: str, error: KeyboardInterrupt, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: object) -> None:
+        raise error
+
+    (model / "card.md").unlink()
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(train, "run_train", stop)
+    run("train", *WORDS, "--out", model, code=130)
+    assert not (model / "card.md").exists()
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+
+def test_an_option_flag_keeps_the_other_options_of_the_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[TrainSettings] = []
+
+    def take(settings: TrainSettings) -> None:
+        seen.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "run_train", take)
+    plan = tmp_path / "plan.toml"
+    plan.write_text(f"threat = '{THREAT[1]}'\noptions = {{ stem = 0.3, width = 4 }}\n")
+    run("train", plan, "--option", "width=8", code=130)
+    assert seen[0].options == {"stem": 0.3, "width": 8}
+
+
+def test_the_message_about_a_loss_shows_how_to_nest() -> None:
+    result = said(run("train", *NET, "--loss", "AWP(trades)", code=2))
+    assert "AWP(TRADES(beta=6))" in result
+
+
+def test_every_key_of_a_plan_is_a_flag_by_the_rule_that_is_documented() -> None:
+    flags = {flag for p in get_command(app).commands["train"].params for flag in p.opts}  # type: ignore[attr-defined]
+    renamed = {"options": "--option", "compiled": "--compile"}
+    for key in TrainSettings.model_fields:
+        assert renamed.get(key, "--" + key.replace("_", "-")) in flags
