@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from saddlepoint import PGD, Linf, search
 from saddlepoint.train import train
-from saddlepoint.train.average import averaged
+from saddlepoint.train.average import Average
 from saddlepoint.train.step import Learner
 from tests.train.kit import Digits, MakePlan
 
@@ -37,7 +37,7 @@ def follow(states: list[dict[str, Tensor]], decay: float) -> dict[str, Tensor]:
 @pytest.mark.parametrize("decay", [0.0, 0.3, 0.999])
 def test_the_average_follows_its_recursion(decay: float) -> None:
     net = batch_norm_net()
-    mean = averaged(net, decay)
+    mean = Average(net, decay)
     net[1].weight.requires_grad_(False)
     optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.5)
     states = []

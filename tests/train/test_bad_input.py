@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from saddlepoint import FGSM, PGD, Linf
+from saddlepoint import FGSM, PGD, Linf, Restarts
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
 from saddlepoint.train import (
     AWP,
@@ -53,7 +53,7 @@ from tests.train.kit import Digits, MakeNet, MakePlan
         ({"threat": Linf(eps=torch.tensor([0.1, 0.2]))}, "one set for all samples"),
         ({"attack": "PGD"}, "attack = 'PGD'"),
         ({"check": 20}, "check = 20"),
-        ({"keep": "best"}, "keep = 'best': must be one of 'worst', 'last'"),
+        ({"keep": "best"}, "keep = 'best': must be one of 'auto', 'worst', 'last'"),
         ({"keep": None}, "keep = None"),
         ({"ema": 1.0}, "ema = 1.0: must be a decay in [0, 1)"),
         ({"ema": -0.1}, "ema = -0.1"),
@@ -199,3 +199,27 @@ def test_label_smoothing_has_a_range(kind: type[Natural | Madry | TRADES]) -> No
         kind(label_smoothing=1.0)
     assert repr(kind(label_smoothing=0.1)) == f"{kind.__name__}(label_smoothing=0.1)"
     assert as_robust_loss(kind.__name__.lower()) == kind()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"keep": "last", "attack": Restarts(PGD(steps=2), n=3)}, "has several ends"),
+        ({"loss": "trades", "attack": FGSM()}, "one with a random start for TRADES()"),
+        ({"loss": AWP(TRADES()), "attack": PGD(steps=2, start="clean")}, "random start"),
+    ],
+    ids=range(3),
+)
+def test_parts_that_do_not_work_together(
+    plan: MakePlan, changed: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        plan(**changed)
+    assert said in str(caught.value)
+
+
+def test_a_single_step_is_trained_on_where_it_ends(plan: MakePlan) -> None:
+    for attack in (FGSM(), NFGSM(), PGD(steps=1, step_size=1.25)):
+        assert plan(attack=attack).keeps == "last"
+    assert plan(attack=PGD(steps=2)).keeps == "worst"
+    assert plan(attack=PGD(steps=2), keep="last").keeps == "last"

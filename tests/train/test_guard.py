@@ -2,8 +2,9 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,23 @@ from saddlepoint.core.access import Attack, Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.threat import Convex, ThreatModel
 from saddlepoint.models import build
-from saddlepoint.train import NFGSM, Diverged, Epoch, Event, Madry, TrainPlan, Worst, train
+from saddlepoint.train import (
+    AWP,
+    NFGSM,
+    TRADES,
+    Diverged,
+    Epoch,
+    Event,
+    Free,
+    Madry,
+    Natural,
+    RobustLoss,
+    TrainPlan,
+    Worst,
+    train,
+)
 from saddlepoint.train.checkpoint import Folder
-from saddlepoint.train.guard import collapsed, escalated, stronger
+from saddlepoint.train.guard import collapsed, escalated, own_attack, stronger
 from saddlepoint.train.run import Run
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -53,7 +68,8 @@ def row(own: float | None, robust: float) -> Epoch:
         (0.5, 0.26, 0.0, False),
         (0.5, 0.26, 0.6, True),  # less than half of what was there before
         (0.25, 0.125, 0.9, False),  # a gap of 0.125
-        (0.25, 0.0, 0.0, True),
+        (0.4, 0.0, 0.0, True),
+        (0.39, 0.0, 0.0, False),  # this does not look good to anyone
         (0.19, 0.0, 0.0, False),
         (0.0, 0.9, 0.9, False),  # the check sees more than the training attack
         (None, 0.0, 0.9, False),  # natural training has no training attack
@@ -164,6 +180,25 @@ def test_an_event_is_told_in_a_sentence() -> None:
     assert over.endswith("back to epoch 1, no stronger inner attack is known")
 
 
+@pytest.mark.parametrize(
+    ("objective", "attack", "own"),
+    [
+        (Madry(), PGD(steps=3), PGD(steps=3)),
+        (AWP(TRADES()), PGD(steps=2), PGD(steps=2)),
+        (Madry(), NFGSM(), PGD(steps=1, step_size=1.25)),  # a member of the set
+        (Free(step_size=0.5), PGD(), PGD(steps=1, step_size=0.5)),
+        (Madry(), WorstOf(k=10), None),  # weaker than gradients by nature
+        (Natural(), PGD(), None),
+        (AWP(Natural()), PGD(), None),
+    ],
+    ids=repr,
+)
+def test_what_stands_for_the_training_attack(
+    objective: RobustLoss, attack: Attack[Any], own: Attack[Any] | None
+) -> None:
+    assert own_attack(objective, attack) == own
+
+
 # -- whole runs ------------------------------------------------------------------------------------
 
 Make = Callable[..., Any]
@@ -189,8 +224,9 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 
 def events_of(folder: Path) -> list[dict[str, Any]]:
+    """Without what the clock said."""
     events: list[dict[str, Any]] = json.loads((folder / "model.json").read_text())["events"]
-    return events
+    return [e | {"seconds": 0.0} for e in events]
 
 
 def test_a_collapse_is_undone_and_training_goes_on_with_more(
@@ -226,9 +262,10 @@ def test_a_collapse_is_undone_and_training_goes_on_with_more(
     assert [e.epoch for e in trained.history] == [1, 2, 3, 4]
     assert len(kept) == 5
     assert not any(collapsed(e, 1.0) for e in trained.history if e.own and e.own > 0.3)
-    assert Folder(tmp_path, p, json_sum(tmp_path)).open().events == tuple(
-        Event(**e) for e in events
-    )
+    told = Folder(tmp_path, p, json_sum(tmp_path)).open().events
+    assert told == trained.events
+    assert [replace(e, seconds=0.0) for e in told] == [Event(**e) for e in events]
+    assert all(e.seconds > 0 for e in told)
 
 
 def json_sum(folder: Path) -> str:
@@ -319,7 +356,7 @@ def test_with_nothing_stronger_it_stops_and_keeps_the_last_good_epoch(
     assert "Mute(" in str(caught.value)
     assert "no stronger inner attack is known" in str(caught.value)
     card = json.loads((tmp_path / "model.json").read_text())
-    assert card["status"] == "diverged"
+    assert card["status"] == "collapsed"
     (event,) = card["events"]
     assert (event["epoch"], event["stronger"], event["kept"]) == (2, "", 1)
     assert "smaller lr" in str(caught.value)
@@ -379,3 +416,34 @@ def test_one_step_training_collapses_on_mnist_and_the_guard_saves_it(tmp_path: P
 
 def test_l2_escalates_as_well() -> None:
     assert escalated(NFGSM(), L2(eps=1.0), 2) == PGD(steps=8, step_size=0.25)
+
+
+def test_the_average_that_was_good_becomes_the_weights(
+    fooled: Make, net: MakeNet, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies under a good average may have begun to collapse already."""
+    x, y, *_ = digits
+    back, seen = Run._back, []
+
+    def spy(self: Run, state: Any, to: Any) -> Any:  # noqa: ANN401
+        state = back(self, state, to)
+        seen.append((state_of(self.learner.bare), state_of(self.learner.result), state.resume))
+        return state
+
+    monkeypatch.setattr(Run, "_back", spy)
+    train(fooled(ema=0.5), net(), x, y, tmp_path, progress=False)
+    assert seen
+    for weights, average, resume in seen:
+        assert same(weights, average)
+        assert same(dict(resume["model"]), weights)
+
+
+def test_free_training_that_collapses_stops(
+    net: MakeNet, plan: MakePlan, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, *_ = digits
+    run = sys.modules[Run.__module__]
+    monkeypatch.setattr(run, "measure", lambda *_: (0.9, 0.05, 0.8))
+    with pytest.raises(Diverged, match=r"training attack Free\(replays=2\).*no stronger"):
+        train(plan(loss=Free(replays=2)), net(), x, y, tmp_path, progress=False)
+    assert json.loads((tmp_path / "model.json").read_text())["status"] == "collapsed"

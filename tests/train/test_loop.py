@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from saddlepoint import PGD, Linf, search
 from saddlepoint.core.draw import Draw
-from saddlepoint.train import Diverged, Worst, train
+from saddlepoint.train import Diverged, Epoch, Worst, train
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 
@@ -182,3 +182,45 @@ def test_bfloat16_trains_and_keeps_float32_weights(
     trained = train(plan(precision="bfloat16"), net(), x, y, tmp_path, progress=False)
     assert {p.dtype for p in trained.model.parameters()} == {torch.float32}
     assert trained.history[-1].loss < trained.history[0].loss
+
+
+class _Silenced(nn.Module):
+    """Its answers turn NaN, in evaluation only, through a buffer that no gradient sees."""
+
+    def __init__(self, net: nn.Module, after: int) -> None:
+        super().__init__()
+        self.net, self.after = net, after
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.seen += 1
+        elif self.seen > self.after:
+            return self.net(x) * math.nan
+        return self.net(x)
+
+
+def test_a_model_that_stops_answering_is_not_robust(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    rows: list[Epoch] = []
+    p = plan(loss="natural")
+    with pytest.raises(Diverged, match=r"no longer finite.*epoch 1 of 4 was the last"):
+        train(p, _Silenced(net(), 8), x, y, tmp_path, progress=False, on_epoch=rows.append)
+    assert len(rows) == 1
+
+
+def test_statistics_that_are_not_finite_stop_the_run(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    model = nn.Sequential(nn.Flatten(0, 0), nn.BatchNorm2d(1, momentum=None), net())
+    p = plan(loss=_poisoned, epochs=2)
+    with pytest.raises(Diverged, match="no longer finite"):
+        train(p, model, x, y, tmp_path, progress=False)
+
+
+def _poisoned(model: nn.Module, x: Tensor, y: Tensor, worst: Worst) -> Tensor:
+    next(b for n, b in model.named_buffers() if n.endswith("running_var")).fill_(math.inf)
+    return nn.functional.cross_entropy(model(x), y)

@@ -141,7 +141,7 @@ def test_another_plan_is_refused_and_the_difference_named(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"keep": "last"}, "keep = 'worst' there, 'last' here"),
+        ({"keep": "last"}, "keep = 'auto' there, 'last' here"),
         ({"ema": 0.5}, "ema = 0.0 there, 0.5 here"),
         ({"eps_ramp": 0.5}, "eps_ramp = 0.0 there, 0.5 here"),
         ({"guard": False}, "guard = True there, False here"),

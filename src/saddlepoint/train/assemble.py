@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from saddlepoint.core.errors import Invalid
-from saddlepoint.train.average import averaged
+from saddlepoint.train.average import Average
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.sharding import to_shard
 from saddlepoint.train.step import Learner
@@ -26,7 +26,7 @@ def assemble(
     """
     home = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     bare = to_shard(home) if sharded else home
-    mean = averaged(bare, plan.ema) if plan.ema else None
+    mean = Average(bare, plan.ema) if plan.ema else None
     asked = cast(nn.Module, torch.compile(bare)) if compiled else bare
     wrapped = fabric.setup_module(asked)
     # Sharding replaces the weights: the optimizer comes after it.

@@ -24,7 +24,7 @@ class AWP:
 
     loss: the objective made flat. gamma: relative size of the perturbation. Matrices and kernels
     are perturbed, biases and scales are not. The worst inputs are searched once, at w. Costs one
-    more forward and backward pass. Between processes each perturbs by its own share of the batch.
+    more forward and backward pass.
 
     >>> AWP(gamma=0.01)
     AWP(Madry(), gamma=0.01)
@@ -39,7 +39,7 @@ class AWP:
 
     def __post_init__(self) -> None:
         if not callable(self.loss) or isinstance(self.loss, Free):
-            raise Invalid("loss", self.loss, "an objective that asks for the worst inputs")
+            raise Invalid("loss", self.loss, "an objective other than Free, which takes many steps")
         if not isinstance(self.gamma, int | float) or not 0 < self.gamma < 1:
             raise Invalid("gamma", self.gamma, "a number in (0, 1)")
 
@@ -51,12 +51,24 @@ class AWP:
             return self.loss(model, x, y, once)
         # What a layer that is not used contributes is zero, as in the outer gradient.
         first = self.loss(_bare(model), x, y, once)
-        grads = torch.autograd.grad(first, weights, materialize_grads=True)
+        grads = _mean(torch.autograd.grad(first, weights, materialize_grads=True), len(x))
         moved: dict[Tensor, Tensor] = {
             w: w + self.gamma * w.detach().norm() * g / (g.norm() + 1e-12)
             for w, g in zip(weights, grads, strict=True)
         }
         return self.loss(_Moved(model, moved), x, y, once)
+
+
+def _mean(grads: tuple[Tensor, ...], rows: int) -> list[Tensor]:
+    """Gradients of the mean over the batches of all processes, so that all perturb alike."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return list(grads)
+    count = torch.tensor(float(rows), device=grads[0].device)
+    torch.distributed.all_reduce(count)
+    shares = [g * rows for g in grads]
+    for share in shares:
+        torch.distributed.all_reduce(share)
+    return [share / count for share in shares]
 
 
 def _bare(model: nn.Module) -> nn.Module:

@@ -3,16 +3,19 @@
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from saddlepoint.attacks import FGSM, PGD
+from saddlepoint.attacks import FGSM, PGD, RandomSearch, WorstOf
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train.awp import AWP
 from saddlepoint.train.history import Epoch
+from saddlepoint.train.losses import Free, Natural, RobustLoss
 from saddlepoint.train.single_step import NFGSM
 
-__all__ = ["Event", "collapsed", "escalated", "stronger"]
+__all__ = ["Event", "collapsed", "escalated", "own_attack", "stronger"]
 
 GAP = 0.2  # what a training attack may overstate; honest ones are within a few points
+GOOD = 0.4  # of the clean accuracy
 MOST_STEPS = 40
 
 
@@ -23,7 +26,8 @@ class Event:
     own, robust: held-out accuracy under the training attack and under the check. best: the highest
     robust accuracy before. weaker, stronger: the inner attack until then, and since ("" where
     nothing changed). kept: the epoch whose weights were gone back to, 0 for the start; ``epoch``
-    itself where the guard was off; without a stronger attack, training ended there.
+    itself where the guard was off; without a stronger attack, training ended there. seconds: what
+    the epoch had taken.
     """
 
     epoch: int
@@ -33,6 +37,7 @@ class Event:
     weaker: str
     stronger: str
     kept: int
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         done = f"back to {f'epoch {self.kept}' if self.kept else 'the start'}, "
@@ -49,8 +54,9 @@ class Event:
 def collapsed(row: Epoch, best: float) -> bool:
     """Whether the model has learnt to beat the training attack in place of the adversary.
 
-    True when the training attack sees at least 0.2 more accuracy than the check, and the check sees
-    less than half of what the training attack sees, or of the best that it saw before.
+    True when the training attack looks good (0.4 of the clean accuracy or more), sees at least 0.2
+    more accuracy than the check, and the check sees less than half of what the training attack
+    sees, or of the best that it saw before.
 
     >>> collapsed(Epoch(5, 0.1, 0.99, 0.0, 0.986, 0.005, 1.0), best=0.8)
     True
@@ -58,7 +64,26 @@ def collapsed(row: Epoch, best: float) -> bool:
     False
     """
     seen = row.robust if row.own is None else row.own
-    return seen - row.robust >= GAP and row.robust < max(seen, best) / 2
+    looks_good = seen >= GOOD * row.clean
+    return looks_good and seen - row.robust >= GAP and row.robust < max(seen, best) / 2
+
+
+def own_attack(objective: RobustLoss, attack: Attack[Any]) -> Attack[Any] | None:
+    """Return what stands for the training attack on held-out samples; None: nothing to compare.
+
+    Random tries are weaker than gradients by nature, which is no collapse. N-FGSM leaves the set:
+    its step from a random member stands for it, and one step for free training.
+
+    >>> from saddlepoint.train import Madry
+    >>> own_attack(Madry(), NFGSM()), own_attack(Natural(), PGD())
+    (PGD(steps=1, step_size=1.25), None)
+    """
+    objective = objective.loss if isinstance(objective, AWP) else objective
+    if isinstance(objective, Natural) or isinstance(attack, WorstOf | RandomSearch):
+        return None
+    if isinstance(objective, Free):
+        return PGD(steps=1, step_size=objective.step_size)
+    return PGD(steps=1, step_size=1.25) if isinstance(attack, NFGSM) else attack
 
 
 def stronger(attack: Attack[Any], threat: ThreatModel) -> Attack[Any] | None:

@@ -7,8 +7,10 @@ from torch import nn
 
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
+from saddlepoint.core.ledger import Status
 from saddlepoint.core.search import search
 from saddlepoint.train.samples import Samples
+from saddlepoint.train.step import Diverged
 
 __all__ = ["measure"]
 
@@ -21,18 +23,18 @@ def measure(
     """Return (clean, robust, own) accuracy in [0, 1] on held-out samples.
 
     clean: over all of them, in float32. robust: over those attacked by the plan's check. own: the
-    same under ``attack``, the one trained with (None: not asked). Each counts a sample that was not
-    broken; a search in low precision is confirmed in float32. The attacks start from the same
-    random points after every epoch, so that epochs are compared by their weights alone. Raises
-    ``RuntimeError`` with the attack's traceback when one fails.
+    same under ``attack``, the one trained with (None: not asked). Each counts samples that
+    survived: one that could not be judged, for an answer that is not finite, did not. A search in
+    low precision is confirmed in float32. The attacks start from the same random points after every
+    epoch, so that epochs are compared by their weights alone. Raises ``RuntimeError`` with the
+    attack's traceback when one fails, ``Diverged`` when answers are no longer finite.
     """
     rows = samples.measured()
     with Door(model, verify=False) as door:
-        right = [
-            (door.scores(x).argmax(1) == y).sum()
-            for x, y in zip(torch.split(rows.x, BATCH), torch.split(rows.y, BATCH), strict=True)
-        ]
-    clean = int(torch.stack(right).sum()) / len(rows.y)
+        scores = torch.cat([door.scores(x) for x in torch.split(rows.x, BATCH)])
+    if not bool(scores.isfinite().all()):
+        raise Diverged("the model's answers to held-out samples are no longer finite")
+    clean = int((scores.argmax(1) == rows.y).sum()) / len(rows.y)
     robust = _survive(model, samples, samples.plan.check, "check")
     own = None if attack is None else _survive(model, samples, attack, "training attack")
     return clean, robust, own
@@ -52,4 +54,4 @@ def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str)
     )
     if found.error is not None:
         raise RuntimeError(f"the {what} {attack!r} failed on held-out samples:\n{found.error}")
-    return int((~found.broken).sum()) / len(few.y)
+    return found.status.count(Status.SURVIVED) / len(few.y)

@@ -9,16 +9,19 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from saddlepoint.attacks import PGD
+from saddlepoint.attacks import FGSM, PGD
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.threat import Graded, ThreatModel
 from saddlepoint.train.augment import AUGMENTS
+from saddlepoint.train.awp import AWP
 from saddlepoint.train.lean import Keep
-from saddlepoint.train.losses import Natural, RobustLoss
+from saddlepoint.train.losses import TRADES, Natural, RobustLoss
+from saddlepoint.train.naming import name_of
 from saddlepoint.train.objectives import as_robust_loss
 from saddlepoint.train.schedule import SCHEDULES
+from saddlepoint.train.single_step import NFGSM
 
 __all__ = ["OPTIMIZERS", "TrainPlan"]
 
@@ -70,16 +73,16 @@ class TrainPlan:
     """min over parameters of the mean of ``loss``, and how the minimum is sought.
 
     arch, shape, classes, options: the network, as the model card will name it. threat: the set
-    the adversary moves in. attack: the inner attack of training. keep: whether the ``worst`` or
-    the ``last`` point of it is trained on. check: the stronger attack on held-out samples after
-    each epoch. loss: ``natural``, ``madry``, ``trades``, ``mart``, ``free``, ``awp``, or a
-    ``RobustLoss``. lr: the peak of ``schedule`` (constant, cosine, one-cycle). momentum: of sgd;
-    adam has its own. ema: decay of the average over steps that is measured and kept in place of the
-    weights themselves. eps_ramp: share of the run over which the radius grows from 0 to its own.
-    guard: go back and on with a stronger inner attack when robustness collapses unseen by the
-    present one. held_out: share (float) or number (int) of training samples kept for measuring;
-    check_n: how many of them, at most, are attacked. augment: None, ``crop`` or ``flip-crop``.
-    precision: of the passes; weights stay float32.
+    the adversary moves in. attack: the inner attack of training. keep: whether its ``worst`` or
+    its ``last`` point is trained on; ``auto``: the last of a single step, else the worst. check:
+    the stronger attack on held-out samples after each epoch. loss: ``natural``, ``madry``,
+    ``trades``, ``mart``, ``free``, ``awp``, or a ``RobustLoss``. lr: the peak of ``schedule``
+    (constant, cosine, one-cycle). momentum: of sgd; adam has its own. ema: decay of the average
+    over steps that is measured and kept in place of the weights themselves. eps_ramp: share of the
+    run over which the radius grows from 0 to its own. guard: go back and on with a stronger inner
+    attack when robustness collapses unseen by the present one. held_out: share (float) or number
+    (int) of training samples kept for measuring; check_n: how many of them, at most, are attacked.
+    augment: None, ``crop`` or ``flip-crop``. precision: of the passes; weights stay float32.
 
     Raises ``Invalid`` with name, value and what is allowed; ``Unsupported`` where an attack does
     not fit the threat.
@@ -96,7 +99,7 @@ class TrainPlan:
     threat: ThreatModel
     options: Mapping[str, Any] = field(default_factory=dict)
     attack: Attack[Any] = field(default=PGD(steps=10, step_size=0.25))
-    keep: Keep = "worst"
+    keep: Keep | Literal["auto"] = "auto"
     check: Attack[Any] = field(default=PGD(steps=20))
     loss: RobustLoss | str = "madry"
     epochs: int = 20
@@ -128,7 +131,7 @@ class TrainPlan:
             ("optimizer", OPTIMIZERS),
             ("schedule", tuple(SCHEDULES)),
             ("precision", _PRECISIONS),
-            ("keep", ("worst", "last")),
+            ("keep", ("auto", "worst", "last")),
             ("augment", (*AUGMENTS, None)),
         ):
             if (value := getattr(self, name)) not in known:
@@ -149,6 +152,19 @@ class TrainPlan:
             if not callable(attack := getattr(self, name)):
                 raise Invalid(name, attack, "an attack, such as PGD(steps=10)")
             check_fit(attack, self.threat, "gradients")
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        """Refuse parts that are fine alone and do not work together."""
+        several = {"attack", "attacks"} & set(getattr(self.attack, "__dataclass_fields__", ()))
+        if self.keep == "last" and several:
+            raise Invalid("keep", self.keep, f"'worst' for {self.attack}, which has several ends")
+        from_x = isinstance(self.attack, FGSM) or getattr(self.attack, "start", "") == "clean"
+        if isinstance(self._inside, TRADES) and from_x:
+            hint = "the divergence has no gradient at x"
+            raise Invalid(
+                "attack", self.attack, f"one with a random start for {self._inside}", hint
+            )
 
     @property
     def objective(self) -> RobustLoss:
@@ -158,7 +174,18 @@ class TrainPlan:
     @property
     def natural(self) -> bool:
         """Whether the adversary plays no part, so that the best epoch is the best clean one."""
-        return isinstance(self.objective, Natural)
+        return isinstance(self._inside, Natural)
+
+    @property
+    def _inside(self) -> RobustLoss:
+        """The objective without what is around it."""
+        return self.objective.loss if isinstance(self.objective, AWP) else self.objective
+
+    @property
+    def keeps(self) -> Keep:
+        """What ``keep`` comes to."""
+        single = isinstance(self.attack, FGSM | NFGSM) or getattr(self.attack, "steps", 0) == 1
+        return ("last" if single else "worst") if self.keep == "auto" else self.keep
 
     @property
     def replays(self) -> int:
@@ -169,16 +196,10 @@ class TrainPlan:
         """Return what JSON holds; components as their repr, which the command line reads."""
         said = {f.name: getattr(self, f.name) for f in fields(self)}
         said |= {"shape": list(self.shape), "options": dict(self.options)}
-        said |= {name: _name(said[name]) for name in ("threat", "attack", "check")}
-        return said | {"loss": _name(self.objective)}
+        said |= {name: name_of(said[name]) for name in ("threat", "attack", "check")}
+        return said | {"loss": name_of(self.objective)}
 
     def key(self) -> str:
         """sha256 of the description: equal exactly for plans that compute the same."""
         text = json.dumps(self.describe(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _name(part: object) -> str:
-    """Text that is equal in every process; the repr of a function holds its address."""
-    name = getattr(part, "__qualname__", None)
-    return f"{getattr(part, '__module__', '')}:{name}" if name else repr(part)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.train.assemble import assemble, check_compiler
 from saddlepoint.train.checkpoint import Folder, State
 from saddlepoint.train.device import launch
-from saddlepoint.train.guard import Event, collapsed, escalated, stronger
+from saddlepoint.train.guard import Event, collapsed, escalated, own_attack, stronger
 from saddlepoint.train.history import Epoch
-from saddlepoint.train.losses import Free, Natural
+from saddlepoint.train.losses import Free
 from saddlepoint.train.measure import measure
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Display
@@ -105,7 +105,7 @@ class Run:
         except Diverged as error:
             if isinstance(error, Collapsed):
                 state = replace(state, events=(*state.events, error.event))
-            self._mark_failed(state, "diverged")
+            self._mark_failed(state, "collapsed" if isinstance(error, Collapsed) else "diverged")
             raise Diverged(f"{error}; {self._kept(state)}; {error.hint}") from None
         except Exception:
             self._mark_failed(state, "interrupted")
@@ -123,6 +123,10 @@ class Run:
     def _mark_failed(self, state: State, status: str) -> None:
         with contextlib.suppress(OSError):  # a full disk is the likely cause of being here
             if self.learner.fabric.is_global_zero:
+                # An epoch may have been saved in the moment in which the run was stopped.
+                with contextlib.suppress(BadData, Invalid):
+                    saved = self.folder.open()
+                    state = saved if len(saved.history) > len(state.history) else state
                 self.folder.mark(state, status)
 
     # -- one epoch -----------------------------------------------------------------------------
@@ -135,10 +139,9 @@ class Run:
         fabric = self.learner.fabric
         torch.manual_seed((plan.seed * 1_000_003 + number) % (1 << 63) + fabric.global_rank)
         levels = sum(1 for e in state.events if e.stronger)
-        inner = Inner(plan.threat, escalated(plan.attack, plan.threat, levels), keep=plan.keep)
+        inner = Inner(plan.threat, escalated(plan.attack, plan.threat, levels), keep=plan.keeps)
         loss = self.learner.epoch(number, inner, self.samples, to)
-        # Natural and free training ask no attack, so that there is none to be deceived by.
-        own = None if isinstance(plan.objective, Natural | Free) else inner.attack
+        own = own_attack(plan.objective, inner.attack)
         accuracy = measure(self.learner.result, self.samples, own)
         lr, seconds = self.learner.optimizer.param_groups[0]["lr"], time.monotonic() - begin
         row = Epoch(number, loss, *accuracy, lr, round(seconds, 2))
@@ -154,15 +157,23 @@ class Run:
 
     def _event(self, state: State, row: Epoch, inner: Inner) -> Event:
         plan, best = self.plan, max((e.robust for e in state.history), default=0.0)
-        following = stronger(inner.attack, plan.threat) if plan.guard else None
+        free = isinstance(plan.objective, Free)  # asks no attack that could be strengthened
+        helps = plan.guard and not free
+        following = stronger(inner.attack, plan.threat) if helps else None
         seen = row.robust if row.own is None else row.own
         on = "" if following is None else repr(following)
         kept = len(state.history) if plan.guard else row.epoch
-        return Event(row.epoch, seen, row.robust, best, repr(inner.attack), on, kept)
+        weaker = repr(plan.objective if free else inner.attack)
+        return Event(row.epoch, seen, row.robust, best, weaker, on, kept, row.seconds)
 
     def _back(self, state: State, to: Display) -> State:
         """Return to the last good epoch; the event is on disk before anything is learnt anew."""
-        put_back(self.learner, state.resume)
+        learner = self.learner
+        put_back(learner, state.resume)
+        if learner.mean is not None:
+            # The average was good; the weights under it may have begun to collapse already.
+            learner.bare.load_state_dict(learner.mean.module.state_dict())
+            state = replace(state, resume=taken(learner))
         if self.learner.fabric.is_global_zero:
             self.folder.save(state, None)
         to.back()

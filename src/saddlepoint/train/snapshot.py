@@ -23,6 +23,8 @@ def put_back(learner: Learner, state: Mapping[str, Any]) -> None:
     model, optimizer = state["model"], copy.deepcopy(state["optimizer"])
     if learner.sharded:
         model, optimizer = apart(model, learner.bare), apart_optimizer(optimizer, learner.optimizer)
+    for saved, here in zip(optimizer["param_groups"], learner.optimizer.param_groups, strict=True):
+        saved["fused"] = here["fused"]  # what this device can do, not the one before
     learner.bare.load_state_dict(model)
     learner.optimizer.load_state_dict(optimizer)
     if learner.mean is not None:

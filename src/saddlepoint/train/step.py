@@ -19,7 +19,8 @@ from saddlepoint.train.worst import Adversary, Inner
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from torch.optim.swa_utils import AveragedModel
+
+    from saddlepoint.train.average import Average
 
 __all__ = ["Diverged", "Learner"]
 
@@ -47,7 +48,7 @@ class Learner:
     asked: nn.Module
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    mean: "AveragedModel | None"
+    mean: "Average | None"
     whole: nn.Module | None = None
     memory: dict[str, Any] = field(default_factory=dict)
 
@@ -97,8 +98,10 @@ class Learner:
             yield
 
     def _sound(self) -> bool:
-        """Whether all weights are finite; of sharded ones, those of all processes."""
-        parts = (getattr(p, "to_local", lambda p=p: p)() for p in self.bare.parameters())
+        """Whether weights and statistics are finite; sharded ones, in all processes."""
+        modules = [self.bare] if self.mean is None else [self.bare, self.mean]
+        tensors = (t for m in modules for t in (*m.parameters(), *m.buffers()))
+        parts = (getattr(t, "to_local", lambda t=t: t)() for t in tensors if t.is_floating_point())
         bad = sum(int(not p.isfinite().all()) for p in parts)
         total: Any = self.fabric.all_reduce(
             torch.tensor(float(bad), device=self.fabric.device), reduce_op="sum"
