@@ -231,7 +231,7 @@ def test_a_guard_event_is_told_in_full(tmp_path: Path) -> None:
         "98.1 % under the training attack FGSM() and 1.2 % under the check attack, after a best "
         "of 61.2 %. Training went back to the weights of epoch 1 and on with the stronger "
         "training attack PGD(steps=4, step_size=0.5).",
-        "Training went back to the initial weights",
+        "Training started anew from what that epoch had learnt",
         "Training collapsed 2 times and was rolled back: see below.",
         "What the guard undid",
         "relearnt after G1",

@@ -173,7 +173,9 @@ def test_an_event_is_told_in_a_sentence() -> None:
         "epoch 5 collapsed: held-out accuracy is 98.6% under the training attack FGSM() but 0.5% "
         "under the check (catastrophic overfitting); back to epoch 4, on with PGD(steps=4)"
     )
-    assert "back to the start" in str(Event(1, 0.9, 0.0, 0.0, "FGSM()", "PGD()", 0))
+    assert "its weights are a new start, on with" in str(
+        Event(1, 0.9, 0.0, 0.0, "FGSM()", "PGD()", 0)
+    )
     off = str(Event(2, 0.9, 0.0, 0.0, "FGSM()", "", 2))
     assert off.endswith("the guard is off: nothing was done")
     over = str(Event(2, 0.9, 0.0, 0.0, "FGSM()", "", 1))
@@ -447,3 +449,27 @@ def test_free_training_that_collapses_stops(
     with pytest.raises(Diverged, match=r"training attack Free\(replays=2\).*no stronger"):
         train(plan(loss=Free(replays=2)), net(), x, y, tmp_path, progress=False)
     assert json.loads((tmp_path / "model.json").read_text())["status"] == "collapsed"
+
+
+def test_before_the_first_good_epoch_what_was_learnt_is_the_start(
+    net: MakeNet, plan: MakePlan, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, *_ = digits
+    seen = iter([(0.9, 0.05, 0.8)])
+    run, real, began = sys.modules[Run.__module__], sys.modules[Run.__module__].measure, []
+    monkeypatch.setattr(run, "measure", lambda *a: next(seen, None) or real(*a))
+    back = Run._back
+
+    def spy(self: Run, state: Any, to: Any) -> Any:  # noqa: ANN401
+        learnt = state_of(self.learner.bare)
+        state = back(self, state, to)
+        began.append(same(learnt, state_of(self.learner.bare)))
+        assert same(dict(state.resume["model"]), learnt)
+        assert not self.learner.optimizer.state_dict()["state"]
+        return state
+
+    monkeypatch.setattr(Run, "_back", spy)
+    trained = train(plan(epochs=2), net(), x, y, tmp_path, progress=False)
+    assert began == [True]
+    assert [e.kept for e in trained.events] == [0]
+    assert [e.epoch for e in trained.history] == [1, 2]

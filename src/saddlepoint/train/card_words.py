@@ -197,9 +197,10 @@ def collapse_warning(record: Record) -> str:
 def guard_sentence(event: Mapping[str, Any]) -> str:
     """Say in full what the guard saw and did."""
     kept = event.get("kept")
-    back = f"the weights of epoch {kept}" if kept else "the initial weights"
+    back = f"the weights of epoch {kept}" if kept else "what that epoch had learnt"
     weaker, stronger = (short(str(event.get(k) or "")) for k in ("weaker", "stronger"))
-    then = f"Training went back to {back} and on with the stronger training attack {stronger}."
+    went = "went back to" if kept else "started anew from"
+    then = f"Training {went} {back} and on with the stronger training attack {stronger}."
     if not stronger:
         then = "The guard was off: nothing was done about it."
         if undone(event):

@@ -25,9 +25,9 @@ class Event:
 
     own, robust: held-out accuracy under the training attack and under the check. best: the highest
     robust accuracy before. weaker, stronger: the inner attack until then, and since ("" where
-    nothing changed). kept: the epoch whose weights were gone back to, 0 for the start; ``epoch``
-    itself where the guard was off; without a stronger attack, training ended there. seconds: what
-    the epoch had taken.
+    nothing changed). kept: the epoch whose weights were gone back to, 0 where there was none, and
+    ``epoch`` itself where the guard was off; without a stronger attack, training ended there.
+    seconds: what the epoch had taken.
     """
 
     epoch: int
@@ -40,7 +40,7 @@ class Event:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        done = f"back to {f'epoch {self.kept}' if self.kept else 'the start'}, "
+        done = f"back to epoch {self.kept}, " if self.kept else "its weights are a new start, "
         done += f"on with {self.stronger}" if self.stronger else "no stronger inner attack is known"
         if self.kept == self.epoch:
             done = "the guard is off: nothing was done"

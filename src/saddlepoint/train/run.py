@@ -1,6 +1,7 @@
 """Epochs of a run: what stays the same while it lasts, and how it may end."""
 
 import contextlib
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -169,8 +170,15 @@ class Run:
     def _back(self, state: State, to: Display) -> State:
         """Return to the last good epoch; the event is on disk before anything is learnt anew."""
         learner = self.learner
+        # Before the first good epoch there is none to return to, and what a collapsed net has
+        # learnt is a better start for a stronger attack than chance, which tends to end in a net
+        # of one answer.
+        learnt = None if state.history else copy.deepcopy(learner.bare.state_dict())
         put_back(learner, state.resume)
-        if learner.mean is not None:
+        if learnt is not None:
+            learner.bare.load_state_dict(learnt)
+            state = replace(state, resume=taken(learner))
+        elif learner.mean is not None:
             # The average was good; the weights under it may have begun to collapse already.
             learner.bare.load_state_dict(learner.mean.module.state_dict())
             state = replace(state, resume=taken(learner))
