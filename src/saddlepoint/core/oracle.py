@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.access import ACCESS, Access
+from saddlepoint.core.aim import Aiming
 from saddlepoint.core.door import Door
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, tally
-from saddlepoint.core.loss import CrossEntropy, Loss, Margin, as_loss
+from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.referee import close_calls, judge
 from saddlepoint.core.shapes import INF, norm, pieces
 from saddlepoint.core.threat import ThreatModel
@@ -21,7 +22,7 @@ __all__ = ["Oracle"]
 T = TypeVar("T", bound=ThreatModel)
 
 
-class Oracle(Generic[T]):
+class Oracle(Aiming, Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
@@ -89,13 +90,6 @@ class Oracle(Generic[T]):
         return value.detach(), g
 
     # -- views ---------------------------------------------------------------------------------
-
-    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
-        """Return the same rows and ledger, with another objective to climb."""
-        view = copy.copy(self)
-        view._loss = self._loss if loss is None else as_loss(loss)
-        view._aim = self._aim if goal is None else goal
-        return view
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Drop closed rows from the oracle and the state once no more than a share ``at`` is left.

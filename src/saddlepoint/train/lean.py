@@ -1,16 +1,16 @@
 """The oracle of training: what an inner attack may ask, without what only an audit needs."""
 
 import contextlib
-import copy
 from collections.abc import Iterator
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.core.aim import Aiming
 from saddlepoint.core.errors import Exhausted, Unsupported
 from saddlepoint.core.goal import Goal
-from saddlepoint.core.loss import CrossEntropy, Loss, Margin, as_loss
+from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.shapes import put
 from saddlepoint.core.threat import ThreatModel
 
@@ -33,7 +33,7 @@ class _Kept:
         self.u, self.value = put(better, u, self.u), torch.where(better, value, self.value)
 
 
-class Lean(Generic[T]):
+class Lean(Aiming, Generic[T]):
     """A ``Gradients`` oracle that neither counts, nor confirms, nor closes broken rows.
 
     Training wants the worst point, not the first bad one, and asks millions of times: a clean pass,
@@ -103,13 +103,6 @@ class Lean(Generic[T]):
         else:
             self._kept.offer(u, value)
         return value, g
-
-    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
-        """Return the same rows, with another objective to climb."""
-        view = copy.copy(self)
-        view._loss = self._loss if loss is None else as_loss(loss)
-        view._aim = self._aim if goal is None else goal
-        return view
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Every row stays open."""

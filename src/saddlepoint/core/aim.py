@@ -1,0 +1,23 @@
+"""What oracles share: another objective on the same rows."""
+
+import copy
+from typing import Self
+
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.loss import Loss, as_loss
+
+__all__ = ["Aiming"]
+
+
+class Aiming:
+    """Rows of a batch with a loss to climb and the goal that it reads."""
+
+    _loss: Loss
+    _aim: Goal
+
+    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
+        """Return the same rows and the same memory, with another objective to climb."""
+        view = copy.copy(self)
+        view._loss = self._loss if loss is None else as_loss(loss)
+        view._aim = self._aim if goal is None else goal
+        return view
