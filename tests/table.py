@@ -116,6 +116,7 @@ class AttackRow:
     default: Attack[Any] | None = None
     scores: bool = False  # needs no gradients
     seeded: bool = True  # another seed gives another point
+    shaped: bool = False  # moves neighbours together, so that the shape of u matters
 
 
 ATTACKS = (
@@ -134,6 +135,13 @@ ATTACKS = (
     AttackRow("frank-wolfe-random", sp.FrankWolfe(steps=5, start="random")),
     AttackRow("random-search", sp.RandomSearch(n_queries=20), sp.RandomSearch(), scores=True),
     AttackRow("worst-of", sp.WorstOf(k=6), sp.WorstOf(), scores=True),
+    AttackRow("square", sp.Square(n_queries=20), sp.Square(), scores=True, shaped=True),
+    AttackRow("pgd-diverse", sp.PGD(steps=6, start="diverse")),
+    AttackRow(
+        "square-polished",
+        sp.Sequence((sp.Square(n_queries=8), sp.PGD(steps=4, start="worst", reach=0.3))),
+        shaped=True,
+    ),
     AttackRow("restarts", sp.Restarts(sp.PGD(steps=4), n=3), sp.Restarts(sp.PGD(), n=2)),
     AttackRow(
         "targets",

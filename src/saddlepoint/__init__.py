@@ -9,6 +9,7 @@ from saddlepoint.attacks import (
     RandomSearch,
     Restarts,
     Sequence,
+    Square,
     Targets,
     WorstOf,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "RandomSearch",
     "Restarts",
     "Sequence",
+    "Square",
     "Status",
     "Targeted",
     "Targets",

@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
+from saddlepoint.attacks.start import Start, begin, check_start
 from saddlepoint.attacks.transform import Transform
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -52,11 +52,12 @@ class PGD:
     """u <- project(u + step · steepest(g)), from a random start (1706.06083, §2.1).
 
     steps: gradients per run. step_size: length of a step in radii of the set; None lets it fall
-    along a cosine from 2 to 0.02: first it crosses the set, then it settles. Madry's constant step
-    is ``step_size=2.5 / steps``; it stops short of the optimum of a linear model where the box cuts
-    an L_2 or L_1 ball. start: ``random`` in the set or ``clean``. transform: applied to the
-    gradient, such as ``Momentum(0.75)``. loss: what to climb; None takes the search's. The worst
-    point seen is kept, not the last.
+    along a cosine from ``reach`` to a hundredth of it: first it crosses the set, then it settles.
+    Madry's constant step is ``step_size=2.5 / steps``; it stops short of the optimum of a linear
+    model where the box cuts an L_2 or L_1 ball. start: ``random`` in the set, ``clean``, ``worst``
+    (the worst point that an earlier attack of this search has seen; a small ``reach`` then polishes
+    it) or ``diverse`` (2003.06878). transform: applied to the gradient, such as ``Momentum(0.75)``.
+    loss: what to climb; None takes the search's. The worst point seen is kept, not the last.
 
     >>> PGD(steps=7)
     PGD(steps=7)
@@ -64,33 +65,34 @@ class PGD:
 
     steps: int = 40
     step_size: float | None = None
-    start: Literal["random", "clean"] = "random"
+    start: Start = "random"
     transform: Transform | None = None
     loss: Loss | str | None = None
+    reach: float = 2.0
 
     __repr__ = compact
 
     def __post_init__(self) -> None:
         check_steps("steps", self.steps)
         check_loss(self.loss)
-        if self.step_size is not None and not 0 < self.step_size < math.inf:
-            raise Invalid("step_size", self.step_size, "a positive number of radii, or None")
+        for name in ("step_size", "reach"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise Invalid(name, value, "a positive number of radii")
         if self.transform is not None and not callable(self.transform):
             raise Invalid("transform", self.transform, "None or a transform such as Momentum(0.75)")
-        if self.start not in ("random", "clean"):
-            raise Invalid("start", self.start, "'random' or 'clean'")
+        check_start(self.start)
 
     def step(self, k: int) -> float:
         """Length of step k in radii."""
         if self.step_size is not None:
             return self.step_size
-        return 0.02 + 0.99 * (1 + math.cos(math.pi * k / self.steps))
+        return self.reach * (0.01 + 0.495 * (1 + math.cos(math.pi * k / self.steps)))
 
     def __call__(self, oracle: Gradients[ThreatModel], draw: Draw) -> None:
         """Climb from one start."""
         oracle = oracle.aim(self.loss)
-        x, threat = oracle.x, oracle.threat
-        u = threat.sample(x, draw) if self.start == "random" else threat.start(x)
+        u = begin(self.start, oracle, draw)
         state: Tensor | None = None
         for k in range(self.steps):
             oracle, u, state = oracle.shrink(u, state)

@@ -33,6 +33,11 @@ class Labels(Protocol[T_co]):
         """The threat model of these rows."""
         ...
 
+    @property
+    def worst(self) -> Tensor:
+        """(B, *P) the worst parameters seen so far in this search."""
+        ...
+
     def solved(self, u: Tensor) -> Tensor:
         """(B,) bool: whether u reaches the goal."""
         ...

@@ -91,6 +91,12 @@ class Oracle(Aiming, Generic[T]):
 
     # -- views ---------------------------------------------------------------------------------
 
+    @property
+    def worst(self) -> Tensor:
+        """(B, *P) the worst parameters seen so far: where a later attack can go on."""
+        u = self.ledger.u
+        return u if self._index is None else u[self._index]
+
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Drop closed rows from the oracle and the state once no more than a share ``at`` is left.
 

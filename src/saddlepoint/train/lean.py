@@ -68,6 +68,11 @@ class Lean(Aiming, Generic[T]):
         return self._kept.u
 
     @property
+    def worst(self) -> Tensor:
+        """(B, *P) the parameters kept so far."""
+        return self._kept.u
+
+    @property
     def clean(self) -> Tensor:
         """(B, K) scores of the unperturbed inputs; asked for only by attacks that rank targets."""
         scores: Tensor = self._scores(self.threat.start(self.x))

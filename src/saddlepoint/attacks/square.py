@@ -1,0 +1,105 @@
+"""Square: random search over blocks of neighbouring coordinates, in any set that has the verbs."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from saddlepoint.attacks.pgd import check_steps
+from saddlepoint.core.access import Scores
+from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid
+from saddlepoint.core.loss import Loss, check_loss
+from saddlepoint.core.shapes import put
+from saddlepoint.core.spec import compact
+from saddlepoint.core.threat import ThreatModel
+
+__all__ = ["Square"]
+
+# Shares of the run after which the block's area halves: the published run is 10,000 queries long,
+# and its schedule is stretched or squeezed to the number of queries there are.
+_HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True, repr=False)
+class Square:
+    """u' = project(u + 2 steepest(one sign per channel on a block)); keep gains (1912.00049, §3).
+
+    Blocks are squares over the last two axes of u, intervals where it has one; the other axes count
+    as channels. In the L_inf ball a move sets the block to plus or minus eps, as published; in
+    other sets ``steepest`` and ``project`` say what a block may take from the rest. The first point
+    has stripes along the last but one axis. n_queries: evaluations per sample. p: share of the
+    coordinates in the first block, halved nine times over the run. loss: what to climb.
+
+    >>> Square(n_queries=200)
+    Square(n_queries=200)
+    """
+
+    n_queries: int = 5000
+    p: float = 0.8
+    loss: Loss | str | None = "margin"
+
+    __repr__ = compact
+
+    def __post_init__(self) -> None:
+        check_steps("n_queries", self.n_queries)
+        check_loss(self.loss)
+        if not 0 < self.p <= 1:
+            raise Invalid("p", self.p, "a share of the coordinates in (0, 1]")
+
+    def share(self, k: int) -> float:
+        """Share of the coordinates that query k changes.
+
+        >>> Square(n_queries=1000).share(1), Square(n_queries=1000).share(900)
+        (0.8, 0.0015625)
+        """
+        halved = sum(k / self.n_queries > at for at in _HALVINGS)
+        return float(self.p / 2**halved)
+
+    def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
+        """Climb from one start of stripes."""
+        oracle = oracle.aim(self.loss)
+        u = _jump(oracle, oracle.threat.start(oracle.x), _stripes(oracle, draw.tag("stripes")))
+        best = oracle.value(u)
+        for k in range(1, self.n_queries):
+            oracle, u, best, draw = oracle.shrink(u, best, draw)
+            new = _jump(oracle, u, _block(u, self.share(k), draw.tag(k)))
+            value = oracle.value(new)
+            better = value >= best
+            u, best = put(better, new, u), torch.where(better, value, best)
+
+
+def _jump(oracle: Scores[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
+    """Move by two radii, which crosses the set from anywhere in it."""
+    step = oracle.threat.steepest(oracle.x, u, pattern)
+    return oracle.threat.project(oracle.x, step.mul_(2).add_(u))
+
+
+def _stripes(oracle: Scores[ThreatModel], draw: Draw) -> Tensor:
+    """(B, *P) one sign per channel and column."""
+    u = oracle.threat.start(oracle.x)
+    shape = list(u.shape[1:])
+    shape[-2:-1] = [1] * len(shape[-2:-1])
+    return draw.sign(*shape).to(u.dtype).expand_as(u)
+
+
+def _block(u: Tensor, share: float, draw: Draw) -> Tensor:
+    """(B, *P) one sign per channel on a block at a random place, zero elsewhere.
+
+    Drawn per sample, and such that the last row and column can be in it.
+    """
+    channels, axes = u.shape[1:-2], u.shape[1:][-2:]
+    side = (share * math.prod(axes)) ** (1 / len(axes))
+    place = draw.tag("place").uniform(len(axes))
+    pattern = draw.tag("sign").sign(*channels, *[1] * len(axes)).to(u.dtype)
+    for i, length in enumerate(axes):
+        size = min(max(round(side), 1), length)
+        first = (place[:, i] * (length - size + 1)).floor()
+        at = torch.arange(length, device=u.device)
+        inside = (at >= first[:, None]) & (at < first[:, None] + size)
+        behind = [1] * (len(axes) - 1 - i)
+        pattern = pattern * inside.reshape(
+            len(u), *[1] * (u.dim() - 2 - len(behind)), length, *behind
+        )
+    return pattern
