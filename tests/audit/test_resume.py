@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 import saddlepoint as sp
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import BadData, Invalid
 from tests.audit.conftest import Subject
 
 ATTACKS = (sp.FGSM(), sp.PGD(steps=5))
@@ -45,20 +46,60 @@ def test_interrupted_anywhere_ends_the_same(subject: Subject, tmp_path: Path, ca
         assert there.read_bytes() == here.read_bytes(), name
 
 
-def test_a_torn_chunk_is_done_again(subject: Subject, tmp_path: Path) -> None:
+def records(out: Path) -> Path:
+    return out / "journal/0000.records"
+
+
+@pytest.mark.parametrize("keep", [0, 3, 40, 100, -1, -2000])
+def test_a_torn_last_record_is_done_again(subject: Subject, tmp_path: Path, keep: int) -> None:
     run(subject, tmp_path)
-    before = (tmp_path / "evidence.npz").read_bytes()
-    chunk = sorted((tmp_path / "journal").glob("*.npz"))[1]
-    chunk.write_bytes(chunk.read_bytes()[:100])
+    before, whole = (tmp_path / "evidence.npz").read_bytes(), records(tmp_path).read_bytes()
+    records(tmp_path).write_bytes(whole[:keep])
     run(subject, tmp_path)
     assert (tmp_path / "evidence.npz").read_bytes() == before
 
 
+def test_a_damaged_record_is_done_again(subject: Subject, tmp_path: Path) -> None:
+    run(subject, tmp_path)
+    before, whole = (tmp_path / "evidence.npz").read_bytes(), records(tmp_path).read_bytes()
+    middle = len(whole) // 2
+    records(tmp_path).write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    run(subject, tmp_path)
+    assert (tmp_path / "evidence.npz").read_bytes() == before
+
+
+def test_a_foreign_record_is_refused(subject: Subject, tmp_path: Path) -> None:
+    run(subject, tmp_path / "a")
+    run(subject, tmp_path / "b", seed=1)
+    foreign = records(tmp_path / "b").read_bytes()
+    with records(tmp_path / "a").open("ab") as f:
+        f.write(foreign)
+    with pytest.raises(BadData, match="a record of another run"):
+        run(subject, tmp_path / "a")
+
+
 def test_finished_chunks_are_not_done_again(subject: Subject, tmp_path: Path) -> None:
     run(subject, tmp_path)
-    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "journal").glob("*.npz")}
+    before = records(tmp_path).read_bytes()
     run(subject, tmp_path)
-    assert stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "journal").glob("*.npz")}
+    assert records(tmp_path).read_bytes() == before
+
+
+def test_a_read_only_disk_says_so(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(subject, tmp_path)
+    records(tmp_path).write_bytes(b"")
+    real = Path.open
+
+    def refuse(self: Path, mode: str = "r", *args: object, **named: object) -> object:
+        if mode != "rb" and self.suffix == ".records":
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(self, mode, *args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(OSError, match="choose a folder on another disk"):
+        run(subject, tmp_path)
 
 
 def test_another_plan_is_refused(subject: Subject, tmp_path: Path) -> None:
@@ -83,22 +124,19 @@ def test_foreign_folders_are_refused(subject: Subject, tmp_path: Path) -> None:
 def test_full_disk_keeps_what_is_done(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import numpy as np
+    real, left = os.fsync, [3]
 
-    real, left = np.savez, [3]
-
-    def savez(*args: object, **arrays: object) -> None:
+    def fsync(handle: int) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(*args, **arrays)  # type: ignore[arg-type]
+        real(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", savez)
+        patch.setattr(os, "fsync", fsync)
         with pytest.raises(OSError, match="the disk is full"):
             run(subject, tmp_path / "full")
-    journal = list((tmp_path / "full/journal").iterdir())
-    assert [p.suffix for p in journal] == [".npz"] * 3
+    assert records(tmp_path / "full").stat().st_size > 0
     run(subject, tmp_path / "full")
     run(subject, tmp_path / "straight")
     assert (tmp_path / "full/evidence.npz").read_bytes() == (

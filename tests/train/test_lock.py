@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.lock import alone
 from saddlepoint.train import train
-from saddlepoint.train.lock import alone
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from saddlepoint.train.lock import alone
+from saddlepoint.core.lock import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -30,7 +30,7 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(Invalid, match="no other process is training in"):
+        with pytest.raises(Invalid, match="no other process is using"):
             train(plan(epochs=1), net(), x, y, tmp_path, progress=False)
         other.kill()
     assert train(plan(epochs=1), net(), x, y, tmp_path, progress=False).best_epoch == 1

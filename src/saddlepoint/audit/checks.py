@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from saddlepoint.audit.evidence import CODES, Evidence
+import numpy as np
+
+from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
 
@@ -49,9 +51,7 @@ def clean_accuracy(e: Evidence) -> Finding:
 
 def attack_errors(e: Evidence) -> Finding:
     """Fail when an attack raised: its samples are inconclusive, never robust."""
-    failed = [
-        f"{n}: {t.strip().splitlines()[-1]}" for n, t in zip(e.names, e.errors, strict=True) if t
-    ]
+    failed = [f"{r.name}: {r.error.strip().splitlines()[-1]}" for r in e.rounds if r.error]
     if failed:
         return Finding(
             "attack errors",
@@ -65,7 +65,7 @@ def attack_errors(e: Evidence) -> Finding:
 
 def finite(e: Evidence) -> Finding:
     """Fail when scores or gradients were not finite."""
-    rows = int((e.nonfinite > 0).any(axis=0).sum())
+    rows = int((e.total("nonfinite") > 0).sum())
     if rows:
         return Finding(
             "finite answers",
@@ -79,14 +79,17 @@ def finite(e: Evidence) -> Finding:
 
 def gradients(e: Evidence) -> Finding:
     """Warn when gradients vanish: attacks that follow them are blind (1802.00420)."""
-    used = e.backward > 0
+    used, blind = np.zeros(e.n, dtype=np.bool_), np.zeros(e.n, dtype=np.bool_)
+    for r in e.rounds:
+        used[r.rows[r.backward > 0]] = True
+        blind[r.rows[(r.backward > 0) & (r.zero_gradient * 2 > r.backward)]] = True
     if not used.any():
         return Finding(
             "gradients", "inconclusive", "none asked for", "no attack used gradients", ""
         )
-    rows = int((used & (e.zero_gradient * 2 > e.backward)).any(axis=0).sum())
+    rows = int(blind.sum())
     if rows:
-        share = rows / int(used.any(axis=0).sum())
+        share = rows / int(used.sum())
         return Finding(
             "gradients",
             "fail" if share > 0.1 else "warn",
@@ -128,13 +131,13 @@ def repeatability(e: Evidence) -> Finding:
 
 def witnesses(e: Evidence) -> Finding:
     """Fail when the independent checker refused a witness."""
-    broken = int((e.status == CODES.index(Status.BROKEN)).sum())
+    broken = int(e.marked(Status.BROKEN).sum())
     if e.rejected:
         (round_, row), fault = next(iter(e.rejected.items()))
         return Finding(
             "witnesses",
             "fail",
-            f"{len(e.rejected)} refused; sample {row} by {e.names[round_]}: {fault}",
+            f"{len(e.rejected)} refused; sample {row} by {e.rounds[round_].name}: {fault}",
             "an attack returned inputs outside the threat model; those samples count as errors",
             "report it as a bug of the attack or of the threat model's projection",
         )

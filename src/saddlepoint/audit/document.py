@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from saddlepoint.audit.checks import Finding
-from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
 
@@ -41,7 +41,7 @@ def document(
     """Assemble the JSON object; ``about`` holds model, data and their hashes."""
     plan, n = evidence.plan, evidence.plan.n
     counts = {s.value: evidence.count(s) for s in Status}
-    counts["clean_wrong"] = int((evidence.status[0] == CODES.index(Status.BROKEN)).sum())
+    counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
     right = n - counts["clean_wrong"]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -56,13 +56,13 @@ def document(
         "clean_interval": list(clopper_pearson(right, n, plan.confidence)),
         "robust_accuracy": robust_accuracy(evidence),
         "counts": counts,
-        "attacks": [_attack(evidence, i) for i in range(len(evidence.names))],
+        "attacks": _attacks(evidence),
         "cost": {
-            "forward": float(evidence.forward.sum(axis=0).mean()),
-            "backward": float(evidence.backward.sum(axis=0).mean()),
-            "rows_forward": evidence.rows_forward,
-            "rows_backward": evidence.rows_backward,
-            "seconds": round(sum(evidence.seconds), 3),
+            "forward": sum(int(r.forward.sum()) for r in evidence.rounds) / n,
+            "backward": sum(int(r.backward.sum()) for r in evidence.rounds) / n,
+            "rows_forward": sum(r.rows_forward for r in evidence.rounds),
+            "rows_backward": sum(r.rows_backward for r in evidence.rounds),
+            "seconds": round(sum(r.seconds for r in evidence.rounds), 3),
         },
         "findings": [f.as_json() for f in findings],
         "model_sha256": about["model_sha256"],
@@ -94,20 +94,30 @@ def robust_accuracy(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _attack(evidence: Evidence, i: int) -> dict[str, Any]:
-    status = evidence.status[i]
-    counts = {s.value: int((status == CODES.index(s)).sum()) for s in Status}
-    broken = (evidence.status[: i + 1] == CODES.index(Status.BROKEN)).any(axis=0)
-    return {
-        "spec": evidence.names[i],
-        "evaluated": evidence.plan.n - counts["not_run"],
-        **counts,
-        "robust_accuracy_after": float(1 - broken.mean()),
-        "forward": float(evidence.forward[i].mean()),
-        "backward": float(evidence.backward[i].mean()),
-        "seconds": round(evidence.seconds[i], 3),
-        "message": evidence.errors[i] or None,
-    }
+def _attacks(evidence: Evidence) -> list[dict[str, Any]]:
+    """One object per round, in order, with what was left after it."""
+    broken, said = np.zeros(evidence.n, dtype=np.bool_), []
+    for r in evidence.rounds:
+        before = int(broken.sum())
+        broken[r.where(Status.BROKEN)] = True
+        counts = {s.value: len(r.where(s)) for s in Status}
+        counts["not_run"] += evidence.n - len(r.rows)
+        said.append(
+            {
+                "spec": r.name,
+                "arm": r.arm,
+                "stage": r.stage,
+                "evaluated": evidence.n - counts["not_run"],
+                **counts,
+                "newly_broken": int(broken.sum()) - before,
+                "robust_accuracy_after": float(1 - broken.mean()),
+                "forward": int(r.forward.sum()) / evidence.n,
+                "backward": int(r.backward.sum()) / evidence.n,
+                "seconds": round(r.seconds, 3),
+                "message": r.error or None,
+            }
+        )
+    return said
 
 
 def _threat(evidence: Evidence) -> dict[str, Any]:

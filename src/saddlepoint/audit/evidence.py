@@ -1,4 +1,4 @@
-"""What an audit knows: one row per attack and sample, and nothing that it did not observe."""
+"""What an audit knows: one row per attack and sample it was run on, and nothing unobserved."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,103 +8,156 @@ import numpy as np
 from saddlepoint.audit.plan import Plan
 from saddlepoint.core.ledger import Status
 
-__all__ = ["CODES", "Evidence"]
+__all__ = ["CODES", "COLUMNS", "Evidence", "Round", "Stage", "code"]
 
 Array = np.ndarray[Any, Any]
+Stage = str  # "clean", "attack", "pilot" or "suite"
 
 # The order is part of the file format of evidence.npz.
 CODES = (Status.NOT_RUN, Status.SURVIVED, Status.BROKEN, Status.ERROR)
+COLUMNS = {
+    "status": np.int8,
+    "margin": np.float32,
+    "forward": np.int32,
+    "backward": np.int32,
+    "nonfinite": np.int32,
+    "zero_gradient": np.int32,
+}
+
+
+def code(status: Status) -> int:
+    """Return the number of a status in evidence.npz."""
+    return CODES.index(status)
 
 
 @dataclass
-class Evidence:
-    """Status, margin and cost of every attack on every sample; row 0 is the clean input.
+class Round:
+    """One attack on some samples: what each answered, and what it cost.
 
-    status, margin, forward, backward, nonfinite, zero_gradient: (A + 1, n). scores: (n, K) of the
-    clean inputs. label: (n,). seconds, errors: one per row of the table. rejected: what the
-    independent checker said against a witness, by (attack, sample). notes: measurements made
-    before the search.
+    name: distinct within the audit. arm: the text of the attack. rows: (m,) sample numbers in
+    order. status, margin, forward, backward, nonfinite, zero_gradient: (m,).
     """
 
-    plan: Plan
-    classes: int
-    names: tuple[str, ...]
+    name: str
+    arm: str
+    stage: Stage
+    rows: Array
     status: Array
     margin: Array
     forward: Array
     backward: Array
     nonfinite: Array
     zero_gradient: Array
-    label: Array
-    scores: Array
-    seconds: list[float]
-    errors: list[str]
-    rejected: dict[tuple[int, int], str] = field(default_factory=dict)
-    notes: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str = ""
     rows_forward: int = 0
     rows_backward: int = 0
+
+    @classmethod
+    def empty(cls, name: str, arm: str, stage: Stage, rows: Array) -> "Round":
+        """Nothing observed yet on these rows."""
+        columns: dict[str, Any] = {k: np.zeros(len(rows), dtype=t) for k, t in COLUMNS.items()}
+        columns["margin"][:] = np.nan
+        return cls(name, arm, stage, rows.astype(np.int64, copy=False), **columns)
+
+    def take(self, record: dict[str, Array]) -> None:
+        """Enter a finished chunk; its rows are consecutive among this round's."""
+        first = int(np.searchsorted(self.rows, record["rows"][0]))
+        place = slice(first, first + len(record["rows"]))
+        for name in COLUMNS:
+            getattr(self, name)[place] = record[name]
+        self.seconds += float(record["seconds"])
+        self.rows_forward += int(record["rows_forward"])
+        self.rows_backward += int(record["rows_backward"])
+        self.error = self.error or str(record["error"])
+
+    def where(self, status: Status) -> Array:
+        """Sample numbers with this status in this round."""
+        found: Array = self.rows[self.status == code(status)]
+        return found
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes that the adversary paid for, over all rows."""
+        return int(self.forward.sum(dtype=np.int64) + self.backward.sum(dtype=np.int64))
+
+
+@dataclass
+class Evidence:
+    """Every round in order; the first is the clean input.
+
+    label: (n,). rejected: what the independent checker said against a witness, by (round, sample).
+    notes: measurements made before the search. probes: measurements made after it, for the health
+    checks and the figures.
+    """
+
+    plan: Plan
+    classes: int
+    label: Array
+    rounds: list[Round] = field(default_factory=list)
+    rejected: dict[tuple[int, int], str] = field(default_factory=dict)
+    notes: dict[str, float] = field(default_factory=dict)
+    probes: dict[str, Any] = field(default_factory=dict)
     model_changed: bool = False
 
     @classmethod
     def empty(cls, plan: Plan, classes: int) -> "Evidence":
         """Nothing observed yet."""
-        names = ("clean", *plan.names())
-        shape = (len(names), plan.n)
+        return cls(plan, classes, np.zeros(plan.n, dtype=np.int64))
 
-        def count() -> Array:
-            return np.zeros(shape, dtype=np.int32)
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return self.plan.n
 
-        return cls(
-            plan=plan,
-            classes=classes,
-            names=names,
-            status=np.zeros(shape, dtype=np.int8),
-            margin=np.full(shape, np.nan, dtype=np.float32),
-            forward=count(),
-            backward=count(),
-            nonfinite=count(),
-            zero_gradient=count(),
-            label=np.zeros(plan.n, dtype=np.int64),
-            scores=np.zeros((plan.n, classes), dtype=np.float32),
-            seconds=[0.0] * len(names),
-            errors=[""] * len(names),
-        )
+    @property
+    def attacks(self) -> list[Round]:
+        """Every round but the clean one."""
+        return self.rounds[1:]
 
-    def take(self, round_: int, record: dict[str, Array]) -> None:
-        """Enter a finished chunk of one attack."""
-        rows = record["rows"]
-        for name in ("status", "margin", "forward", "backward", "nonfinite", "zero_gradient"):
-            getattr(self, name)[round_, rows] = record[name]
-        self.seconds[round_] += float(record["seconds"])
-        self.rows_forward += int(record["rows_forward"])
-        self.rows_backward += int(record["rows_backward"])
-        self.errors[round_] = self.errors[round_] or str(record["error"])
-        for row, fault in zip(record["witness_rows"], record["faults"], strict=True):
-            if fault:
-                self.rejected[round_, int(row)] = str(fault)
-        if round_ == 0:
-            self.label[rows], self.scores[rows] = record["label"], record["scores"]
+    def marked(self, status: Status, rounds: list[Round] | None = None) -> Array:
+        """(n,) bool: samples that some round gave this status."""
+        found = np.zeros(self.n, dtype=np.bool_)
+        for r in self.rounds if rounds is None else rounds:
+            found[r.where(status)] = True
+        return found
 
-    def open_rows(self, round_: int) -> Array:
-        """Samples that no earlier round has broken, in order."""
-        broken = CODES.index(Status.BROKEN)
-        return np.flatnonzero(~(self.status[:round_] == broken).any(axis=0))
+    def open_rows(self) -> Array:
+        """Samples that nothing has broken so far, in order."""
+        return np.flatnonzero(~self.marked(Status.BROKEN))
+
+    def margin(self) -> Array:
+        """(n,) the worst margin that any round reached, NaN where none ran."""
+        worst = np.full(self.n, np.nan, dtype=np.float32)
+        for r in self.rounds:
+            worst[r.rows] = np.fmax(worst[r.rows], r.margin)
+        return worst
+
+    def total(self, column: str) -> Array:
+        """(n,) a counter summed over all rounds."""
+        found = np.zeros(self.n, dtype=np.int64)
+        for r in self.rounds:
+            found[r.rows] += getattr(r, column)
+        return found
 
     def verdict(self) -> Array:
         """(n,) codes: broken by any attack, else error in any, else survived, else not run."""
-        found = np.zeros(self.plan.n, dtype=np.int8)
+        found = np.zeros(self.n, dtype=np.int8)
         for status in (Status.SURVIVED, Status.ERROR, Status.BROKEN):
-            found[(self.status == CODES.index(status)).any(axis=0)] = CODES.index(status)
-        # The clean input survives almost everywhere; alone it says nothing about an attack.
-        unattacked = (self.status[1:] == 0).all(axis=0) & (found != CODES.index(Status.BROKEN))
-        found[unattacked] = CODES.index(Status.NOT_RUN)
+            # The clean input survives almost everywhere; alone it says nothing about an attack.
+            counted = self.attacks if status is Status.SURVIVED else self.rounds
+            found[self.marked(status, counted)] = code(status)
         return found
 
     def count(self, status: Status) -> int:
         """How many samples have this verdict."""
-        return int((self.verdict() == CODES.index(status)).sum())
+        return int((self.verdict() == code(status)).sum())
 
     @property
     def clean_accuracy(self) -> float:
         """Share of samples that are classified correctly before any attack."""
-        return float((self.status[0] == CODES.index(Status.SURVIVED)).mean())
+        return len(self.rounds[0].where(Status.SURVIVED)) / self.n
+
+    def passes(self) -> float:
+        """Forward and backward passes paid for so far, per sample."""
+        return sum(r.passes for r in self.rounds) / self.n

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.samples import Samples
+from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.door import Door
 from saddlepoint.core.ledger import Status
 
@@ -19,16 +20,17 @@ PICTURES = 10
 
 def _choose(e: Evidence) -> dict[int, int]:
     """Pick samples that an attack broke, one class after another: {sample: round}."""
-    broken = e.status == CODES.index(Status.BROKEN)
-    attacked = np.flatnonzero(broken[1:].any(axis=0))
+    first = np.full(e.n, -1, dtype=np.int64)
+    for number in range(len(e.rounds) - 1, 0, -1):
+        first[e.rounds[number].where(Status.BROKEN)] = number
     turns: dict[int, int] = {}
     order = []
-    for row in attacked.tolist():
+    for row in np.flatnonzero(first > 0).tolist():
         label = int(e.label[row])
         turns[label] = turns.get(label, 0) + 1
         order.append((turns[label], row))
     rows = sorted(row for _, row in sorted(order)[:PICTURES])
-    return {row: int(broken[1:, row].argmax()) + 1 for row in rows}
+    return {row: int(first[row]) for row in rows}
 
 
 def _collect(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int, Array]:
@@ -41,7 +43,9 @@ def _collect(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int,
     return found
 
 
-def gallery(e: Evidence, journal: Journal, samples: Samples, door: Door) -> dict[str, Array] | None:
+def gallery(
+    e: Evidence, journal: Journal, samples: Samples, scores: ScoreTable, door: Door
+) -> dict[str, Array] | None:
     """Arrays of ``gallery.npz``, or None where nothing was broken by an attack."""
     chosen = _choose(e)
     if not chosen:
@@ -51,7 +55,7 @@ def gallery(e: Evidence, journal: Journal, samples: Samples, door: Door) -> dict
     x, _ = samples.batch(torch.from_numpy(rows))
     x_adv = np.stack([found[r] for r in rows.tolist()]).astype(np.float32)
     after = door.scores(door.fit(torch.from_numpy(x_adv))).float().cpu().softmax(1)
-    before = torch.from_numpy(e.scores[rows]).softmax(1)
+    before = scores.get(torch.from_numpy(rows)).softmax(1)
     return {
         "index": rows,
         "x": x.numpy().astype(np.float32),
@@ -61,5 +65,5 @@ def gallery(e: Evidence, journal: Journal, samples: Samples, door: Door) -> dict
         "pred_after": after.argmax(1).numpy(),
         "conf_before": before.amax(1).numpy(),
         "conf_after": after.amax(1).numpy(),
-        "attack": np.array([e.names[chosen[r]] for r in rows.tolist()], dtype=np.str_),
+        "attack": np.array([e.rounds[chosen[r]].arm for r in rows.tolist()], dtype=np.str_),
     }

@@ -1,101 +1,187 @@
-"""The journal: one file per finished chunk, so that a run can stop anywhere and go on."""
+"""The journal: finished chunks, appended to a file, so that a run can stop anywhere and go on."""
 
+import io
 import json
+import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.core.files import write_bytes, write_file
+from saddlepoint.core.files import full_disk, write_bytes
 
 __all__ = ["Journal", "Record"]
 
 Record = dict[str, np.ndarray[Any, Any]]
 HEADER = "run.json"
 FOLDER = "journal"
+# Before each record: a mark, the run it belongs to, its round, which attempt at it this is, its
+# first row, length and CRC-32.
+_FRAME = struct.Struct("<4s16sIIQQI")
+_MARK = b"SPj1"
 
 
 @dataclass(frozen=True)
-class Journal:
-    """Chunks of evidence under ``folder/journal``, or in memory where ``folder`` is None.
+class _Place:
+    """Where a record lies."""
 
-    A chunk is named for its round and its first row, and written whole or not at all. The header
-    names plan, model and data by their hashes; a folder with another header is refused.
+    path: Path
+    offset: int
+    length: int
+    crc: int
+    attempt: int
+
+
+@dataclass
+class Journal:
+    """Chunks of evidence in files under ``folder/journal``, or in memory where it is None.
+
+    Each process appends to a file of its own and reads all of them. A record is framed by its
+    length and checksum, so that one cut short by a kill is recognised, dropped and done again.
+    ``run.json`` names plan, model and data by their hashes; a folder with another header, and a
+    record of another run, are refused.
     """
 
     folder: Path | None
+    key: bytes
     begun: bool  # by this call, not by an earlier one
-    memory: dict[str, Record] = field(default_factory=dict)
-    taken: dict[int, list[Path]] = field(default_factory=dict)
+    rank: int = 0
+    memory: dict[tuple[int, int], Record] = field(default_factory=dict)
+    places: dict[tuple[int, int], _Place] = field(default_factory=dict)
+    taken: dict[int, set[int]] = field(default_factory=dict)
+    seen: dict[Path, int] = field(default_factory=dict)
+    _file: IO[bytes] | None = None
 
     @classmethod
-    def open(cls, folder: Path | None, header: dict[str, Any]) -> "Journal":
+    def open(cls, folder: Path | None, header: dict[str, Any], rank: int = 0) -> "Journal":
         """Start a run, or continue the one that has the same header."""
-        return cls(folder, folder is not None and _claim(folder, header))
+        text = json.dumps(header, indent=1, sort_keys=True)
+        key = sha256(text.encode()).digest()[:16]
+        begun = folder is not None and _claim(folder, header, text)
+        journal = cls(folder, key, begun, rank)
+        journal.refresh()
+        return journal
+
+    def refresh(self) -> None:
+        """Take in what this and other processes have appended since the last look."""
+        if self.folder is None:
+            return
+        for path in sorted((self.folder / FOLDER).glob("*.records")):
+            self.seen[path] = self._scan(path, self.seen.get(path, 0))
+
+    def _scan(self, path: Path, start: int) -> int:
+        """Index whole records from ``start`` on; return where the last of them ends."""
+        size = path.stat().st_size
+        with path.open("rb") as f:
+            while start + _FRAME.size <= size:
+                f.seek(start)
+                mark, key, round_, attempt, first, length, crc = _FRAME.unpack(f.read(_FRAME.size))
+                if mark != _MARK:
+                    break  # a hole that a crash left: what follows cannot be trusted
+                if key != self.key:
+                    raise BadData(
+                        f"{path} holds a record of another run at byte {start}: "
+                        "choose another --out, or delete the folder"
+                    )
+                end = start + _FRAME.size + length
+                if end > size:
+                    break
+                old = self.places.get((round_, first))
+                if old is None or old.attempt <= attempt:
+                    place = _Place(path, start + _FRAME.size, length, crc, attempt)
+                    self.places[round_, first] = place
+                start = end
+        return start
 
     def discard(self) -> None:
         """Give the folder back when the run was refused before it began in earnest."""
         if self.folder is not None and self.begun:
-            for path in (self.folder / FOLDER).glob("*.npz"):
+            self.close()
+            for path in (self.folder / FOLDER).glob("*.records"):
                 path.unlink()
             if (self.folder / FOLDER).exists():
                 (self.folder / FOLDER).rmdir()
-            (self.folder / HEADER).unlink()
+            (self.folder / HEADER).unlink(missing_ok=True)
 
-    def _path(self, round_: int, first: int) -> Path:
-        return Path(self.folder or ".") / FOLDER / f"{round_:03d}-{first:08d}.npz"
+    def close(self) -> None:
+        """Let go of the file; a later ``write`` opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def read(self, round_: int, rows: "np.ndarray[Any, Any]") -> Record | None:
         """Return the finished chunk of these rows, or None.
 
-        A torn file or one with other rows counts as unfinished; it will be written again.
+        A damaged record or one with other rows counts as unfinished; it will be written again.
         """
-        path = self._path(round_, int(rows[0]))
+        first = int(rows[0])
         try:
-            record = self.memory[path.name] if self.folder is None else _load(path)
+            record = self._load(round_, first)
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
             return None
         if not np.array_equal(record.get("rows", np.empty(0)), rows):
             return None
-        self._take(round_, path)
+        self.taken.setdefault(round_, set()).add(first)
         return record
-
-    def _take(self, round_: int, path: Path) -> None:
-        """Remember which chunks this run is made of: a folder may hold others from before."""
-        paths = self.taken.setdefault(round_, [])
-        if path not in paths:
-            paths.append(path)
 
     def records(self, round_: int) -> Iterator[Record]:
         """Every finished chunk of a round, in order of rows, one in memory at a time."""
-        for path in sorted(self.taken.get(round_, [])):
-            yield self.memory[path.name] if self.folder is None else _load(path)
+        for first in sorted(self.taken.get(round_, ())):
+            yield self._load(round_, first)
+
+    def _load(self, round_: int, first: int) -> Record:
+        if self.folder is None:
+            return self.memory[round_, first]
+        place = self.places[round_, first]
+        with place.path.open("rb") as f:
+            f.seek(place.offset)
+            content = f.read(place.length)
+        if zlib.crc32(content) != place.crc:
+            raise ValueError("checksum")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return {k: stored[k] for k in stored.files}
 
     def write(self, round_: int, record: Record) -> None:
         """Keep a finished chunk; ``record['rows']`` says which rows it is about."""
-        path = self._path(round_, int(record["rows"][0]))
-        self._take(round_, path)
+        first = int(record["rows"][0])
+        self.taken.setdefault(round_, set()).add(first)
         if self.folder is None:
-            self.memory[path.name] = record
+            self.memory[round_, first] = record
             return
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **record)
+        self._append(round_, first, buffer.getvalue())
 
-        def save(part: Path) -> None:
-            with part.open("wb") as f:
-                np.savez(f, allow_pickle=False, **record)
+    def _append(self, round_: int, first: int, content: bytes) -> None:
+        path = Path(self.folder or ".") / FOLDER / f"{self.rank:04d}.records"
+        crc = zlib.crc32(content)
+        old = self.places.get((round_, first))
+        attempt = 0 if old is None else old.attempt + 1
+        frame = _FRAME.pack(_MARK, self.key, round_, attempt, first, len(content), crc)
+        with full_disk(path):
+            if self._file is None:
+                path.parent.mkdir(exist_ok=True)
+                self._file = path.open("r+b" if path.exists() else "w+b")
+            # What follows the last whole record was cut short by a kill or a full disk.
+            start = self.seen.get(path, 0)
+            self._file.seek(start)
+            self._file.truncate()
+            self._file.write(frame + content)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        place = _Place(path, start + _FRAME.size, len(content), crc, attempt)
+        self.places[round_, first] = place
+        self.seen[path] = start + _FRAME.size + len(content)
 
-        write_file(path, save)
 
-
-def _load(path: Path) -> Record:
-    with path.open("rb") as f, np.load(f, allow_pickle=False) as stored:
-        return {k: stored[k] for k in stored.files}
-
-
-def _claim(folder: Path, header: dict[str, Any]) -> bool:
+def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
     """Write the header into a new folder, or refuse one that holds something else.
 
     Returns whether the folder was new.
@@ -108,7 +194,7 @@ def _claim(folder: Path, header: dict[str, Any]) -> bool:
             found = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise BadData(f"{path} cannot be read ({error}): choose another --out") from error
-        other = _differences(found, header)
+        other = _differences(found, json.loads(text))
         if other:
             raise Invalid(
                 "out",
@@ -119,7 +205,7 @@ def _claim(folder: Path, header: dict[str, Any]) -> bool:
         return False
     if folder.exists() and any(folder.iterdir()):
         raise Invalid("out", str(folder), "an empty folder or a run's", "it holds other files")
-    write_bytes(path, json.dumps(header, indent=1, sort_keys=True).encode())
+    write_bytes(path, text.encode())
     return True
 
 

@@ -1,38 +1,78 @@
 """What an audit will do, as frozen data: two audits with equal plans may share a folder."""
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 
-from saddlepoint.core.access import Access, Attack, check_fit
+from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["Plan"]
+if TYPE_CHECKING:
+    from saddlepoint.audit.evidence import Evidence
+
+__all__ = ["Course", "Move", "Plan", "Strategy"]
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """The next round: an attack on some samples.
+
+    name: of the attack as the report groups it. stage: why it is run. rows: sample numbers.
+    """
+
+    attack: Attack[Any]
+    stage: str
+    rows: "np.ndarray[Any, Any]"
+
+
+class Course(Protocol):
+    """A strategy under way; it learns from each finished round, and from nothing else."""
+
+    def next(self, evidence: "Evidence") -> Move | None:
+        """Return the next round, or None when the audit is done."""
+        ...
+
+
+class Strategy(Protocol):
+    """Which attacks to run on which samples, in which order."""
+
+    def check(self, threat: ThreatModel, access: Access) -> None:
+        """Raise ``Unsupported`` where an attack does not fit the set or what may be asked."""
+        ...
+
+    def begin(self, n: int, seed: int) -> Course:
+        """Open a course over n samples."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the course, as JSON; ``attacks`` lists the attacks."""
+        ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Threat model, attacks in order, number of samples and seed.
+    """Threat model, strategy, number of samples and seed.
 
-    threat: the set around each sample. attacks: run one after another, each on what still stands.
-    n: the first n samples. access: what the adversary may ask for. precision: of the search;
-    breaks are confirmed in the model's own. confidence: of every interval. batch_size: rows per
-    chunk; it changes memory and speed, not the verdicts.
+    threat: the set around each sample. strategy: which attacks run on which samples. n: the first
+    n samples. access: what the adversary may ask for. precision: of the search; breaks are
+    confirmed in the model's own. confidence: of every interval. batch_size: rows per chunk.
+    votes: draws of a randomised model behind each verdict.
 
     Raises ``Invalid`` and ``Unsupported`` at construction.
 
     >>> from saddlepoint import PGD, Linf
-    >>> Plan(Linf(eps=0.1), (PGD(),), n=100).describe()["attacks"]
+    >>> from saddlepoint.audit.listed import Listed
+    >>> Plan(Linf(eps=0.1), Listed((PGD(),)), n=100).describe()["attacks"]
     ['PGD()']
     """
 
     threat: ThreatModel
-    attacks: tuple[Attack[Any], ...]
+    strategy: Strategy
     n: int
     seed: int = 0
     access: Access = "gradients"
@@ -50,26 +90,13 @@ class Plan:
             raise Invalid("confidence", self.confidence, "a number between 0 and 1")
         if self.precision not in ("float32", "bfloat16"):
             raise Invalid("precision", self.precision, "'float32' or 'bfloat16'")
-        if not self.attacks:
-            raise Invalid("attacks", self.attacks, "at least one attack")
-        for attack in self.attacks:
-            check_fit(attack, self.threat, self.access)
-
-    def names(self) -> tuple[str, ...]:
-        """One distinct name per attack: its text, numbered where it comes twice."""
-        seen: Counter[str] = Counter()
-        names = []
-        for attack in self.attacks:
-            text = repr(attack)
-            seen[text] += 1
-            names.append(text if seen[text] == 1 else f"{text} #{seen[text]}")
-        return tuple(names)
+        self.strategy.check(self.threat, self.access)
 
     def describe(self) -> dict[str, Any]:
         """Return the plan as JSON, in the words that the command line takes."""
         return {
             "threat": repr(self.threat),
-            "attacks": [repr(a) for a in self.attacks],
+            **self.strategy.describe(),
             "n": self.n,
             "seed": self.seed,
             "access": self.access,

@@ -1,19 +1,24 @@
-"""The rounds of an audit: the clean inputs, then each attack on what still stands."""
+"""The rounds of an audit: the clean inputs, then what the strategy asks for, chunk by chunk."""
 
 import time
+import zlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.evidence import CODES, Evidence, Round
 from saddlepoint.audit.journal import Journal, Record
-from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.plan import Move, Plan
 from saddlepoint.audit.samples import Samples
+from saddlepoint.audit.scores import ScoreTable
+from saddlepoint.audit.team import Team
 from saddlepoint.audit.witness import inspect
+from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.goal import Goal, Untargeted
@@ -38,24 +43,68 @@ class Rounds:
     samples: Samples
     journal: Journal
     evidence: Evidence
+    scores: ScoreTable
     progress: Progress
+    team: Team = field(default_factory=Team)
+    names: Counter[str] = field(default_factory=Counter)
 
-    def run(self, round_: int) -> None:
-        """Run one round on the samples that are still open, or read it from the journal."""
-        rows = self.evidence.open_rows(round_)
-        name, done = self.evidence.names[round_], 0
-        self.progress(name, 0, len(rows), self._broken())
-        for chunk in pieces(torch.from_numpy(rows), self.plan.batch_size):
-            record = self.journal.read(round_, chunk.numpy())
-            if record is None or str(record["error"]):  # an attack that raised gets another chance
-                record = self._clean(chunk) if round_ == 0 else self._attack(round_, chunk)
-                self.journal.write(round_, record)
-            self.evidence.take(round_, record)
+    def clean(self) -> None:
+        """Ask about every input as it is."""
+        everyone = np.arange(self.plan.n)
+        self._run(Round.empty("clean", "clean", "clean", everyone), None)
+
+    def attack(self, move: Move) -> None:
+        """Run one attack on the samples of the move."""
+        arm = repr(move.attack)
+        self.names[arm] += 1
+        name = arm if self.names[arm] == 1 else f"{arm} #{self.names[arm]}"
+        self._run(Round.empty(name, arm, move.stage, move.rows), move.attack)
+
+    def _run(self, round_: Round, attack: Attack[Any] | None) -> None:
+        """Do what the journal lacks of this round, wait for the others, take all of it in."""
+        number, done, total = len(self.evidence.rounds), 0, len(round_.rows)
+        broken = int(self.evidence.marked(Status.BROKEN).sum())
+        self.evidence.rounds.append(round_)
+        self.progress(round_.name, 0, total, broken)
+        chunks = list(pieces(torch.from_numpy(round_.rows), self.plan.batch_size))
+        for i, chunk in enumerate(chunks):
+            if self.team.mine(i):
+                record = self._record_of(number, round_.name, attack, chunk)
+                broken += self._newly(record, number)
             done += len(chunk)
-            self.progress(name, done, len(rows), self._broken())
+            self.progress(round_.name, min(done, total - 1), total, broken)
+        self.team.wait()
+        self.journal.refresh()
+        for chunk in chunks:
+            self._take(number, round_, chunk)
+        self.progress(round_.name, total, total, int(self.evidence.marked(Status.BROKEN).sum()))
 
-    def _broken(self) -> int:
-        return int((self.evidence.status == CODES.index(Status.BROKEN)).any(axis=0).sum())
+    def _newly(self, record: Record, number: int) -> int:
+        return int((record["status"] == CODES.index(Status.BROKEN)).sum())
+
+    def _record_of(
+        self, number: int, name: str, attack: Attack[Any] | None, chunk: Tensor
+    ) -> Record:
+        """Return the chunk's record, from the journal if it is there."""
+        record = self.journal.read(number, chunk.numpy())
+        if record is None or str(record["error"]):  # an attack that raised gets another chance
+            # A randomised model answers a chunk alike, whatever was asked before it.
+            self.door.reseed(zlib.crc32(f"{self.plan.seed} {name} {int(chunk[0])}".encode()))
+            record = self._clean(chunk) if attack is None else self._attack(name, attack, chunk)
+            self.journal.write(number, record)
+        return record
+
+    def _take(self, number: int, round_: Round, chunk: Tensor) -> None:
+        record = self.journal.read(number, chunk.numpy())
+        if record is None:
+            raise OSError(f"the journal lost rows {int(chunk[0])} … of {round_.name}: run it again")
+        round_.take(record)
+        for row, fault in zip(record["witness_rows"], record["faults"], strict=True):
+            if fault:
+                self.evidence.rejected[number, int(row)] = str(fault)
+        if number == 0:
+            self.evidence.label[record["rows"]] = record["label"]
+            self.scores.put(record["rows"], record["scores"])
 
     def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
         x, y = self.samples.batch(rows)
@@ -74,21 +123,19 @@ class Rounds:
         record["scores"] = oracle.clean.float().cpu().numpy()
         return record
 
-    def _attack(self, round_: int, rows: Tensor) -> Record:
+    def _attack(self, name: str, attack: Attack[Any], rows: Tensor) -> Record:
         began = time.perf_counter()
         x, goal = self._batch(rows)
-        clean = torch.from_numpy(self.evidence.scores[rows.numpy()])
         oracle = Oracle(
             self.door,
             x,
             goal,
             _on(self.plan.threat[rows], x),
             access=self.plan.access,
-            clean=clean.to(device=x.device, dtype=x.dtype),
+            clean=self.scores.get(rows).to(device=x.device, dtype=x.dtype),
         )
-        name = self.evidence.names[round_]
         draw = Draw.of(self.plan.seed, rows.to(x.device)).tag(name)
-        error = attack_rows(self.plan.attacks[round_ - 1], oracle, draw)
+        error = attack_rows(attack, oracle, draw)
         return self._record(rows, oracle, error, began)
 
     def _record(self, rows: Tensor, oracle: Oracle[Any], error: str | None, began: float) -> Record:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from saddlepoint.attacks import APGD, FGSM, PGD, RandomSearch, Restarts
+from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
@@ -69,7 +70,7 @@ def audit(
     samples = as_samples(data)
     plan = Plan(
         threat=threat,
-        attacks=tuple(default_attacks(access) if attacks is None else attacks),
+        strategy=Listed(tuple(default_attacks(access) if attacks is None else attacks)),
         n=len(samples) if n is None else n,
         seed=seed,
         access=access,

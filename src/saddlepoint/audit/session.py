@@ -1,5 +1,6 @@
 """One audit from its plan to its files."""
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from saddlepoint.audit import probes
 from saddlepoint.audit.checks import examine
 from saddlepoint.audit.document import SCHEMA_VERSION, document
-from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.gallery import gallery
 from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.plan import Plan
@@ -21,7 +22,9 @@ from saddlepoint.audit.preflight import first_look, refuse_chance
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
+from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.store import npz_bytes, write_evidence, write_json, write_witnesses
+from saddlepoint.audit.team import Team
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import write_bytes
@@ -45,6 +48,7 @@ class Session:
     samples: Samples
     about: About
     folder: Path | None
+    team: Team = field(default_factory=Team)
     hashes: dict[str, str] = field(default_factory=dict)
 
     def run(self, figures: int, force: bool, progress: Progress) -> Audit:
@@ -56,34 +60,51 @@ class Session:
                 "model_sha256": model_hash(self.model, self.about.model_sha256),
                 "data_sha256": self.samples.sha256(self.plan.n),
             }
-            journal = Journal.open(self.folder, self._header())
-            evidence = Evidence.empty(self.plan, look.shape[1])
-            evidence.notes = notes
-            rounds = Rounds(door, self.plan, self.samples, journal, evidence, progress)
-            try:
-                rounds.run(0)
-                self._same_answers(evidence, look)
-                if not force:
-                    refuse_chance(evidence)
-            except Invalid:
-                journal.discard()
-                raise
-            for round_ in range(1, len(evidence.names)):
-                rounds.run(round_)
-            if self.folder is not None:
+            with contextlib.closing(self._journal()) as journal:
+                evidence = Evidence.empty(self.plan, look.shape[1])
+                evidence.notes = notes
+                scores = ScoreTable(self.plan.n, look.shape[1], self.folder)
+                own = (journal, evidence, scores, progress, self.team)
+                rounds = Rounds(door, self.plan, self.samples, *own)
+                self._search(rounds, look, force)
+            if self.folder is not None and self.team.first:
                 self._figures(self.folder, door, evidence, figures, progress)
-                self._gallery(self.folder, door, evidence, journal)
+                self._gallery(self.folder, door, evidence, journal, scores)
         evidence.model_changed = door.changed
-        return self._finish(evidence, journal, str(door.device or "cpu"))
+        return self._finish(evidence, journal, scores, str(door.device or "cpu"))
+
+    def _search(self, rounds: Rounds, look: Tensor, force: bool) -> None:
+        """Ask about the clean inputs, then run what the strategy asks for."""
+        try:
+            rounds.clean()
+            self._same_answers(rounds.scores, rounds.evidence, look)
+            if not force:
+                refuse_chance(rounds.evidence)
+        except Invalid:
+            rounds.journal.discard()
+            raise
+        course = self.plan.strategy.begin(self.plan.n, self.plan.seed)
+        while (move := course.next(rounds.evidence)) is not None:
+            rounds.attack(move)
+
+    def _journal(self) -> Journal:
+        """Open the journal; of several processes the first claims the folder for all."""
+        if self.team.first:
+            journal = Journal.open(self.folder, self._header(), self.team.rank)
+        self.team.wait()
+        if not self.team.first:
+            journal = Journal.open(self.folder, self._header(), self.team.rank)
+        return journal
 
     def _header(self) -> dict[str, Any]:
         """What must be equal for a run to be continued; chunks tell batch sizes apart."""
         plan = {k: v for k, v in self.plan.describe().items() if k != "batch_size"}
         return {**self.hashes, "plan": plan, "saddlepoint": metadata.version("saddlepoint")}
 
-    def _same_answers(self, evidence: Evidence, look: Tensor) -> None:
+    def _same_answers(self, scores: ScoreTable, evidence: Evidence, look: Tensor) -> None:
         """Hashes cover weights, not code: compare what the model says now with the journal."""
-        now, then = look.float().cpu().numpy(), evidence.scores[: len(look)]
+        now = look.float().cpu().numpy()
+        then = scores.get(torch.arange(len(look))).numpy()
         gap = float(np.abs(now - then).max() / max(float(np.abs(now).max()), 1e-12))
         loose = evidence.notes["repeat_gap"] + evidence.notes["batch_gap"]
         if gap > 1e-2 and not loose > 1e-3:
@@ -94,11 +115,13 @@ class Session:
                 "the model there gave other scores to the same inputs: choose another --out",
             )
 
-    def _finish(self, evidence: Evidence, journal: Journal, device: str) -> Audit:
+    def _finish(
+        self, evidence: Evidence, journal: Journal, scores: ScoreTable, device: str
+    ) -> Audit:
         findings = examine(evidence)
         said = document(evidence, findings, {**self._names(evidence), **self.hashes}, device)
-        if self.folder is not None:
-            self._write(self.folder, said, evidence, journal)
+        if self.folder is not None and self.team.first:
+            self._write(self.folder, said, evidence, journal, scores)
         return Audit(said, evidence, findings, self.folder)
 
     def _names(self, evidence: Evidence) -> dict[str, Any]:
@@ -132,7 +155,7 @@ class Session:
     def _measure(
         self, path: Path, door: Door, evidence: Evidence, count: int, progress: Progress
     ) -> None:
-        right = np.flatnonzero(evidence.status[0] == CODES.index(Status.SURVIVED))[:count]
+        right = evidence.rounds[0].where(Status.SURVIVED)[:count]
         if not len(right) or self.plan.access != "gradients" or path.exists():
             return
         progress("figures", 0, 0, 0)
@@ -149,19 +172,26 @@ class Session:
         said["maxima"] = probes.maxima(bench, threat)
         write_json(path, json.loads(json.dumps(said), parse_constant=lambda _: None))
 
-    def _gallery(self, folder: Path, door: Door, evidence: Evidence, journal: Journal) -> None:
-        shown = gallery(evidence, journal, self.samples, door)
+    def _gallery(
+        self, folder: Path, door: Door, evidence: Evidence, journal: Journal, scores: ScoreTable
+    ) -> None:
+        shown = gallery(evidence, journal, self.samples, scores, door)
         if shown is not None:
             write_bytes(folder / "gallery.npz", npz_bytes(shown))
 
     def _write(
-        self, folder: Path, said: dict[str, Any], evidence: Evidence, journal: Journal
+        self,
+        folder: Path,
+        said: dict[str, Any],
+        evidence: Evidence,
+        journal: Journal,
+        scores: ScoreTable,
     ) -> None:
         from saddlepoint.audit.report import Run, write_report
 
         header = {k: said[k] for k in ("schema_version", "model_sha256", "data_sha256")}
         header["threat"] = said["threat"]["spec"]
-        write_evidence(folder / "evidence.npz", evidence)
+        write_evidence(folder / "evidence.npz", evidence, scores.values)
         write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
         # audit.json comes last of the data: a folder that has one is complete.
         write_json(folder / "audit.json", said)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.evidence import COLUMNS, Evidence
 from saddlepoint.audit.journal import Journal
-from saddlepoint.core.files import write_bytes
+from saddlepoint.core.files import write_bytes, write_file
 
 __all__ = ["npz_bytes", "write_evidence", "write_json", "write_witnesses"]
 
@@ -29,39 +29,44 @@ def npz_bytes(arrays: dict[str, Array]) -> bytes:
     return buffer.getvalue()
 
 
-def write_evidence(path: Path, e: Evidence) -> None:
-    """One row per attack and sample; samples vary fastest."""
-    rounds, n = e.status.shape
-    write_bytes(
-        path,
-        npz_bytes(
-            {
-                "sample": np.tile(np.arange(n, dtype=np.int64), rounds),
-                "attack": np.repeat(np.arange(rounds, dtype=np.int16), n),
-                "attacks": np.array(e.names, dtype=np.str_),
-                "status": e.status.reshape(-1),
-                "margin": e.margin.reshape(-1),
-                "forward": e.forward.reshape(-1),
-                "backward": e.backward.reshape(-1),
-                "nonfinite": e.nonfinite.reshape(-1),
-                "zero_gradient": e.zero_gradient.reshape(-1),
-                "index": np.arange(n, dtype=np.int64),
-                "label": e.label,
-                "scores": e.scores,
-            }
+def write_evidence(path: Path, e: Evidence, scores: Array) -> None:
+    """One row per attack and sample that it was run on; written in pieces, never copied whole."""
+    columns: dict[str, Array] = {
+        "sample": np.concatenate([r.rows for r in e.rounds]),
+        "attack": np.repeat(
+            np.arange(len(e.rounds), dtype=np.int16), [len(r.rows) for r in e.rounds]
         ),
-    )
+        "attacks": np.array([r.name for r in e.rounds], dtype=np.str_),
+        "arms": np.array([r.arm for r in e.rounds], dtype=np.str_),
+        "stages": np.array([r.stage for r in e.rounds], dtype=np.str_),
+        **{name: np.concatenate([getattr(r, name) for r in e.rounds]) for name in COLUMNS},
+        "index": np.arange(e.n, dtype=np.int64),
+        "label": e.label,
+        "scores": scores,
+    }
+
+    def save(part: Path) -> None:
+        with part.open("wb") as f:
+            np.savez_compressed(f, allow_pickle=False, **columns)
+
+    write_file(path, save)
 
 
 def write_witnesses(path: Path, e: Evidence, journal: Journal, header: dict[str, str]) -> int:
-    """Perturbed inputs of broken samples with their indices and attacks; returns how many."""
+    """Perturbed inputs of broken samples with their indices and attacks; returns how many.
+
+    A sample that several rounds have broken keeps the witness of the first.
+    """
     from safetensors.numpy import save
 
     index, attack, inputs = [], [], []
-    for round_ in range(len(e.names)):
+    done = np.zeros(e.n, dtype=np.bool_)
+    for round_ in range(len(e.rounds)):
         for record in journal.records(round_):
-            good = record["faults"] == ""
-            index.append(record["witness_rows"][good])
+            rows = record["witness_rows"]
+            good = (record["faults"] == "") & ~done[rows]
+            done[rows[good]] = True
+            index.append(rows[good])
             attack.append(np.full(int(good.sum()), round_, dtype=np.int64))
             inputs.append(record["witness"][good])
     # One key, since safetensors writes several in an order that changes from run to run.

@@ -80,19 +80,25 @@ class Door:
     def __enter__(self) -> Self:
         devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
         self._undo.enter_context(torch.random.fork_rng(devices=devices))
-        torch.manual_seed(self.seed)
         self._undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
         self._undo.callback(random.setstate, random.getstate())
-        random.seed(self.seed)
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             self._undo.callback(numpy.random.set_state, numpy.random.get_state())
-            numpy.random.seed(self.seed % (1 << 32))
+        self.reseed(self.seed)
         if isinstance(self.model, nn.Module):
             self._freeze(self.model)
         if self.precision == "bfloat16" and isinstance(self.model, nn.Module):
             self._fast = _fast_copy(self.model)
         return self
+
+    def reseed(self, seed: int) -> None:
+        """Fix what a randomised model draws next, whatever was asked before."""
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            numpy.random.seed(seed % (1 << 32))
 
     def _freeze(self, model: nn.Module) -> None:
         before = state_hash(model) if self.verify else ""

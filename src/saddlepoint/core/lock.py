@@ -27,7 +27,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            allowed = "a folder that no other process is training in"
+            allowed = "a folder that no other process is using"
             raise Invalid("out", str(folder), allowed, "wait for it to end") from error
         except OSError:
             pass  # this file system knows no locks

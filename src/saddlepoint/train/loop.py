@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import nn
 
+from saddlepoint.core.lock import alone
 from saddlepoint.train.checkpoint import Folder
 from saddlepoint.train.device import hardware
 from saddlepoint.train.fit import check_model
 from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch
-from saddlepoint.train.lock import alone
 from saddlepoint.train.logs import check_logger, recorded
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Both, display
