@@ -142,6 +142,7 @@ ATTACKS = (
         sp.Sequence((sp.Square(n_queries=8), sp.PGD(steps=4, start="worst", reach=0.3))),
         shaped=True,
     ),
+    AttackRow("guess", sp.Guess(k=6), scores=True, shaped=True),
     AttackRow("restarts", sp.Restarts(sp.PGD(steps=4), n=3), sp.Restarts(sp.PGD(), n=2)),
     AttackRow(
         "targets",

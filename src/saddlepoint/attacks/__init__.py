@@ -3,6 +3,7 @@
 from saddlepoint.attacks.apgd import APGD
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
+from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.square import Square
@@ -14,6 +15,7 @@ __all__ = [
     "FGSM",
     "PGD",
     "FrankWolfe",
+    "Guess",
     "Momentum",
     "RandomSearch",
     "Restarts",
