@@ -24,7 +24,7 @@ __all__ = ["Cascade"]
 
 Array = np.ndarray[Any, Any]
 _SHARE_OF_SUITE = 0.2  # of the budget, kept for the survivors' audit
-_FEWEST = 5  # survivors audited, or none: fewer would bound nothing
+_FEWEST = 20  # survivors audited, or none: fewer would bound nothing
 _PILOT_SHARE = 12  # of the survivors, one in so many
 _SMALLEST = 16  # samples in a pilot
 _CYCLE = 0.6  # of what is left, spent before the shares are drawn anew
@@ -38,6 +38,7 @@ class Cascade:
     max_passes: forward and backward passes, on average over all samples; only opening and pilot may
     exceed it. pilot: at most this many samples. suite_passes: what the suite costs on a sample that
     survives it. grow: spend as much again when the suite breaks what the ladders did not.
+    survivors: how many the suite meets, beyond the budget; None lets the budget decide.
 
     >>> from saddlepoint import PGD, Square
     >>> ladder = Ladder((Square(100),), (101,))
@@ -52,12 +53,17 @@ class Cascade:
     pilot: int = 256
     suite_passes: float = 9_800
     grow: bool = True
+    survivors: int | None = None
 
     def __post_init__(self) -> None:
         if not self.ladders:
             raise Invalid("ladders", self.ladders, "at least one")
         if isinstance(self.max_passes, bool) or not 0 < self.max_passes < np.inf:
             raise Invalid("max_passes", self.max_passes, "a positive number of passes per sample")
+        if self.survivors is not None and not (
+            isinstance(self.survivors, int) and self.survivors >= 0
+        ):
+            raise Invalid("survivors", self.survivors, "a whole number >= 0, or None")
 
     def attacks(self) -> list[Attack[Any]]:
         """Every attack that may run, in order."""
@@ -80,6 +86,7 @@ class Cascade:
             "max_passes": self.max_passes,
             "pilot": self.pilot,
             "grow": self.grow,
+            "survivors": self.survivors,
         }
 
 
@@ -102,6 +109,9 @@ class _Course:
 
     def _affordable(self) -> int:
         """How many survivors the budget lets the suite meet."""
+        if self.plan.survivors is not None:
+            self.budget += self.plan.survivors * self.plan.suite_passes
+            return self.plan.survivors if self.plan.suite else 0
         if not self.plan.suite:
             return 0
         count = int(_SHARE_OF_SUITE * self.budget / self.plan.suite_passes)

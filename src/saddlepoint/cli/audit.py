@@ -7,7 +7,8 @@ import typer
 from pydantic import Field, StrictInt, field_validator
 from rich.text import Text
 
-from saddlepoint.audit import About, Audit, audit, default_attacks
+from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit.suites import Effort
 from saddlepoint.cli.console import OUT, AuditProgress, attack_table, percent
 from saddlepoint.cli.options import (
     ArchOption,
@@ -43,6 +44,10 @@ class AuditSettings(Settings):
     data: str = "digits"
     split: Literal["test", "train"] = "test"
     attack: tuple[str, ...] = ()
+    suite: str | None = None
+    effort: Effort = "standard"
+    max_passes: float | None = None
+    survivors: StrictInt | None = None
     n: StrictInt | None = None
     seed: StrictInt = 0
     device: str | None = None
@@ -61,7 +66,26 @@ class AuditSettings(Settings):
 
 
 AccessOption = Annotated[
-    str | None, typer.Option("--access", help="What may be asked: gradients or scores.")
+    str | None, typer.Option("--access", help="What may be asked: gradients, scores or labels.")
+]
+SuiteOption = Annotated[
+    str | None,
+    typer.Option("--suite", help="cascade (default), or autoattack: the standard suite in order."),
+]
+EffortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        help="Of the cascade: quick (80 passes a sample), standard (300), thorough (2000).",
+    ),
+]
+PassesOption = Annotated[
+    float | None,
+    typer.Option("--max-passes", help="Forward and backward passes, on average over all samples."),
+]
+SurvivorsOption = Annotated[
+    int | None,
+    typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -88,6 +112,10 @@ def audit_command(
     split: SplitOption = None,
     threat: ThreatOption = None,
     attack: AttackOption = None,
+    suite: SuiteOption = None,
+    effort: EffortOption = None,
+    max_passes: PassesOption = None,
+    survivors: SurvivorsOption = None,
     n: NOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
@@ -163,7 +191,10 @@ def run_audit(settings: AuditSettings) -> Audit:
             subject.model,
             subject.samples,
             threat,
-            attacks or default_attacks(access),
+            attacks or settings.suite,
+            effort=settings.effort,
+            max_passes=settings.max_passes,
+            survivors=settings.survivors,
             n=n,
             seed=settings.seed,
             access=access,
