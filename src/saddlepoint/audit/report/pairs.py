@@ -45,14 +45,17 @@ class Pairs:
     @property
     def decided(self) -> Bools:
         """(k,) whether the sample is either broken or robust in both runs."""
-        return ~self.undecided.any(axis=0)
+        decided: Bools = ~(self.undecided[0] | self.undecided[1])
+        return decided
 
     @property
     def only_first(self) -> Bools:
         """(k,) broken in the first run and robust in the second."""
-        return self.decided & self.broken[0] & ~self.broken[1]
+        only: Bools = self.decided & self.broken[0] & ~self.broken[1]
+        return only
 
     @property
     def only_second(self) -> Bools:
         """(k,) broken in the second run and robust in the first."""
-        return self.decided & self.broken[1] & ~self.broken[0]
+        only: Bools = self.decided & self.broken[1] & ~self.broken[0]
+        return only
