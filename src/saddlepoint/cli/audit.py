@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import Field, StrictInt, field_validator
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
 from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit, default_attacks
 from saddlepoint.cli.console import OUT, AuditProgress, attack_table, percent
+from saddlepoint.cli.gates import Gates, Verdict
 from saddlepoint.cli.options import (
     ArchOption,
     AttackOption,
@@ -53,6 +54,9 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
     force: bool = False
+    fail_under: StrictFloat | StrictInt | StrictStr | None = None
+    fail_on: Verdict | None = None
+    baseline: Path | None = None
 
     @field_validator("attack", mode="before")
     @classmethod
@@ -79,6 +83,26 @@ ForceOption = Annotated[
     bool | None, typer.Option("--force", help="Go on although clean accuracy is at chance.")
 ]
 
+FailUnderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-under",
+        help="Exit 1 when robust accuracy, the upper bound over all samples, is below this share.",
+    ),
+]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option("--fail-on", help="Exit 1 when a health check says fail, or warn or worse."),
+]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
+        "safe with McNemar p < 0.05, or may be.",
+    ),
+]
+
 
 def audit_command(
     plan: PlanArgument = None,
@@ -98,6 +122,9 @@ def audit_command(
     quantize: QuantizeOption = None,
     figures: FiguresOption = None,
     force: ForceOption = None,
+    fail_under: FailUnderOption = None,
+    fail_on: FailOnOption = None,
+    baseline: BaselineOption = None,
 ) -> None:
     """Attack a model under a stated threat model and write a report with evidence.
 
@@ -108,9 +135,12 @@ def audit_command(
     --threat "Linf(eps=0.3)" --n 1000 --out run
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    result = run_audit(settle(AuditSettings, plan, flags))
+    settings = settle(AuditSettings, plan, flags)
+    gates = _gates(settings)
+    result = run_audit(settings, gates)
     folder = result.folder
     OUT.print(Text(f"report: {folder}/report.html"))
+    gates.hold(result)
 
 
 def attack_command(
@@ -142,13 +172,22 @@ def attack_command(
     settings = settle(AuditSettings, plan, {**flags, "figures": 0})
     if len(settings.attack) != 1:
         raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
-    result = run_audit(settings)
+    gates = _gates(settings)
+    result = run_audit(settings, gates)
     count = result.document["counts"]["broken"]
     OUT.print(Text(f"{count} witnesses: {result.folder}/witnesses.safetensors"))
+    gates.hold(result)
 
 
-def run_audit(settings: AuditSettings) -> Audit:
-    """Load what the settings name, audit it, and print the outcome."""
+def _gates(settings: AuditSettings) -> Gates:
+    return Gates.of(settings.fail_under, settings.fail_on, settings.baseline, settings.out)
+
+
+def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
+    """Load what the settings name, audit it, and print the outcome.
+
+    A baseline of ``gates`` that cannot be compared is refused before the audit starts.
+    """
     threat: Any = parse_threat(settings.threat)
     if settings.quantize and not isinstance(threat, Quantize):
         threat = Quantize(threat, settings.quantize)
@@ -158,6 +197,8 @@ def run_audit(settings: AuditSettings) -> Audit:
     )
     access = settings.access or subject.access
     n = len(subject.samples) if settings.n is None else settings.n
+    if gates:
+        gates.admit(subject.samples, n, settings.data, settings.split)
     with AuditProgress(max(n, 1)) as progress:
         result = audit(
             subject.model,
