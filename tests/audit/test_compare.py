@@ -134,6 +134,9 @@ def test_rows_are_matched_by_index(tmp_path: Path) -> None:
     second = write(tmp_path / "b", "rbbrrr", order=[5, 3, 0, 1, 4, 2])
     found = sp.compare(first, second)
     assert (found.newly_broken, found.newly_safe) == ((3,), (9, 15))
+    back = sp.compare(second, first)
+    assert (back.newly_broken, back.newly_safe) == ((9, 15), (3,))
+    assert back.classes == (ClassChange(0, 3, 2, 2, 0, 0), ClassChange(1, 3, 2, 1, 2, 1))
 
 
 def test_rows_that_were_not_run_may_be_left_out_or_not(tmp_path: Path) -> None:

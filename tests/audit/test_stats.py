@@ -133,6 +133,18 @@ def test_unseen_as_published(
     assert found.interval == pytest.approx((low, high), abs=0.006)
 
 
+# By the delta method for Poisson counts: estimate + k^2 (f1^3 / f2^2 + f1^4 / (4 f2^3)).
+@pytest.mark.parametrize(
+    ("runs", "estimate", "variance"),
+    [(None, 12.5, 114.0625), (3, 25 / 3, 25 / 3 + 4 / 9 * 101.5625)],
+)
+def test_unseen_by_hand(runs: int | None, estimate: float, variance: float) -> None:
+    found = unseen(10, 4, 30, runs)
+    spread = np.exp(1.959963984540054 * np.sqrt(np.log1p(variance / estimate**2)))
+    assert found.estimate == pytest.approx(estimate)
+    assert found.interval == pytest.approx((estimate / spread, estimate * spread))
+
+
 def test_unseen_where_the_counts_say_nothing() -> None:
     assert unseen(0, 5, 9).interval is None
     assert unseen(1, 0, 1).estimate == 0.0
