@@ -87,19 +87,22 @@ FailUnderOption = Annotated[
     str | None,
     typer.Option(
         "--fail-under",
-        help="Exit 1 when robust accuracy, the upper bound over all samples, is below this share.",
+        help="Exit 1 when the upper bound of robust accuracy, over all samples, is below this "
+        "share, such as 0.80.",
     ),
 ]
 FailOnOption = Annotated[
     str | None,
-    typer.Option("--fail-on", help="Exit 1 when a health check says fail, or warn or worse."),
+    typer.Option(
+        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
+    ),
 ]
 BaselineOption = Annotated[
     Path | None,
     typer.Option(
         "--baseline",
         help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
-        "safe with McNemar p < 0.05, or may be.",
+        "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
     ),
 ]
 
@@ -129,7 +132,8 @@ def audit_command(
     """Attack a model under a stated threat model and write a report with evidence.
 
     Robust accuracy is the share of all samples that withstood every attack: an upper bound.
-    The same command continues an interrupted run.
+    The same command continues an interrupted run. The options --fail-under, --fail-on and
+    --baseline exit 1 where they do not hold, once the run's folder is complete.
 
     Example: saddlepoint audit --model net.safetensors --arch conv-small --data mnist
     --threat "Linf(eps=0.3)" --n 1000 --out run
