@@ -14,7 +14,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
-from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit import About, Audit, Comparison, audit, compare
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
@@ -34,6 +34,7 @@ __all__ = [
     "About",
     "Audit",
     "Budget",
+    "Comparison",
     "CrossEntropy",
     "Found",
     "FrankWolfe",
@@ -54,6 +55,7 @@ __all__ = [
     "Untargeted",
     "WorstOf",
     "audit",
+    "compare",
     "load_data",
     "load_model",
     "search",

@@ -182,7 +182,7 @@ def test_runs_are_paired_sample_by_sample(runs: list[Run]) -> None:
     assert (pair.shared, pair.only_first, pair.only_second) == (200, 136, 0)
     said = plain(paired_words(pair, "natural", "robust", "images"))
     assert said == (
-        "Of the 200 images both runs attacked, 136 fell only with natural and 0 only with robust: "
+        "Of the 200 images both runs decided, 136 fell only with natural and 0 only with robust: "
         "more than luck explains (exact McNemar test, p < 0.001)."
     )
     same = paired(runs[0], runs[0])

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import Field, StrictInt, field_validator
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
 from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit
 from saddlepoint.audit.suites import Effort
 from saddlepoint.cli.console import OUT, AuditProgress, attack_table, percent
+from saddlepoint.cli.gates import Gates, Verdict
 from saddlepoint.cli.options import (
     ArchOption,
     AttackOption,
@@ -58,6 +59,9 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
     force: bool = False
+    fail_under: StrictFloat | StrictInt | StrictStr | None = None
+    fail_on: Verdict | None = None
+    baseline: Path | None = None
 
     @field_validator("attack", mode="before")
     @classmethod
@@ -103,6 +107,29 @@ ForceOption = Annotated[
     bool | None, typer.Option("--force", help="Go on although clean accuracy is at chance.")
 ]
 
+FailUnderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-under",
+        help="Exit 1 when the upper bound of robust accuracy, over all samples, is below this "
+        "share, such as 0.80.",
+    ),
+]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
+    ),
+]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
+        "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
+    ),
+]
+
 
 def audit_command(
     plan: PlanArgument = None,
@@ -126,19 +153,26 @@ def audit_command(
     quantize: QuantizeOption = None,
     figures: FiguresOption = None,
     force: ForceOption = None,
+    fail_under: FailUnderOption = None,
+    fail_on: FailOnOption = None,
+    baseline: BaselineOption = None,
 ) -> None:
     """Attack a model under a stated threat model and write a report with evidence.
 
     Robust accuracy is the share of all samples that withstood every attack: an upper bound.
-    The same command continues an interrupted run.
+    The same command continues an interrupted run. The options --fail-under, --fail-on and
+    --baseline exit 1 where they do not hold, once the run's folder is complete.
 
     Example: saddlepoint audit --model net.safetensors --arch conv-small --data mnist
     --threat "Linf(eps=0.3)" --n 1000 --out run
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    result = run_audit(settle(AuditSettings, plan, flags))
+    settings = settle(AuditSettings, plan, flags)
+    gates = _gates(settings)
+    result = run_audit(settings, gates)
     folder = result.folder
     OUT.print(Text(f"report: {folder}/report.html"))
+    gates.hold(result)
 
 
 def attack_command(
@@ -170,13 +204,22 @@ def attack_command(
     settings = settle(AuditSettings, plan, {**flags, "figures": 0})
     if len(settings.attack) != 1:
         raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
-    result = run_audit(settings)
+    gates = _gates(settings)
+    result = run_audit(settings, gates)
     count = result.document["counts"]["broken"]
     OUT.print(Text(f"{count} witnesses: {result.folder}/witnesses.safetensors"))
+    gates.hold(result)
 
 
-def run_audit(settings: AuditSettings) -> Audit:
-    """Load what the settings name, audit it, and print the outcome."""
+def _gates(settings: AuditSettings) -> Gates:
+    return Gates.of(settings.fail_under, settings.fail_on, settings.baseline, settings.out)
+
+
+def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
+    """Load what the settings name, audit it, and print the outcome.
+
+    A baseline of ``gates`` that cannot be compared is refused before the audit starts.
+    """
     threat: Any = parse_threat(settings.threat)
     if settings.quantize and not isinstance(threat, Quantize):
         threat = Quantize(threat, settings.quantize)
@@ -186,6 +229,8 @@ def run_audit(settings: AuditSettings) -> Audit:
     )
     access = settings.access or subject.access
     n = len(subject.samples) if settings.n is None else settings.n
+    if gates:
+        gates.admit(subject.samples, n, settings.data, settings.split)
     with AuditProgress(max(n, 1)) as progress:
         result = audit(
             subject.model,

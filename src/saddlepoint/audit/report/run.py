@@ -20,7 +20,7 @@ from saddlepoint.core.errors import BadData
 
 __all__ = ["Run"]
 
-BROKEN = 2  # the code of this status in evidence.npz
+NOT_RUN, BROKEN, ERROR = 0, 2, 3  # the codes of these statuses in evidence.npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +68,16 @@ class Run:
         return self._any(self.evidence["status"] == BROKEN)
 
     @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """(n,) whether nothing broke the sample, but an attack failed on it or none was run."""
+        status = self.evidence["status"]
+        attacked = self._any(~self._clean & (status != NOT_RUN))
+        return ~self.broken & (self._any(status == ERROR) | ~attacked)
+
+    @property
     def clean_wrong(self) -> NDArray[np.bool_]:
         """(n,) whether the model is wrong on the unchanged sample."""
-        clean = self.evidence["attacks"][self.evidence["attack"]] == "clean"
-        return self._any(clean & (self.evidence["status"] == BROKEN))
+        return self._any(self._clean & (self.evidence["status"] == BROKEN))
 
     @property
     def margin(self) -> NDArray[np.float64]:
@@ -79,6 +85,12 @@ class Run:
         worst = np.full(self.audit["n"], np.nan)
         np.fmax.at(worst, self.evidence["sample"], self.evidence["margin"].astype(np.float64))
         return worst
+
+    @property
+    def _clean(self) -> NDArray[np.bool_]:
+        """Which rows of the evidence are about the unchanged sample."""
+        clean: NDArray[np.bool_] = self.evidence["attacks"][self.evidence["attack"]] == "clean"
+        return clean
 
     def _any(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
         found = np.zeros(self.audit["n"], dtype=np.bool_)
