@@ -139,7 +139,7 @@ def test_what_was_not_measured_is_said(run: Run) -> None:
     audit = audit_of(FAKE)
     stronger = ranges(audit)[1]
     assert stronger.said == "not measured"
-    assert "from 0.0 %, which is proven, to 75.0 %" in plain(stronger.covers)
+    assert "from 0.0 %, as far as is proven, to 75.0 %" in plain(stronger.covers)
     audit["robust_accuracy"] |= {"interval": None, "incompleteness": {"words": "Only words."}}
     fresh, stronger = ranges(audit)
     assert fresh.said == stronger.said == "not measured"

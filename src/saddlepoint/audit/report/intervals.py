@@ -81,13 +81,14 @@ def _incompleteness(audit: Mapping[str, Any]) -> Range:
     title = f"Stronger attacks on these {things}"
     found = robust.get("incompleteness")
     if not found:
+        low = percent(robust["lower"])
         return Range(
             "stronger",
             title,
             None,
             None,
             covers="No survivor met a stronger suite, so how much these attacks missed is unknown. "
-            f"The true share may lie anywhere from {percent(robust['lower'])}, which is proven, to "
+            f"The true share may lie anywhere from {low}, as far as is proven, to "
             f"{percent(robust['upper'])}.",
             how="",
         )
