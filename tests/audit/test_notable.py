@@ -134,3 +134,14 @@ def test_the_same_labels_choose_the_same_samples() -> None:
     label = np.array([1, 1, 1, 0, 2, 0])
     assert one_of_each(label, 3).tolist() == [0, 3, 4]
     assert one_of_each(label, 9).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_model_that_is_always_wrong_leaves_only_answers(subject: Subject, tmp_path: Path) -> None:
+    y = (subject.model(subject.x).argmax(1) + 1) % 10
+    out = tmp_path / "run"
+    sp.audit(subject.model, (subject.x, y), THREAT, (sp.FGSM(),), out=out, figures=0, force=True)
+    found = np.load(out / "samples.npz")
+    assert found["kind"].shape == (0,)
+    assert found["x"].shape == (0, 1, 8, 8)
+    assert len(found["witness_pred"]) == 60
+    assert "Hardest and easiest" not in (out / "report.html").read_text()
