@@ -5,6 +5,7 @@ from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.pgd import FGSM, PGD
+from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.square import Square
 from saddlepoint.attacks.transform import Momentum, Transform
@@ -17,6 +18,7 @@ __all__ = [
     "FrankWolfe",
     "Guess",
     "Momentum",
+    "Polish",
     "RandomSearch",
     "Restarts",
     "Sequence",

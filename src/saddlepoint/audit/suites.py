@@ -6,7 +6,7 @@ cascade's own pilot then decides how much of each is spent.
 
 from typing import Any, Literal
 
-from saddlepoint.attacks import APGD, PGD, Guess, Momentum, RandomSearch, Sequence, Square, Targets
+from saddlepoint.attacks import APGD, PGD, Guess, Polish, RandomSearch, Sequence, Square, Targets
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -23,18 +23,6 @@ QUERIES = (250, 500, 1000, 2000)
 _STEPS = 20
 
 
-def _polished(queries: int) -> Sequence:
-    """Square leaves the basin that gradients are caught in, short steps then find its peak."""
-    polish = PGD(
-        steps=_STEPS,
-        start="worst",
-        reach=0.3,
-        transform=Momentum(0.75),
-        loss="probability-margin",
-    )
-    return Sequence((Square(n_queries=queries), polish))
-
-
 def _gradients() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     opening = PGD(steps=_STEPS, start="clean", reach=1.0, loss="probability-margin")
     two = Sequence(
@@ -46,7 +34,9 @@ def _gradients() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     along = (two, APGD(steps=75, loss="cross-entropy"), _targets(3), _targets(9))
     return opening, (
         Ladder(along, (86, 151, 303, 909)),
-        Ladder(tuple(_polished(q) for q in QUERIES), tuple(q + 2 * _STEPS + 1 for q in QUERIES)),
+        Ladder(
+            tuple(Polish(Square(q)) for q in QUERIES), tuple(q + 2 * _STEPS + 1 for q in QUERIES)
+        ),
     )
 
 
