@@ -38,7 +38,7 @@ def reach(arm: str, hardness: np.ndarray) -> np.ndarray:
 
 
 def play(
-    plan: Cascade, reach: Reach = reach, n: int = N, noise: float = 0.02
+    plan: Cascade, reach: Reach = reach, n: int = N, noise: float = 0.02, seed: int = 0
 ) -> tuple[Evidence, list[Move]]:
     rng = np.random.default_rng(3)
     hardness = rng.permutation(n) / n
@@ -46,7 +46,7 @@ def play(
     clean = Round.empty("clean", "clean", "clean", np.arange(n))
     clean.status[:], clean.margin[:], clean.forward[:] = 1, -1.0, 1
     e.rounds.append(clean)
-    course, moves = plan.begin(n, 0), []
+    course, moves = plan.begin(n, seed), []
     while (move := course.next(e)) is not None:
         moves.append(move)
         arm = repr(move.attack)
@@ -93,6 +93,14 @@ def test_no_pass_beyond_the_budget(budget: int) -> None:
     assert budget * 0.8 <= e.passes() <= budget
 
 
+def test_ladders_that_cost_more_than_declared_are_held_to_the_budget() -> None:
+    cheap = (Ladder(STRONG, (10, 20, 40)), Ladder(WEAK, (10, 20)))
+    e, _ = play(Cascade(OPENING, cheap, max_passes=200))
+    first = next(i for i, r in enumerate(e.rounds) if r.stage == "attack" and i > 1)
+    known = sum(r.passes for r in e.rounds[: first + 5]) / N
+    assert e.passes() <= max(200, known)
+
+
 def test_no_sample_meets_a_rung_before_the_one_below_it() -> None:
     _, moves = play(Cascade(OPENING, LADDERS, max_passes=200))
     met: dict[int, int] = {}
@@ -115,6 +123,13 @@ def test_survivors_meet_the_suite_at_random_and_bound_what_was_missed() -> None:
     assert (found["audited"], found["broken"]) == (28, 0)
     assert found["share_at_most"] == pytest.approx(1 - 0.05 ** (1 / 28))
     assert found["low"] == pytest.approx(0.84 * 0.05 ** (1 / 28), abs=2e-3)
+
+
+def test_the_seed_decides_which_survivors_are_audited() -> None:
+    plan = Cascade(OPENING, LADDERS, SUITE, max_passes=600, suite_passes=5000)
+    rows = [next(m for m in play(plan, seed=s)[1] if m.stage == "suite").rows for s in (0, 1)]
+    assert rows[0].tolist() != rows[1].tolist()
+    assert N / 4 < rows[0].mean() < 3 * N / 4
 
 
 def test_a_break_by_the_suite_is_followed_up() -> None:

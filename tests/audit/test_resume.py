@@ -1,15 +1,18 @@
 """Stopping and going on."""
 
+import contextlib
 import errno
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import saddlepoint as sp
+from saddlepoint.audit.journal import Journal
 from saddlepoint.core.errors import BadData, Invalid
 from tests.audit.conftest import Subject
 
@@ -64,6 +67,20 @@ def test_a_torn_last_record_is_done_again(subject: Subject, tmp_path: Path, keep
     records(tmp_path).write_bytes(whole[:keep])
     run(subject, tmp_path)
     assert (tmp_path / "evidence.npz").read_bytes() == before
+    mended = records(tmp_path).read_bytes()
+    assert len(mended) == len(whole)
+    run(subject, tmp_path)
+    assert records(tmp_path).read_bytes() == mended
+
+
+def test_no_flipped_byte_goes_unnoticed(tmp_path: Path) -> None:
+    record = {"rows": np.arange(3), "error": np.str_(""), "margin": np.ones(3, dtype=np.float32)}
+    with contextlib.closing(Journal.open(tmp_path, {"run": 1})) as journal:
+        journal.write(0, record)
+    whole = records(tmp_path).read_bytes()
+    for at in range(44, len(whole)):  # from the checksum on
+        records(tmp_path).write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        assert Journal.open(tmp_path, {"run": 1}).read(0, record["rows"]) is None
 
 
 def test_a_damaged_record_is_done_again(subject: Subject, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Climb:
 
     def __init__(self, ladder: Ladder, n: int) -> None:
         self.ladder = ladder
+        self.passes = np.array(ladder.passes, dtype=np.float64)  # as declared, or seen to be more
         self.level = np.zeros(n, dtype=np.int8)  # rungs met
         self.rung, self.width = len(ladder.rungs), 0.0
         self.price = self.broken = 0.0  # of this cycle
@@ -56,7 +57,8 @@ class Climb:
 
     def begin(self, passes: float, ranking: Ranking) -> bool:
         """Start a cycle with so many passes; False where they reach for no sample."""
-        self.rung, self.width = 0, passes / self.ladder.cost()
+        halved = HALF ** np.arange(len(self.passes))
+        self.rung, self.width = 0, passes / float(self.passes @ halved)
         self.price = self.broken = 0.0
         if not (ranking.open & (self.level < len(self.ladder.rungs))).any():
             self.level[:] = 0  # everyone is at the top: again, with other random numbers
@@ -68,7 +70,7 @@ class Climb:
         while self.rung < len(self.ladder.rungs):
             rung, self.rung = self.rung, self.rung + 1
             count = round(self.width * HALF**rung)
-            count = min(count, int(max(left, 0) / self.ladder.passes[rung]))
+            count = min(count, int(max(left, 0) / self.passes[rung]))
             waiting = np.flatnonzero(ranking.open & (self.level == rung))
             rows = ranking.rows(count, waiting)
             if len(rows):
@@ -81,6 +83,8 @@ class Climb:
         """Add what the last rung has cost and broken."""
         if self.seen and len(e.rounds) > self.seen:
             r = e.rounds[self.seen]
+            most = int((r.forward + r.backward).max())
+            self.passes[self.rung - 1] = max(self.passes[self.rung - 1], most)
             self.price += price(r)
             self.broken += len(r.where(Status.BROKEN))
         self.seen = 0
