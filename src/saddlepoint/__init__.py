@@ -16,6 +16,7 @@ from saddlepoint.audit import About, Audit, audit
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
@@ -38,6 +39,7 @@ __all__ = [
     "Linf",
     "Margin",
     "Momentum",
+    "Nearest",
     "ProbabilityMargin",
     "Quantize",
     "RandomSearch",
@@ -52,6 +54,7 @@ __all__ = [
     "audit",
     "load_data",
     "load_model",
+    "nearest",
     "search",
     "train",
 ]
