@@ -116,6 +116,7 @@ class AttackRow:
     default: Attack[Any] | None = None
     scores: bool = False  # needs no gradients
     seeded: bool = True  # another seed gives another point
+    sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
 
 
 ATTACKS = (
@@ -144,6 +145,23 @@ ATTACKS = (
         "sequence",
         sp.Sequence((sp.FGSM(), sp.PGD(steps=3), sp.RandomSearch(n_queries=5))),
         sp.Sequence((sp.FGSM(), sp.PGD())),
+    ),
+    AttackRow("fmn", sp.FMN(steps=8), sp.FMN(), seeded=False, sized=True),
+    AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
+    AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
+    AttackRow("fab-random", sp.FAB(steps=6, rivals=2, start="random"), sized=True),
+    AttackRow(
+        "fab-t",
+        sp.Targets(sp.FAB(steps=4), n=2),
+        sp.Targets(sp.FAB(), n=9),
+        seeded=False,
+        sized=True,
+    ),
+    AttackRow(
+        "bisect",
+        sp.Bisect(sp.PGD(steps=4), rounds=3),
+        sp.Bisect(sp.PGD()),
+        sized=True,
     ),
 )
 

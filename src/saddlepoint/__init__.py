@@ -2,8 +2,12 @@
 
 from saddlepoint.attacks import (
     APGD,
+    DDN,
+    FAB,
     FGSM,
+    FMN,
     PGD,
+    Bisect,
     FrankWolfe,
     Momentum,
     RandomSearch,
@@ -25,13 +29,17 @@ from saddlepoint.train import TrainPlan, train
 
 __all__ = [
     "APGD",
+    "DDN",
     "DLR",
+    "FAB",
     "FGSM",
+    "FMN",
     "L1",
     "L2",
     "PGD",
     "About",
     "Audit",
+    "Bisect",
     "Budget",
     "CrossEntropy",
     "Found",

@@ -1,7 +1,11 @@
 """max, from below: algorithms that look for a witness, and know only a set's verbs."""
 
 from saddlepoint.attacks.apgd import APGD
+from saddlepoint.attacks.bisect import Bisect
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
+from saddlepoint.attacks.ddn import DDN
+from saddlepoint.attacks.fab import FAB
+from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.random_search import RandomSearch
@@ -10,8 +14,12 @@ from saddlepoint.attacks.worst_of import WorstOf
 
 __all__ = [
     "APGD",
+    "DDN",
+    "FAB",
     "FGSM",
+    "FMN",
     "PGD",
+    "Bisect",
     "FrankWolfe",
     "Momentum",
     "RandomSearch",

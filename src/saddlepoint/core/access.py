@@ -51,7 +51,8 @@ class Labels(Protocol[T_co]):
     def narrow(self, eps: Tensor) -> Self:
         """Return the same rows and ledger, with the set cut to the size eps (B,), and no larger.
 
-        A row rests as soon as a break of that size is known. Needs a ``Graded`` set.
+        A row rests as soon as a break of that size is known, at once where eps is infinite. Needs
+        a ``Graded`` set.
         """
         ...
 

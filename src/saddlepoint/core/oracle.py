@@ -16,11 +16,9 @@ from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.referee import close_calls, judge
 from saddlepoint.core.shapes import INF, norm, pieces, put
-from saddlepoint.core.threat import ThreatModel, graded, radii
+from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 
-__all__ = ["MEMBER", "Oracle"]
-
-MEMBER = 1e-6  # slack of membership: float32 cannot tell such points from the boundary
+__all__ = ["Oracle"]
 
 T = TypeVar("T", bound=ThreatModel)
 
@@ -114,12 +112,13 @@ class Oracle(Aiming, Generic[T]):
     def narrow(self, eps: Tensor) -> Self:
         """Return the same rows and ledger, with the set cut to the size eps (B,), and no larger.
 
-        A row of the view rests as soon as a break of that size is known.
+        A row of the view rests as soon as a break of that size is known; an infinite size rests it
+        at once.
         """
         threat = graded(self.threat)
         view: Any = copy.copy(self)
-        view._until = torch.minimum(eps, radii(threat, self.x))
-        view.threat = threat.at(view._until)
+        view._until = eps
+        view.threat = threat.at(torch.minimum(eps, radii(threat, self.x)))
         return view  # type: ignore[no-any-return]
 
     def reached(self) -> Tensor:
@@ -146,7 +145,9 @@ class Oracle(Aiming, Generic[T]):
     def _open(self, backward: bool = False) -> Tensor:
         """(B,) bool: rows that may be asked about, for a gradient if ``backward``."""
         asked = self.ledger.open(self._index, backward)
-        return asked if self._until is None else asked & (self.reached() > self._until)
+        if self._until is None:
+            return asked
+        return asked & (self.reached() > self._until * (1 + MEMBER))
 
     def _ask(self, backward: bool = False) -> Tensor:
         asked = self._open(backward)

@@ -13,7 +13,9 @@ from torch import Tensor
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
 
-__all__ = ["Convex", "Graded", "GradedConvex", "ThreatModel", "graded", "radii"]
+__all__ = ["MEMBER", "Convex", "Graded", "GradedConvex", "ThreatModel", "graded", "radii"]
+
+MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from saddlepoint.core.errors import Exhausted, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.shapes import put
-from saddlepoint.core.threat import ThreatModel, graded, radii
+from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 
 __all__ = ["Keep", "Lean", "evaluating", "widen", "without_graph"]
 
@@ -111,7 +111,7 @@ class Lean(Aiming, Generic[T]):
 
     def _offer(self, u: Tensor, value: Tensor) -> None:
         if self._roams:
-            inside = self.threat.contains(self.x, u, 1e-6)
+            inside = self.threat.contains(self.x, u, MEMBER)
             u, value = put(inside, u, self._kept.u), torch.where(inside, value, -torch.inf)
         self._kept.offer(u, value)
 
