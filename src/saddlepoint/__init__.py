@@ -16,7 +16,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
-from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit import About, Audit, Curve, audit, curve
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
@@ -42,6 +42,7 @@ __all__ = [
     "Bisect",
     "Budget",
     "CrossEntropy",
+    "Curve",
     "Found",
     "FrankWolfe",
     "Linf",
@@ -60,6 +61,7 @@ __all__ = [
     "Untargeted",
     "WorstOf",
     "audit",
+    "curve",
     "load_data",
     "load_model",
     "nearest",

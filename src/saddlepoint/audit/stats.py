@@ -1,8 +1,10 @@
 """Intervals: what a finite sample says about the population."""
 
+import math
+
 from saddlepoint.core.errors import Invalid
 
-__all__ = ["clopper_pearson"]
+__all__ = ["clopper_pearson", "dkw"]
 
 
 def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -25,3 +27,19 @@ def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float,
     low = float(beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
     high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
     return low, high
+
+
+def dkw(n: int, confidence: float = 0.95) -> float:
+    """Half width of a band around an empirical distribution that holds all of the true one.
+
+    P(sup |F_n - F| > t) <= 2 exp(-2 n t^2) (Dvoretzky, Kiefer, Wolfowitz 1956; constant by Massart
+    1990), whatever F is.
+
+    >>> print(f"{dkw(1000):.4f}")
+    0.0429
+    """
+    if n < 1:
+        raise Invalid("n", n, "a whole number of at least 1")
+    if not 0 < confidence < 1:
+        raise Invalid("confidence", confidence, "a number between 0 and 1")
+    return math.sqrt(math.log(2 / (1 - confidence)) / (2 * n))

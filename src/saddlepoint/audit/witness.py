@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["inspect"]
+from saddlepoint.core.errors import Invalid
+
+__all__ = ["distance", "inspect"]
 
 Array = np.ndarray[Any, Any]
 
@@ -50,6 +52,22 @@ def inspect(x: Array, x_adv: Array, threat: Any, rows: Array) -> list[str]:  # n
         or (_off_grid(b[i]) if grid else "")
         for i in range(len(a))
     ]
+
+
+def distance(x: Array, x_adv: Array, threat: Any) -> Array:  # noqa: ANN401
+    """(B,) float64 how far each perturbed input is from its original, in the set's own measure.
+
+    Raises ``Invalid`` for a set whose measure is not known here.
+
+    >>> from saddlepoint import L2
+    >>> distance(np.zeros((1, 2)), np.array([[0.3, 0.4]]), L2(eps=1)).tolist()
+    [0.5]
+    """
+    name = type(getattr(threat, "threat", threat)).__name__
+    if name not in _NORMS:
+        raise Invalid("threat", repr(threat), "one of " + ", ".join(_NORMS))
+    a = x.reshape(len(x), -1).astype(np.float64)
+    return _NORMS[name][1](_widen(x_adv).reshape(len(x), -1) - a)
 
 
 def _widen(x: Array) -> Array:
