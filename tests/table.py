@@ -16,7 +16,18 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
 
-__all__ = ["ATTACKS", "GOALS", "LOSSES", "THREATS", "AttackRow", "GoalRow", "ThreatRow", "covered"]
+__all__ = [
+    "ATTACKS",
+    "COUNTS",
+    "GOALS",
+    "LOSSES",
+    "SPARSE",
+    "THREATS",
+    "AttackRow",
+    "GoalRow",
+    "ThreatRow",
+    "covered",
+]
 
 Box = tuple[float, float]
 WHOLE: Box = (-math.inf, math.inf)
@@ -78,7 +89,12 @@ class ThreatRow:
         a = x.detach().double().numpy().reshape(len(x), -1)
         b = moved.detach().double().numpy().reshape(len(x), -1)
         d = np.abs(b - a)
-        size = {1.0: d.sum(1), 2.0: np.sqrt((d * d).sum(1)), math.inf: d.max(1)}[self.order]
+        size = {
+            0.0: (d > 0).sum(1),
+            1.0: d.sum(1),
+            2.0: np.sqrt((d * d).sum(1)),
+            math.inf: d.max(1),
+        }[self.order]
         out = np.maximum(b.max(1) - self.box[1], self.box[0] - b.min(1))
         worst: npt.NDArray[np.float64] = np.maximum(size - self.radii(len(x)).numpy(), out)
         worst[~np.isfinite(b).all(1)] = np.inf
@@ -104,6 +120,14 @@ THREATS = (
     ThreatRow("linf-8bit", sp.Linf, math.inf, 8 / 255, quantized=True),
     ThreatRow("l2-8bit", sp.L2, 2.0, 0.5, quantized=True),
     ThreatRow("l1-8bit", sp.L1, 1.0, 2.0, quantized=True),
+)
+
+# Sets that are not convex have laws of their own: tests/laws/test_l0.py.
+COUNTS = (
+    ThreatRow("l0", sp.L0, 0.0, 3.0),
+    ThreatRow("l0-signed", sp.L0, 0.0, 2.0, (-1.0, 3.0)),
+    ThreatRow("l0-zero", sp.L0, 0.0, 0.0),
+    ThreatRow("l0-all", sp.L0, 0.0, 99.0),
 )
 
 
@@ -164,6 +188,8 @@ ATTACKS = (
         sized=True,
     ),
 )
+# Attacks that need a set of whole numbers.
+SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": sp.CrossEntropy(),
@@ -207,7 +233,7 @@ def _types(part: object) -> set[str]:
 def covered() -> set[str]:
     """Names of the classes that some row of the table holds."""
     y = torch.zeros(2, dtype=torch.int64)
-    parts: list[object] = [t.make(2) for t in THREATS]
-    parts += [a.small for a in ATTACKS]
+    parts: list[object] = [t.make(2) for t in (*THREATS, *COUNTS)]
+    parts += [a.small for a in (*ATTACKS, *SPARSE)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS)]
     return set().union(*map(_types, parts))

@@ -13,6 +13,7 @@ from saddlepoint.attacks import (
     RandomSearch,
     Restarts,
     Sequence,
+    SigmaZero,
     Targets,
     WorstOf,
 )
@@ -24,7 +25,7 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L1, L2, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Linf, Quantize
 from saddlepoint.train import TrainPlan, train
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "FAB",
     "FGSM",
     "FMN",
+    "L0",
     "L1",
     "L2",
     "PGD",
@@ -54,6 +56,7 @@ __all__ = [
     "RandomSearch",
     "Restarts",
     "Sequence",
+    "SigmaZero",
     "Status",
     "Targeted",
     "Targets",

@@ -17,11 +17,14 @@ Array = np.ndarray[Any, Any]
 def smallest(x: Array, g: Array, b: float, order: float) -> float:
     """The smallest ||u||_p with <g, u> = b and 0 <= x + u <= 1, in closed form up to a scalar.
 
-    L_inf: u = clip(r sign g). L_2: u = clip(t g). L_1: coordinates filled in the order of |g|.
+    L_inf: u = clip(r sign g). L_2: u = clip(t g). L_1: coordinates filled in the order of |g|. L_0:
+    whole coordinates in the order of what each can gain.
     """
     room, slope = np.where(g > 0, 1 - x, x), np.abs(g)
     if slope @ room <= b:
         return math.inf
+    if order == 0:
+        return float(np.searchsorted(np.sort(slope * room)[::-1].cumsum(), b, side="right") + 1)
     if order == 1:
         by_slope = np.argsort(-slope, kind="stable")
         gain = np.cumsum((slope * room)[by_slope])
@@ -80,9 +83,10 @@ def ratios(attack: Any, kind: str, dims: int, ball: Any, **options: Any) -> Tens
             net.bias[2] -= 1e6  # out of the race
     y = torch.zeros(len(x), dtype=torch.int64)
     goal: Goal = Targeted(y + 1, y) if targeted else Untargeted(y)
-    whole = ball(eps=dims ** (1 / ball.order))
+    order = getattr(ball, "order", 0.0)
+    whole = ball(eps=dims ** (1 / order) if order else dims)
     found = nearest(attack, net, x, goal, whole, seed=seed, **options)
     assert found.error is None, found.error
-    best = exact(net, x, ball.order)
+    best = exact(net, x, order)
     assert bool(whole.contains(x, found.u, 1e-6).all())
     return best / found.size

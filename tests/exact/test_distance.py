@@ -1,5 +1,6 @@
 """Each minimum-norm attack at its defaults finds a break within 1 % of the nearest one."""
 
+import itertools
 import math
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from saddlepoint import APGD, DDN, FAB, FMN, L1, L2, PGD, Bisect, Linf, Targets
+from saddlepoint import APGD, DDN, FAB, FMN, L0, L1, L2, PGD, Bisect, Linf, SigmaZero, Targets
 from tests.exact.distance import ratios, smallest
 from tests.exact.linear import WEIGHTS, inputs, weights
 from tests.table import ATTACKS, AttackRow
@@ -76,6 +77,20 @@ def test_low_precision_loses_little(attack: Any, ball: Any) -> None:  # noqa: AN
     assert float(share.min()) >= 0.97
 
 
+@KIND
+@pytest.mark.parametrize("dims", [8, 64, 196])
+@pytest.mark.parametrize("attack", [FMN(), Bisect(PGD(loss="margin"))], ids=repr)
+def test_the_fewest_values(attack: Any, kind: str, dims: int) -> None:  # noqa: ANN401
+    assert ratios(attack, kind, dims, L0, lead=0.3).tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize("kind", ["normal", "spread"])
+def test_sigma_zero_comes_near_the_fewest_values(kind: str) -> None:
+    """Its steps ignore the room that the box leaves: it may keep a value too many."""
+    share = ratios(SigmaZero(steps=300), kind, 64, L0, lead=0.3)
+    assert float(share.min()) >= 0.8
+
+
 @BALL
 def test_bisection_closes_in_with_any_attack(ball: Any) -> None:  # noqa: ANN401
     share = ratios(Bisect(APGD(loss="margin")), "normal", 64, ball)
@@ -123,6 +138,16 @@ def test_the_closed_form_is_what_a_solver_finds(ball: Any, kind: str, share: flo
         got, order = smallest(x, g, b, ball.order), ball.order
         want = by_slsqp(x, g, b) if order == 2 else by_linear_programme(x, g, b, order)
         assert got == pytest.approx(want, rel=1e-5)
+
+
+@KIND
+def test_the_count_is_what_trying_all_finds(kind: str) -> None:
+    for x, g in zip(inputs(6, 3).numpy(), weights(kind, 6, 6, 9).numpy(), strict=True):
+        gain = np.abs(g) * np.where(g > 0, 1 - x, x)
+        subsets = [c for k in range(7) for c in itertools.combinations(range(6), k)]
+        for share in (0.3, 0.8):
+            b = share * gain.sum()
+            assert smallest(x, g, b, 0.0) == min(len(c) for c in subsets if gain[list(c)].sum() > b)
 
 
 def test_what_the_box_does_not_allow_has_no_distance() -> None:

@@ -9,6 +9,7 @@ from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.random_search import RandomSearch
+from saddlepoint.attacks.sigma_zero import SigmaZero
 from saddlepoint.attacks.transform import Momentum, Transform
 from saddlepoint.attacks.worst_of import WorstOf
 
@@ -25,6 +26,7 @@ __all__ = [
     "RandomSearch",
     "Restarts",
     "Sequence",
+    "SigmaZero",
     "Targets",
     "Transform",
     "WorstOf",

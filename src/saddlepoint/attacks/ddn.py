@@ -11,7 +11,7 @@ from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import INF, like
 from saddlepoint.core.spec import compact
-from saddlepoint.core.threat import Graded, radii
+from saddlepoint.core.threat import GradedConvex, radii
 
 __all__ = ["DDN"]
 
@@ -40,7 +40,7 @@ class DDN:
         check_share("gamma", self.gamma, 1)
         check_share("step_size", self.step_size, INF)
 
-    def __call__(self, oracle: Gradients[Graded], draw: Draw) -> None:
+    def __call__(self, oracle: Gradients[GradedConvex], draw: Draw) -> None:
         """Close in on the boundary from x."""
         oracle = oracle.aim("margin")
         u, r = oracle.threat.start(oracle.x), torch.full_like(oracle.x.flatten(1)[:, 0], INF)

@@ -21,11 +21,12 @@ class FMN:
     """u <- P_r(u + a · steepest(g)), P_r onto the set of size r (2102.12827, alg. 1).
 
     Before the first break r = size(u) + margin / slope, the size at which the margin would close if
-    it were linear; then r <- min((1 - c) r, the smallest size of a break) after a break and
-    r <- (1 + c) r otherwise. c falls along a cosine from ``gamma`` to a fiftieth of it, the step a
-    from ``step_size`` radii to a hundredth. r never exceeds the set's own size. steps: gradients.
-    Climbs the margin of its goal; works in every set with sizes. Two departures: a step's length is
-    counted in radii r, not in units of the input, and it takes the set's own steepest direction.
+    it were linear, and a little more each time; then r <- min((1 - c) r, the smallest size of a
+    break) after a break and r <- (1 + c) r otherwise. c falls along a cosine from ``gamma`` to
+    200th, the step a from ``step_size`` radii to a hundredth. r never exceeds the set's own size.
+    steps: gradients. Climbs the margin of its goal; works in every set with sizes. Departures from
+    the paper: a step's length is counted in radii r and takes the set's own steepest direction, and
+    c starts at 0.2, not 0.05, which comes closer in as few as 100 steps.
 
     >>> FMN(steps=50)
     FMN(steps=50)
@@ -33,7 +34,7 @@ class FMN:
 
     steps: int = 100
     step_size: float = 1.0
-    gamma: float = 0.05
+    gamma: float = 0.2
 
     __repr__ = compact
 
@@ -68,8 +69,9 @@ class FMN:
         broken: Tensor,
     ) -> Tensor:
         """(B,) the next radius."""
-        c = anneal(self.gamma, 0.02, k, self.steps)
-        out = torch.where(best.isinf(), guess, r) * (1 + c)  # on the boundary nothing breaks yet
+        c = anneal(self.gamma, 0.005, k, self.steps)
+        least = r * (1 + c) if k else 0 * r  # a guess may stay put in front of the boundary
+        out = torch.where(best.isinf(), torch.maximum(guess * (1 + c), least), r * (1 + c))
         new = torch.where(broken, torch.minimum(r * (1 - c), best), out)
         return torch.minimum(new, radii(oracle.threat, oracle.x))
 
