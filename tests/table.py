@@ -16,7 +16,18 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
 
-__all__ = ["ATTACKS", "GOALS", "LOSSES", "THREATS", "AttackRow", "GoalRow", "ThreatRow", "covered"]
+__all__ = [
+    "ATTACKS",
+    "COUNTS",
+    "GOALS",
+    "LOSSES",
+    "SPARSE",
+    "THREATS",
+    "AttackRow",
+    "GoalRow",
+    "ThreatRow",
+    "covered",
+]
 
 Box = tuple[float, float]
 WHOLE: Box = (-math.inf, math.inf)
@@ -78,7 +89,12 @@ class ThreatRow:
         a = x.detach().double().numpy().reshape(len(x), -1)
         b = moved.detach().double().numpy().reshape(len(x), -1)
         d = np.abs(b - a)
-        size = {1.0: d.sum(1), 2.0: np.sqrt((d * d).sum(1)), math.inf: d.max(1)}[self.order]
+        size = {
+            0.0: (d > 0).sum(1),
+            1.0: d.sum(1),
+            2.0: np.sqrt((d * d).sum(1)),
+            math.inf: d.max(1),
+        }[self.order]
         out = np.maximum(b.max(1) - self.box[1], self.box[0] - b.min(1))
         worst: npt.NDArray[np.float64] = np.maximum(size - self.radii(len(x)).numpy(), out)
         worst[~np.isfinite(b).all(1)] = np.inf
@@ -106,6 +122,14 @@ THREATS = (
     ThreatRow("l1-8bit", sp.L1, 1.0, 2.0, quantized=True),
 )
 
+# Sets that are not convex have laws of their own: tests/laws/test_l0.py.
+COUNTS = (
+    ThreatRow("l0", sp.L0, 0.0, 3.0),
+    ThreatRow("l0-signed", sp.L0, 0.0, 2.0, (-1.0, 3.0)),
+    ThreatRow("l0-zero", sp.L0, 0.0, 0.0),
+    ThreatRow("l0-all", sp.L0, 0.0, 99.0),
+)
+
 
 @dataclass(frozen=True)
 class AttackRow:
@@ -117,6 +141,7 @@ class AttackRow:
     scores: bool = False  # needs no gradients
     seeded: bool = True  # another seed gives another point
     shaped: bool = False  # moves neighbours together, so that the shape of u matters
+    sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
 
 
 ATTACKS = (
@@ -151,7 +176,26 @@ ATTACKS = (
         sp.Sequence((sp.FGSM(), sp.PGD(steps=3), sp.RandomSearch(n_queries=5))),
         sp.Sequence((sp.FGSM(), sp.PGD())),
     ),
+    AttackRow("fmn", sp.FMN(steps=8), sp.FMN(), seeded=False, sized=True),
+    AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
+    AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
+    AttackRow("fab-random", sp.FAB(steps=6, rivals=2, start="random"), sized=True),
+    AttackRow(
+        "fab-t",
+        sp.Targets(sp.FAB(steps=4), n=2),
+        sp.Targets(sp.FAB(), n=9),
+        seeded=False,
+        sized=True,
+    ),
+    AttackRow(
+        "bisect",
+        sp.Bisect(sp.PGD(steps=4), rounds=3),
+        sp.Bisect(sp.PGD()),
+        sized=True,
+    ),
 )
+# Attacks that need a set of whole numbers.
+SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": sp.CrossEntropy(),
@@ -195,7 +239,7 @@ def _types(part: object) -> set[str]:
 def covered() -> set[str]:
     """Names of the classes that some row of the table holds."""
     y = torch.zeros(2, dtype=torch.int64)
-    parts: list[object] = [t.make(2) for t in THREATS]
-    parts += [a.small for a in ATTACKS]
+    parts: list[object] = [t.make(2) for t in (*THREATS, *COUNTS)]
+    parts += [a.small for a in (*ATTACKS, *SPARSE)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS)]
     return set().union(*map(_types, parts))

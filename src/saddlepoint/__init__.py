@@ -2,8 +2,12 @@
 
 from saddlepoint.attacks import (
     APGD,
+    DDN,
+    FAB,
     FGSM,
+    FMN,
     PGD,
+    Bisect,
     FrankWolfe,
     Guess,
     Momentum,
@@ -11,44 +15,54 @@ from saddlepoint.attacks import (
     RandomSearch,
     Restarts,
     Sequence,
+    SigmaZero,
     Square,
     Targets,
     WorstOf,
 )
-from saddlepoint.audit import About, Audit, Comparison, audit, compare
+from saddlepoint.audit import About, Audit, Comparison, Curve, audit, compare, curve
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L1, L2, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Linf, Quantize
 from saddlepoint.train import TrainPlan, train
 
 __all__ = [
     "APGD",
+    "DDN",
     "DLR",
+    "FAB",
     "FGSM",
+    "FMN",
+    "L0",
     "L1",
     "L2",
     "PGD",
     "About",
     "Audit",
+    "Bisect",
     "Budget",
     "Comparison",
     "CrossEntropy",
+    "Curve",
     "Found",
     "FrankWolfe",
     "Guess",
     "Linf",
     "Margin",
     "Momentum",
+    "Nearest",
     "Polish",
     "ProbabilityMargin",
     "Quantize",
     "RandomSearch",
     "Restarts",
     "Sequence",
+    "SigmaZero",
     "Square",
     "Status",
     "Targeted",
@@ -58,8 +72,10 @@ __all__ = [
     "WorstOf",
     "audit",
     "compare",
+    "curve",
     "load_data",
     "load_model",
+    "nearest",
     "search",
     "train",
 ]

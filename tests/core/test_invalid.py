@@ -8,11 +8,15 @@ import torch
 
 from saddlepoint import (
     APGD,
+    DDN,
     DLR,
+    FAB,
     FGSM,
+    FMN,
     L1,
     L2,
     PGD,
+    Bisect,
     Budget,
     FrankWolfe,
     Linf,
@@ -132,6 +136,18 @@ def test_labels_of_later_batches_are_checked_before_the_first_is_attacked() -> N
         ("start", lambda: FrankWolfe(start="zero")),  # type: ignore[arg-type]
         ("n_queries", lambda: RandomSearch(n_queries=0)),
         ("n = 0", lambda: Restarts(PGD(), n=0)),
+        ("steps = 0", lambda: FMN(steps=0)),
+        ("gamma = 1", lambda: FMN(gamma=1)),
+        ("step_size = -1", lambda: DDN(step_size=-1)),
+        ("gamma = True", lambda: DDN(gamma=True)),
+        ("alpha_max = 0", lambda: FAB(alpha_max=0)),
+        ("beta", lambda: FAB(beta=1.5)),
+        ("eta", lambda: FAB(eta=float("inf"))),
+        ("rivals = 0", lambda: FAB(rivals=0)),
+        ("start", lambda: FAB(start="x")),  # type: ignore[arg-type]
+        ("attack", lambda: Bisect(PGD)),  # type: ignore[arg-type]
+        ("tolerance = 0", lambda: Bisect(PGD(), tolerance=0)),
+        ("rounds = 0", lambda: Bisect(PGD(), rounds=0)),
         ("n = 0", lambda: Targets(PGD(), n=0)),
         ("attacks", lambda: Sequence(())),
         ("budget.forward = 0", lambda: Budget(forward=0)),

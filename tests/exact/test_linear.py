@@ -23,7 +23,8 @@ from tests.table import ATTACKS, AttackRow
 BALL = pytest.mark.parametrize("ball", [Linf, L2, L1], ids=["linf", "l2", "l1"])
 KIND = pytest.mark.parametrize("kind", WEIGHTS)
 # FGSM has no default beside itself; a momentum of normalised gradients keeps the direction.
-GRADIENT = [a for a in ATTACKS if not a.scores and (a.default or a.name == "fgsm")]
+USUAL = [a for a in ATTACKS if not a.scores and not a.sized]
+GRADIENT = [a for a in USUAL if a.default or a.name == "fgsm"]
 ATTACK = pytest.mark.parametrize("attack", GRADIENT, ids=lambda r: r.name)
 
 

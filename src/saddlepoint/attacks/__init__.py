@@ -1,20 +1,29 @@
 """max, from below: algorithms that look for a witness, and know only a set's verbs."""
 
 from saddlepoint.attacks.apgd import APGD
+from saddlepoint.attacks.bisect import Bisect
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
+from saddlepoint.attacks.ddn import DDN
+from saddlepoint.attacks.fab import FAB
+from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
+from saddlepoint.attacks.sigma_zero import SigmaZero
 from saddlepoint.attacks.square import Square
 from saddlepoint.attacks.transform import Momentum, Transform
 from saddlepoint.attacks.worst_of import WorstOf
 
 __all__ = [
     "APGD",
+    "DDN",
+    "FAB",
     "FGSM",
+    "FMN",
     "PGD",
+    "Bisect",
     "FrankWolfe",
     "Guess",
     "Momentum",
@@ -22,6 +31,7 @@ __all__ = [
     "RandomSearch",
     "Restarts",
     "Sequence",
+    "SigmaZero",
     "Square",
     "Targets",
     "Transform",

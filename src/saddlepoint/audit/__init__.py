@@ -2,7 +2,19 @@
 
 from saddlepoint.audit.compare import compare
 from saddlepoint.audit.comparison import Comparison
+from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.run import audit
+from saddlepoint.audit.sweep import default_nearest
+from saddlepoint.audit.trace import curve
 
-__all__ = ["About", "Audit", "Comparison", "audit", "compare"]
+__all__ = [
+    "About",
+    "Audit",
+    "Comparison",
+    "Curve",
+    "audit",
+    "compare",
+    "curve",
+    "default_nearest",
+]

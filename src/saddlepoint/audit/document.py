@@ -146,6 +146,7 @@ _CHANGE = {
     "Linf": "every input value may change by at most {eps}",
     "L2": "the input may move by a Euclidean distance of at most {eps}",
     "L1": "the changes of all input values may add up to at most {eps}",
+    "L0": "at most {eps} input values may change, to any value",
 }
 
 

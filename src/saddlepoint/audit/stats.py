@@ -5,7 +5,7 @@ from math import exp, log, sqrt
 
 from saddlepoint.core.errors import Invalid
 
-__all__ = ["Unseen", "at_most", "clopper_pearson", "mcnemar", "paired_difference", "unseen"]
+__all__ = ["Unseen", "at_most", "clopper_pearson", "dkw", "mcnemar", "paired_difference", "unseen"]
 
 
 def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -164,3 +164,18 @@ def _check_counts(**counts: int) -> None:
     for name, value in counts.items():
         if value < 0:
             raise Invalid(name, value, "a count of at least 0")
+
+
+def dkw(n: int, confidence: float = 0.95) -> float:
+    """Half width of a band around an empirical distribution that holds all of the true one.
+
+    P(sup |F_n - F| > t) <= 2 exp(-2 n t^2) (Dvoretzky, Kiefer, Wolfowitz 1956; constant by Massart
+    1990), whatever F is.
+
+    >>> print(f"{dkw(1000):.4f}")
+    0.0429
+    """
+    if n < 1:
+        raise Invalid("n", n, "a whole number of at least 1")
+    _check_confidence(confidence)
+    return sqrt(log(2 / (1 - confidence)) / (2 * n))

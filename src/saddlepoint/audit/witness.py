@@ -9,14 +9,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["inspect"]
+from saddlepoint.core.errors import Invalid
+
+__all__ = ["distance", "inspect"]
 
 Array = np.ndarray[Any, Any]
+
+# Values closer than this are the same value: a count has to be exact, but x may have been read in
+# two ways, as n / 255 in float32 and in float64, which differ by half as much.
+_SAME = 2.0**-24
 
 _NORMS: dict[str, tuple[float, Callable[[Array], Array]]] = {
     "Linf": (np.inf, lambda d: np.abs(d).max(axis=1)),
     "L2": (2.0, lambda d: np.sqrt((d * d).sum(axis=1))),
     "L1": (1.0, lambda d: np.abs(d).sum(axis=1)),
+    "L0": (0.0, lambda d: (np.abs(d) > _SAME).sum(axis=1).astype(np.float64)),
 }
 
 
@@ -52,6 +59,22 @@ def inspect(x: Array, x_adv: Array, threat: Any, rows: Array) -> list[str]:  # n
     ]
 
 
+def distance(x: Array, x_adv: Array, threat: Any) -> Array:  # noqa: ANN401
+    """(B,) float64 how far each perturbed input is from its original, in the set's own measure.
+
+    Raises ``Invalid`` for a set whose measure is not known here.
+
+    >>> from saddlepoint import L2
+    >>> distance(np.zeros((1, 2)), np.array([[0.3, 0.4]]), L2(eps=1)).tolist()
+    [0.5]
+    """
+    name = type(getattr(threat, "threat", threat)).__name__
+    if name not in _NORMS:
+        raise Invalid("threat", repr(threat), "one of " + ", ".join(_NORMS))
+    a = x.reshape(len(x), -1).astype(np.float64)
+    return _NORMS[name][1](_widen(x_adv).reshape(len(x), -1) - a)
+
+
 def _widen(x: Array) -> Array:
     return x / 255.0 if x.dtype == np.uint8 else x.astype(np.float64)
 
@@ -60,7 +83,8 @@ def _fault(b: Array, distance: float, eps: float, name: str, order: float) -> st
     if not np.isfinite(b).all():
         return "values that are not finite"
     half_ulp = 2.0**-24 * max(1.0, float(np.abs(b).max()))
-    slack = eps * 1e-6 + half_ulp * 2 * (b.size ** (1 / order))
+    # A count has no rounding: one value too many is one too many.
+    slack = eps * 1e-6 + half_ulp * 2 * (b.size ** (1 / order)) if order else 0.0
     return f"{name} distance {distance:g} exceeds {eps:g}" if distance > eps + slack else ""
 
 

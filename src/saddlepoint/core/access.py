@@ -46,6 +46,25 @@ class Labels(Protocol[T_co]):
         """Drop closed rows from the oracle and from the state once a share ``at`` is left."""
         ...
 
+    def roam(self) -> Self:
+        """Return the same rows and ledger, where points outside the set may be asked about too.
+
+        They are answered and paid for like others, but are neither breaks nor worst points.
+        """
+        ...
+
+    def narrow(self, eps: Tensor) -> Self:
+        """Return the same rows and ledger, with the set cut to the size eps (B,), and no larger.
+
+        A row rests as soon as a break of that size is known, at once where eps is infinite. Needs
+        a ``Graded`` set.
+        """
+        ...
+
+    def reached(self) -> Tensor:
+        """(B,) the smallest size of a break known so far, infinite where there is none."""
+        ...
+
 
 class Scores(Labels[T_co], Protocol[T_co]):
     """Ask for the loss as well."""

@@ -14,10 +14,17 @@ class Aiming:
 
     _loss: Loss
     _aim: Goal
+    _roams = False
 
     def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
         """Return the same rows and the same memory, with another objective to climb."""
         view = copy.copy(self)
         view._loss = self._loss if loss is None else as_loss(loss)
         view._aim = self._aim if goal is None else goal
+        return view
+
+    def roam(self) -> Self:
+        """Return the same rows and the same memory, which takes in members of the set only."""
+        view = copy.copy(self)
+        view._roams = True
         return view

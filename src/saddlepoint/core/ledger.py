@@ -82,6 +82,11 @@ class Ledger:
         return self.forward > self.given
 
     @property
+    def cost(self) -> Cost:
+        """What was paid so far."""
+        return Cost(self.forward, self.backward, self.rows_forward, self.rows_backward)
+
+    @property
     def u(self) -> Tensor:
         """Worst parameters so far, (N, *P)."""
         self._verify()
@@ -94,11 +99,15 @@ class Ledger:
                 "compute a new tensor instead (u = u + step, not u += step)"
             )
 
+    def done(self) -> Tensor:
+        """(N,) bool: rows about which nothing remains to be found out."""
+        return self.broken.clone() if self.early_stop else torch.zeros_like(self.broken)
+
     def open(self, index: Tensor | None = None, backward: bool = False) -> Tensor:
         """(N,) or (len(index),) bool: rows still to be asked, for a gradient if ``backward``."""
         if self._everyone is not None:
             return self._everyone if index is None else self._everyone[index]
-        closed = self.broken.clone() if self.early_stop else torch.zeros_like(self.broken)
+        closed = self.done()
         for limit, spent in (
             (self.budget.forward, self.forward),
             (self.budget.backward if backward else None, self.backward),
@@ -114,10 +123,32 @@ class Ledger:
         for counter in (self.forward, self.backward) if backward else (self.forward,):
             tally(counter, index, paying)
 
+    def claims(self, index: Tensor | None, margin: Tensor, size: Tensor, exact: bool) -> Tensor:
+        """(B,) bool: rows whose margin, if true, is a break worth a referee's time.
+
+        exact: the margins are the original model's own, where the first break settles the matter.
+        """
+        done = of_rows(self.broken, index)
+        fresh = ~done if exact else ~done | (margin > of_rows(self.margin, index))
+        return (margin > 0) & fresh
+
+    def improves(self, index: Tensor | None, margin: Tensor, size: Tensor) -> Tensor:
+        """(B,) bool: rows that beat what is kept."""
+        return margin > of_rows(self.margin, index)
+
+    def close(self, index: Tensor | None, broken: Tensor) -> None:
+        """Mark confirmed breaks."""
+        if index is None:
+            self.broken = self.broken | broken
+        else:
+            self.broken[index] |= broken
+
     def _buffer(self) -> Tensor | None:
         return self._u if self._owned else None
 
-    def keep(self, index: Tensor | None, better: Tensor, u: Tensor, margin: Tensor) -> None:
+    def keep(
+        self, index: Tensor | None, better: Tensor, u: Tensor, margin: Tensor, size: Tensor
+    ) -> None:
         """Write the rows of u and margin marked ``better``."""
         self._verify()
         if index is None and bool(better.all()):
@@ -134,6 +165,11 @@ class Ledger:
         rows = index[better]
         self._u[rows] = u[better]
         self.margin[rows] = margin[better]
+
+
+def of_rows(t: Tensor, index: Tensor | None) -> Tensor:
+    """The entries of a view's rows; None stands for all."""
+    return t if index is None else t[index]
 
 
 def tally(counter: Tensor, index: Tensor | None, mask: Tensor) -> None:

@@ -8,14 +8,15 @@ from torch import Tensor
 
 from saddlepoint.core.access import ACCESS, Access
 from saddlepoint.core.aim import Aiming
+from saddlepoint.core.closest import Closest
 from saddlepoint.core.door import Door
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.goal import Goal
-from saddlepoint.core.ledger import Budget, Ledger, tally
+from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.referee import close_calls, judge
-from saddlepoint.core.shapes import INF, norm, pieces
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.shapes import INF, norm, pieces, put
+from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 
 __all__ = ["Oracle"]
 
@@ -27,7 +28,8 @@ class Oracle(Aiming, Generic[T]):
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
     point is never better than it. A break counts only when the original model in its own precision
-    agrees, by itself where the batch could tip the balance.
+    agrees, by itself where the batch could tip the balance. closest: keep the break of smallest
+    size, which takes a ``Graded`` set, in place of the worst point.
     """
 
     def __init__(
@@ -42,14 +44,16 @@ class Oracle(Aiming, Generic[T]):
         early_stop: bool = True,
         access: Access = "gradients",
         clean: Tensor | None = None,
+        closest: bool = False,
     ) -> None:
         self._door, self._access = door, ACCESS.index(access)
         self.x, self.goal, self.threat = x, goal, threat
         self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
         self._aim = goal
         self._index: Tensor | None = None
-        start = threat.start(x)
-        self.ledger = Ledger(start, budget or Budget(), early_stop)
+        self._until: Tensor | None = None
+        start, budget = threat.start(x), budget or Budget()
+        self.ledger = Closest(start, budget) if closest else Ledger(start, budget, early_stop)
         self.clean = door.scores(threat.apply(x, start)) if clean is None else clean
         check_scores(self.clean, goal, len(x))
         everyone = torch.ones(len(x), dtype=torch.bool, device=x.device)
@@ -102,7 +106,7 @@ class Oracle(Aiming, Generic[T]):
 
         Raises ``Exhausted`` when no row is open, which ends the attack.
         """
-        asked = self.ledger.open(self._index)
+        asked = self._open()
         left = int(asked.sum())
         if left == 0:
             raise Exhausted
@@ -111,8 +115,27 @@ class Oracle(Aiming, Generic[T]):
         keep = asked.nonzero().squeeze(1)
         return (self[keep], *[s if s is None else s[keep] for s in state])
 
+    def narrow(self, eps: Tensor) -> Self:
+        """Return the same rows and ledger, with the set cut to the size eps (B,), and no larger.
+
+        A row of the view rests as soon as a break of that size is known; an infinite size rests it
+        at once.
+        """
+        threat = graded(self.threat)
+        view: Any = copy.copy(self)
+        view._until = eps
+        view.threat = threat.at(torch.minimum(eps, radii(threat, self.x)))
+        return view  # type: ignore[no-any-return]
+
+    def reached(self) -> Tensor:
+        """(B,) the smallest size of a break known so far, infinite where there is none."""
+        u = of_rows(self.ledger.u, self._index)
+        size = graded(self.threat).size(self.x, u)
+        return torch.where(of_rows(self.ledger.broken, self._index), size, INF)
+
     def __getitem__(self, keep: Tensor) -> Self:
         view = copy.copy(self)
+        view._until = None if self._until is None else self._until[keep]
         view.x, view.goal, view.threat = self.x[keep], self.goal[keep], self.threat[keep]
         view._aim = view.goal if self._aim is self.goal else self._aim[keep]
         view.clean = self.clean[keep]
@@ -125,8 +148,15 @@ class Oracle(Aiming, Generic[T]):
         if ACCESS.index(need) > self._access:
             raise Unsupported(f"the attack asked for {need}; granted: {ACCESS[self._access]}")
 
-    def _ask(self, backward: bool = False) -> Tensor:
+    def _open(self, backward: bool = False) -> Tensor:
+        """(B,) bool: rows that may be asked about, for a gradient if ``backward``."""
         asked = self.ledger.open(self._index, backward)
+        if self._until is None:
+            return asked
+        return asked & (self.reached() > self._until * (1 + MEMBER))
+
+    def _ask(self, backward: bool = False) -> Tensor:
+        asked = self._open(backward)
         if not bool(asked.any()):
             raise Exhausted
         return asked
@@ -158,20 +188,31 @@ class Oracle(Aiming, Generic[T]):
         finite = margin.isfinite()  # NaN and infinity in any score that matters end up here
         if not bool(finite.all()):
             tally(ledger.nonfinite, index, asked & ~finite)
-        best = ledger.margin if index is None else ledger.margin[index]
-        done = ledger.broken if index is None else ledger.broken[index]
-        fresh = ~done if self._door.precision == "float32" else ~done | (margin > best)
-        crossed = asked & (margin > 0) & fresh
+        size = self._size(u)
+        claims = ledger.claims(index, margin, size, self._door.precision == "float32")
+        if self._roams:
+            asked = self._members(u, asked & (claims | ledger.improves(index, margin, size)))
+        crossed = asked & claims
         if bool(crossed.any()):
             margin = self._referee(u, out, margin, crossed)
-            crossed &= margin > 0
-            if index is None:
-                ledger.broken = ledger.broken | crossed
-            else:
-                ledger.broken[index] |= crossed
-        better = asked & (margin > best)
+            ledger.close(index, crossed & (margin > 0))
+        better = asked & ledger.improves(index, margin, size)
         if bool(better.any()):
-            ledger.keep(index, better, u, margin)
+            ledger.keep(index, better, u, margin, size)
+
+    def _size(self, u: Tensor) -> Tensor:
+        """(B,) float64 sizes where the ledger goes by them; an empty tensor where it does not."""
+        if not isinstance(self.ledger, Closest):
+            return u.new_empty(0)
+        return graded(self.threat).size(self.x, u).double()
+
+    def _members(self, u: Tensor, asked: Tensor) -> Tensor:
+        """Of the rows that would be written down, those whose point is in the set."""
+        rows = asked.nonzero().squeeze(1)
+        inside = torch.zeros_like(asked)
+        if len(rows):
+            inside[rows] = self.threat[rows].contains(self.x[rows], u[rows], MEMBER)
+        return inside
 
     def _referee(self, u: Tensor, out: Any, margin: Tensor, crossed: Tensor) -> Tensor:  # noqa: ANN401
         """Margins of the rows that claim a break, as the original model sees them."""
@@ -201,8 +242,9 @@ class Oracle(Aiming, Generic[T]):
         margin = self._judge(ledger.u, torch.arange(len(ledger.u), device=ledger.u.device))
         clean = self.goal.margin(self.clean).double()
         back = ~(margin >= clean)
-        ledger.keep(None, back, self.threat.start(self.x), clean)
-        ledger.margin = torch.where(back, clean, margin)
+        u = put(back, self.threat.start(self.x), ledger.u)
+        margin = torch.where(back, clean, margin)
+        ledger.keep(None, torch.ones_like(back), u, margin, self._size(u))
         ledger.broken = ledger.margin > 0
 
 

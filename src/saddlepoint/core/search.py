@@ -1,6 +1,7 @@
 """What users call: search each sample's set for its worst member."""
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from saddlepoint.core.oracle import Oracle, check_labels
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["Found", "attack_rows", "check_inputs", "search", "verdict"]
+__all__ = ["Batches", "Found", "attack_rows", "check_inputs", "join_costs", "search", "verdict"]
 
 CHANGED = (
     "the model's parameters or buffers changed while it was only being asked: its answers depend "
@@ -97,32 +98,67 @@ def search(
     >>> found.x_adv.shape
     torch.Size([4, 2])
     """
-    check_fit(attack, threat, access)
-    goal = as_goal(goal)
-    check_inputs(x, goal, threat)
-    ids = torch.arange(len(x)) if ids is None else ids
-    _check_batches(batch_size, len(ids), len(x))
-    everyone = Draw.of(seed, ids)
-    with torch.inference_mode(False), Door(model, precision, seed) as door:
-        parts: list[Found] = []
-        for rows in pieces(torch.arange(len(x)), batch_size or door.batch_size):
-            oracle = Oracle(
-                door,
-                door.fit(x[rows]),
-                _to(goal[rows], door.device),
-                _to(threat[rows], door.device),
-                loss=None if loss is None else as_loss(loss),
-                budget=budget,
-                early_stop=early_stop,
-                access=access,
-            )
-            draw = Draw.of(seed, everyone.ids[rows].to(oracle.x.device))
-            if not parts and isinstance(oracle.clean, Tensor):
-                check_labels(goal, oracle.clean.shape[-1])  # of later batches, before the work
-            parts.append(_found(oracle, attack_rows(attack, oracle, draw)))
-    if door.changed:
-        raise Unsound(CHANGED)
-    return _join(parts)
+    batches = Batches(model, x, as_goal(goal), threat, loss, budget, seed, ids, batch_size)
+    asked = batches.attacked(attack, access, precision, early_stop)
+    return _join([_found(oracle, error) for oracle, error in asked])
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """What ``search`` and ``nearest`` have in common: samples that are attacked a batch at a time.
+
+    The fields are described at ``search``.
+    """
+
+    model: Model
+    x: Tensor
+    goal: Goal
+    threat: Any
+    loss: Loss | str | None
+    budget: Budget | None
+    seed: int
+    ids: Tensor | None
+    batch_size: int | None
+
+    def attacked(
+        self,
+        attack: Attack[Any],
+        access: Access,
+        precision: Precision,
+        early_stop: bool = True,
+        closest: bool = False,
+    ) -> Iterator[tuple[Oracle[Any], str | None]]:
+        """Yield the oracle of each batch after the attack, with the traceback if it raised."""
+        check_fit(attack, self.threat, access)
+        check_inputs(self.x, self.goal, self.threat)
+        n = len(self.x)
+        ids = torch.arange(n) if self.ids is None else self.ids
+        _check_batches(self.batch_size, len(ids), n)
+        everyone = Draw.of(self.seed, ids)
+        with torch.inference_mode(False), Door(self.model, precision, self.seed) as door:
+            for rows in pieces(torch.arange(n), self.batch_size or door.batch_size):
+                oracle = self._oracle(door, rows, access, early_stop, closest)
+                if not int(rows[0]) and isinstance(oracle.clean, Tensor):
+                    check_labels(self.goal, oracle.clean.shape[-1])  # of later batches, first
+                draw = Draw.of(self.seed, everyone.ids[rows].to(oracle.x.device))
+                yield oracle, attack_rows(attack, oracle, draw)
+        if door.changed:
+            raise Unsound(CHANGED)
+
+    def _oracle(
+        self, door: Door, rows: Tensor, access: Access, early_stop: bool, closest: bool
+    ) -> Oracle[Any]:
+        return Oracle(
+            door,
+            door.fit(self.x[rows]),
+            _to(self.goal[rows], door.device),
+            _to(self.threat[rows], door.device),
+            loss=None if self.loss is None else as_loss(self.loss),
+            budget=self.budget,
+            early_stop=early_stop,
+            access=access,
+            closest=closest,
+        )
 
 
 def _check_batches(batch_size: int | None, ids: int, n: int) -> None:
@@ -193,7 +229,7 @@ def _found(oracle: Oracle[Any], error: str | None) -> Found:
         margin=torch.where(ledger.margin.isneginf() & clean.isnan(), clean, ledger.margin),
         clean_margin=clean,
         status=verdict(ledger, error),
-        cost=Cost(ledger.forward, ledger.backward, ledger.rows_forward, ledger.rows_backward),
+        cost=ledger.cost,
         nonfinite=ledger.nonfinite,
         zero_gradient=ledger.zero_gradient,
         error=error,
@@ -210,13 +246,18 @@ def _join(parts: list[Found]) -> Found:
         margin=cat("margin"),
         clean_margin=cat("clean_margin"),
         status=tuple(s for p in parts for s in p.status),
-        cost=Cost(
-            torch.cat([p.cost.forward for p in parts]),
-            torch.cat([p.cost.backward for p in parts]),
-            sum(p.cost.rows_forward for p in parts),
-            sum(p.cost.rows_backward for p in parts),
-        ),
+        cost=join_costs([p.cost for p in parts]),
         nonfinite=cat("nonfinite"),
         zero_gradient=cat("zero_gradient"),
         error=next((p.error for p in parts if p.error is not None), None),
+    )
+
+
+def join_costs(costs: list[Cost]) -> Cost:
+    """Costs of consecutive batches as those of one."""
+    return Cost(
+        torch.cat([c.forward for c in costs]),
+        torch.cat([c.backward for c in costs]),
+        sum(c.rows_forward for c in costs),
+        sum(c.rows_backward for c in costs),
     )

@@ -7,11 +7,15 @@ patch its content. Every verb acts per sample.
 
 from typing import Protocol, Self, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Unsupported
 
-__all__ = ["Convex", "Graded", "ThreatModel"]
+__all__ = ["MEMBER", "Convex", "Graded", "GradedConvex", "ThreatModel", "graded", "radii"]
+
+MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
 
 
 @runtime_checkable
@@ -60,10 +64,38 @@ class Convex(ThreatModel, Protocol):
 class Graded(ThreatModel, Protocol):
     """Nested sets, one for each size."""
 
+    @property
+    def eps(self) -> float | Tensor:
+        """The size of this set: a number, or one for each row (B,)."""
+        ...
+
     def size(self, x: Tensor, u: Tensor) -> Tensor:
         """(B,) the smallest size whose set holds u."""
         ...
 
     def at(self, eps: float | Tensor) -> Self:
-        """Return the same kind of set with another size."""
+        """Return the same kind of set with another size; all of the input range is the largest."""
         ...
+
+
+@runtime_checkable
+class GradedConvex(Convex, Graded, Protocol):
+    """Nested convex sets: the nearest point that a linear function asks for can be found."""
+
+
+def graded(threat: object) -> Graded:
+    """Return the set if its members have sizes; raises ``Unsupported`` where they have none."""
+    if not isinstance(threat, Graded):
+        said = f"{type(threat).__name__} is one set, not one for each size: it has no size and at"
+        raise Unsupported(said)
+    return threat
+
+
+def radii(threat: Graded, x: Tensor) -> Tensor:
+    """(B,) the size of the set around each row, like x in type and place.
+
+    >>> from saddlepoint.threats import Linf
+    >>> radii(Linf(eps=0.5), torch.zeros(2, 3))
+    tensor([0.5000, 0.5000])
+    """
+    return torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))

@@ -63,8 +63,10 @@ class Ball:
         return replace(self, eps=self.eps.to(device)) if isinstance(self.eps, Tensor) else self
 
     def at(self, eps: float | Tensor) -> Self:
-        """Return the same ball with another radius."""
-        return replace(self, eps=eps)
+        """Return the same ball with another radius; one beyond the input range is the range."""
+        widest = self.box[1] - self.box[0] if math.isinf(self.order) else math.inf
+        cut = eps.clamp(max=widest) if isinstance(eps, Tensor) else min(eps, widest)
+        return replace(self, eps=cut)
 
     def start(self, x: Tensor) -> Tensor:
         """Return the zero perturbation, (B, *F)."""

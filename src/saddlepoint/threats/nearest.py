@@ -119,6 +119,7 @@ def fill(g: Tensor, c: Tensor, eps: Tensor) -> Tensor:
     """
     order = g.abs().sort(dim=1, descending=True, stable=True).indices
     room = torch.minimum(c, eps).gather(1, order)
-    before = room.cumsum(1) - room
+    # Not cumsum - room: what is used up must equal eps exactly, or rounding lets one more in.
+    before = torch.cat([torch.zeros_like(room[:, :1]), room.cumsum(1)[:, :-1]], 1)
     used = torch.minimum((eps - before).clamp_(min=0), room)
     return torch.zeros_like(used).scatter_(1, order, used)

@@ -64,13 +64,20 @@ class Quantize:
 
     __repr__ = compact
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - eps, box and the like
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - box and the like
         if name.startswith("__") or name == "threat":
             raise AttributeError(name)
         return getattr(self.threat, name)
 
     def __getitem__(self, keep: Tensor) -> Self:
         return replace(self, threat=self.threat[keep])
+
+    @property
+    def eps(self) -> float | Tensor:
+        """Size of the continuous set."""
+        inner: Any = self.threat
+        eps: float | Tensor = inner.eps
+        return eps
 
     def at(self, eps: float | Tensor) -> Self:
         """Return the same restriction of a set of another size."""

@@ -1,8 +1,9 @@
 """The oracle of training: what an inner attack may ask, without what only an audit needs."""
 
 import contextlib
+import copy
 from collections.abc import Iterator
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from saddlepoint.core.errors import Exhausted, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.shapes import put
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 
 __all__ = ["Keep", "Lean", "evaluating", "widen", "without_graph"]
 
@@ -90,10 +91,10 @@ class Lean(Aiming, Generic[T]):
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         if self._keep == "last" and self._kept.climbed:
-            self._kept.u = u
+            self._kept.u = self._member(u)
             raise Exhausted
         value = self._loss(self._scores(u), self._aim)
-        self._kept.offer(u, value)
+        self._offer(u, value)
         return value
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,10 +105,31 @@ class Lean(Aiming, Generic[T]):
             g = _slope(value, leaf)
         value, self._kept.climbed = value.detach(), True
         if self._keep == "last":
-            self._kept.u = u
+            self._kept.u = self._member(u)
         else:
-            self._kept.offer(u, value)
+            self._offer(u, value)
         return value, g
+
+    def _member(self, u: Tensor) -> Tensor:
+        """U itself, or the member nearest to it where the attack leaves the set."""
+        return self.threat.project(self.x, u) if self._roams else u
+
+    def _offer(self, u: Tensor, value: Tensor) -> None:
+        if self._roams:
+            inside = self.threat.contains(self.x, u, MEMBER)
+            u, value = put(inside, u, self._kept.u), torch.where(inside, value, -torch.inf)
+        self._kept.offer(u, value)
+
+    def narrow(self, eps: Tensor) -> Self:
+        """Return the same rows with the set cut to the size eps (B,)."""
+        threat = graded(self.threat)
+        view: Any = copy.copy(self)
+        view.threat = threat.at(torch.minimum(eps, radii(threat, self.x)))
+        return view  # type: ignore[no-any-return]
+
+    def reached(self) -> Tensor:
+        """(B,) infinite: training looks for the worst point, no break is ever noted."""
+        return torch.full((len(self.x),), torch.inf, dtype=self.x.dtype, device=self.x.device)
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Every row stays open."""

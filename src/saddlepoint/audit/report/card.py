@@ -45,7 +45,12 @@ def _l1(eps: float, dims: int, width: float, image: bool) -> str:
     )
 
 
-SIZES = {"Linf": _linf, "L2": _l2, "L1": _l1}
+def _l0(eps: float, dims: int, width: float, image: bool) -> str:
+    most = min(eps, dims)
+    return f"{number(most)} of {dims:,} values, {percent(most / dims)}, may become anything."
+
+
+SIZES = {"Linf": _linf, "L2": _l2, "L1": _l1, "L0": _l0}
 
 
 def size(audit: Mapping[str, Any]) -> str:

@@ -1,0 +1,42 @@
+"""The nearest point of a linear boundary, in the set's own measure and within the input range."""
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.shapes import dot, flat, like
+from saddlepoint.core.threat import GradedConvex
+
+__all__ = ["towards"]
+
+_ROUNDS = 24  # a bound for the loop, which ends after seven rounds or so
+_TINY = 1e-4
+
+
+def towards(threat: GradedConvex, x: Tensor, g: Tensor, b: Tensor) -> Tensor:
+    """(B, *P) the smallest d with <g, d> = b among those that the input range allows.
+
+    h(r), the maximum of <g, d> over the set of size r around x, is concave with h(0) = 0, so the
+    smallest size is the root of h(r) = |b|, and the maximiser there is the point. A secant of a
+    concave function through two points left of the root stays left of it: the search climbs and
+    never turns back. Where no d will do, the best corner of the range is returned. x: (B, *F) the
+    centre. b: (B,), of either sign.
+
+    >>> from saddlepoint.threats import L2
+    >>> x, g = torch.tensor([[0.5, 0.5]]), torch.tensor([[3.0, 4.0]])
+    >>> towards(L2(eps=1.0), x, g, torch.tensor([1.0]))
+    tensor([[0.1200, 0.1600]])
+    """
+    top = flat(g).abs().amax(1)
+    unit = torch.where(top > 0, top, 1.0) * torch.where(b < 0, -1.0, 1.0)
+    g, b = g / like(unit, g), (b / unit).nan_to_num(0, 0, 0)
+    old, r = torch.zeros_like(b), torch.full_like(b, _TINY)
+    low, done = torch.zeros_like(b), b == 0
+    for _ in range(_ROUNDS):
+        high = dot(g, threat.at(r).maximise(x, g)).nan_to_num(0, 0, 0)
+        rise = (high - low) / (r - old)
+        done = done | (high >= b * (1 - 1e-6)) & (old > 0) | ~(rise > 1e-6)
+        if bool(done.all()):
+            break
+        step = torch.where(done, 0, (b - high) / rise)
+        old, low, r = torch.where(done, old, r), torch.where(done, low, high), r + step
+    return threat.at(torch.where(b == 0, 0, r)).maximise(x, g)

@@ -1,0 +1,64 @@
+"""``curve``: robust accuracy at every radius, from one minimum-norm run."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from saddlepoint.audit.curve import Curve
+from saddlepoint.audit.result import About
+from saddlepoint.audit.samples import Samples, as_samples
+from saddlepoint.audit.sweep import Sweep, default_nearest
+from saddlepoint.audit.tracing import Progress, Tracing
+from saddlepoint.core.access import Attack
+from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.threat import Graded
+
+__all__ = ["curve"]
+
+
+def curve(
+    model: Model,
+    data: Samples | tuple[Tensor, Tensor],
+    threat: Graded,
+    attack: Attack[Any] | None = None,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    confidence: float = 0.95,
+    out: str | Path | None = None,
+    about: About | None = None,
+    progress: Progress | None = None,
+) -> Curve:
+    """Measure robust accuracy at every radius up to the threat model's own, in one run.
+
+    An attack looks for the closest break of each of the first n samples; a sample is robust at the
+    radii below it. attack: ``default_nearest`` unless given; any attack will do. out: a folder for
+    curve.json, distances.npz, witnesses.safetensors and the figure; calling again with the same
+    arguments continues an interrupted run.
+
+    Raises ``Invalid`` for what cannot be measured, before any long work.
+
+    >>> from saddlepoint import L2
+    >>> import torch
+    >>> model = torch.nn.Linear(2, 2)
+    >>> x = torch.rand(8, 2)
+    >>> found = curve(model, (x, 1 - model(x).argmax(1)), L2(eps=0.5))
+    >>> found.at(0).accuracy, found.median
+    (0.0, 0.0)
+    """
+    samples = as_samples(data)
+    sweep = Sweep(
+        threat=threat,
+        attack=default_nearest(threat) if attack is None else attack,
+        n=len(samples) if n is None else n,
+        seed=seed,
+        precision=precision,
+        confidence=confidence,
+        batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
+    )
+    folder = None if out is None else Path(out)
+    tracing = Tracing(sweep, model, samples, about or About(), folder)
+    return tracing.run(progress or (lambda *_: None))

@@ -1,0 +1,155 @@
+"""Each minimum-norm attack at its defaults finds a break within 1 % of the nearest one."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from saddlepoint import APGD, DDN, FAB, FMN, L0, L1, L2, PGD, Bisect, Linf, SigmaZero, Targets
+from tests.exact.distance import ratios, smallest
+from tests.exact.linear import WEIGHTS, inputs, weights
+from tests.table import ATTACKS, AttackRow
+
+BALL = pytest.mark.parametrize("ball", [Linf, L2, L1], ids=["linf", "l2", "l1"])
+KIND = pytest.mark.parametrize("kind", WEIGHTS)
+SIZED = [a for a in ATTACKS if a.sized and a.default]
+ATTACK = pytest.mark.parametrize("attack", SIZED, ids=lambda r: r.name)
+# Of losses that an attack does not choose itself: cross-entropy underflows far from the boundary.
+FAR = {"loss": "margin"}
+
+
+@ATTACK
+@BALL
+@pytest.mark.parametrize(
+    ("kind", "dims"), [("heavy-tailed", 8), ("spread", 64), ("normal", 196)], ids=str
+)
+def test_the_distance_is_found(attack: AttackRow, ball: Any, kind: str, dims: int) -> None:  # noqa: ANN401
+    share = ratios(attack.default, kind, dims, ball, **FAR)
+    assert float(share.min()) >= 0.99
+    assert float(share.max()) <= 1 + 1e-4
+
+
+@ATTACK
+@BALL
+def test_a_target_among_three_classes(attack: AttackRow, ball: Any) -> None:  # noqa: ANN401
+    share = ratios(attack.default, "heavy-tailed", 64, ball, targeted=True, **FAR)
+    assert float(share.min()) >= 0.99
+
+
+@BALL
+@pytest.mark.parametrize(
+    "attack",
+    [Targets(FMN(), n=2), Targets(DDN(), n=2), Targets(FAB(), n=2), FAB(rivals=2)],
+    ids=repr,
+)
+def test_the_nearest_of_three_classes(attack: Any, ball: Any) -> None:  # noqa: ANN401
+    """The class with the best score need not be the nearest: somebody has to try each."""
+    share = ratios(attack, "heavy-tailed", 64, ball, classes=3)
+    assert float(share.min()) >= 0.99
+
+
+@pytest.mark.slow
+@ATTACK
+@BALL
+@KIND
+@pytest.mark.parametrize("lead", [0.02, 0.1, 0.5])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("dims", [8, 64, 784])
+def test_whatever_the_seed(
+    attack: AttackRow,
+    ball: Any,  # noqa: ANN401
+    kind: str,
+    dims: int,
+    seed: int,
+    lead: float,
+) -> None:
+    share = ratios(attack.default, kind, dims, ball, seed=seed, lead=lead, **FAR)
+    assert float(share.min()) >= 0.99
+
+
+@BALL
+@pytest.mark.parametrize("attack", [FMN(), DDN()], ids=repr)
+def test_low_precision_loses_little(attack: Any, ball: Any) -> None:  # noqa: ANN401
+    share = ratios(attack, "normal", 64, ball, precision="bfloat16")
+    assert float(share.min()) >= 0.97
+
+
+@KIND
+@pytest.mark.parametrize("dims", [8, 64, 196])
+@pytest.mark.parametrize("attack", [FMN(), Bisect(PGD(loss="margin"))], ids=repr)
+def test_the_fewest_values(attack: Any, kind: str, dims: int) -> None:  # noqa: ANN401
+    assert ratios(attack, kind, dims, L0, lead=0.3).tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize("kind", ["normal", "spread"])
+def test_sigma_zero_comes_near_the_fewest_values(kind: str) -> None:
+    """Its steps ignore the room that the box leaves: it may keep a value too many."""
+    share = ratios(SigmaZero(steps=300), kind, 64, L0, lead=0.3)
+    assert float(share.min()) >= 0.8
+
+
+@BALL
+def test_bisection_closes_in_with_any_attack(ball: Any) -> None:  # noqa: ANN401
+    share = ratios(Bisect(APGD(loss="margin")), "normal", 64, ball)
+    assert float(share.min()) >= 0.99
+
+
+@BALL
+def test_an_ordinary_attack_finds_breaks_but_not_the_nearest(ball: Any) -> None:  # noqa: ANN401
+    share = ratios(PGD(loss="margin"), "normal", 64, ball)
+    assert 0 < float(share.max()) < 0.9
+
+
+def by_linear_programme(x: np.ndarray, g: np.ndarray, b: float, order: float) -> float:
+    """Least t, u = p - q with p, q >= 0 and ||u|| <= t."""
+    d = len(x)
+    sides = [(0, float(a)) for a in (*(1 - x), *x)]
+    reach = np.concatenate([-g, g])
+    if order == 1:
+        return float(optimize.linprog(np.ones(2 * d), [reach], [-b], bounds=sides).fun)
+    each = np.hstack([np.eye(2 * d), -np.ones((2 * d, 1))])
+    rows, limits = np.vstack([each, [*reach, 0]]), [*np.zeros(2 * d), -b]
+    cost = [*np.zeros(2 * d), 1]
+    return float(optimize.linprog(cost, rows, limits, bounds=[*sides, (0, None)]).fun)
+
+
+def by_slsqp(x: np.ndarray, g: np.ndarray, b: float) -> float:
+    found = optimize.minimize(
+        lambda u: float(u @ u),
+        np.where(g > 0, 1 - x, -x),
+        jac=lambda u: 2 * u,
+        bounds=[(-a, 1 - a) for a in x],
+        constraints=[{"type": "ineq", "fun": lambda u: g @ u - b, "jac": lambda u: g}],
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
+    return math.sqrt(found.fun)
+
+
+@BALL
+@KIND
+@pytest.mark.parametrize("share", [0.05, 0.6])
+def test_the_closed_form_is_what_a_solver_finds(ball: Any, kind: str, share: float) -> None:  # noqa: ANN401
+    for x, g in zip(inputs(5, 3).numpy(), weights(kind, 6, 5, 9).numpy(), strict=True):
+        b = share * float(np.abs(g) @ np.where(g > 0, 1 - x, x))
+        got, order = smallest(x, g, b, ball.order), ball.order
+        want = by_slsqp(x, g, b) if order == 2 else by_linear_programme(x, g, b, order)
+        assert got == pytest.approx(want, rel=1e-5)
+
+
+@KIND
+def test_the_count_is_what_trying_all_finds(kind: str) -> None:
+    for x, g in zip(inputs(6, 3).numpy(), weights(kind, 6, 6, 9).numpy(), strict=True):
+        gain = np.abs(g) * np.where(g > 0, 1 - x, x)
+        subsets = [c for k in range(7) for c in itertools.combinations(range(6), k)]
+        for share in (0.3, 0.8):
+            b = share * gain.sum()
+            assert smallest(x, g, b, 0.0) == min(len(c) for c in subsets if gain[list(c)].sum() > b)
+
+
+def test_what_the_box_does_not_allow_has_no_distance() -> None:
+    assert smallest(np.array([0.5]), np.array([1.0]), 0.6, 2.0) == math.inf
+    assert smallest(np.array([0.5]), np.array([1.0]), 0.4, 2.0) == pytest.approx(0.4)
