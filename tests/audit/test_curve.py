@@ -141,18 +141,17 @@ def test_an_interrupted_run_goes_on(subject: Subject, tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         sp.curve(net, data, REACH, FAST, batch_size=20, out=out, progress=stop)
-    finished = sorted((out / "journal").glob("*.npz"))
-    assert len(finished) == 1
+    finished = (out / "journal/0000.records").read_bytes()
+    assert len(finished) > 0
     assert not (out / "curve.json").exists()
     seen: list[tuple[int, int, int]] = []
 
     def watch(*now: int) -> None:
         seen.append(now)  # type: ignore[arg-type]
 
-    stamps = [p.stat().st_mtime_ns for p in finished]
     net.left = -1
     again = sp.curve(net, data, REACH, FAST, batch_size=20, out=out, progress=watch)
-    assert [p.stat().st_mtime_ns for p in finished] == stamps
+    assert (out / "journal/0000.records").read_bytes().startswith(finished)
     np.testing.assert_array_equal(again.distance, whole.distance)
     assert [s[:2] for s in seen] == [(0, 60), (20, 60), (40, 60), (60, 60)]
 

@@ -6,7 +6,17 @@ cascade's own pilot then decides how much of each is spent.
 
 from typing import Any, Literal
 
-from saddlepoint.attacks import APGD, PGD, Guess, Polish, RandomSearch, Sequence, Square, Targets
+from saddlepoint.attacks import (
+    APGD,
+    FAB,
+    PGD,
+    Guess,
+    Polish,
+    RandomSearch,
+    Sequence,
+    Square,
+    Targets,
+)
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -71,6 +81,7 @@ def autoattack(access: Access = "gradients") -> tuple[Attack[Any], ...]:
     return (
         APGD(steps=100, loss="cross-entropy"),
         Targets(APGD(steps=100, loss="dlr"), n=9),
+        Targets(FAB(steps=100), n=9),
         square,
     )
 

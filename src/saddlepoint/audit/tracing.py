@@ -1,5 +1,6 @@
 """One curve from its sweep to its files: chunks of samples, each journalled when it is done."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -50,18 +51,22 @@ class Tracing:
         sweep: Any = self.sweep
         with Door(self.model, sweep.precision, sweep.seed, verify=False) as door:
             first_look(door, sweep, self.samples)
-            journal = Journal.open(self.folder, self._header())
-            done = broken = 0
-            progress(0, sweep.n, 0)
-            for rows in pieces(torch.arange(sweep.n), sweep.batch_size):
-                record = journal.read(0, rows.numpy())
-                if record is None or str(record["error"]):  # what raised gets another chance
-                    record = self._attack(door, rows)
-                    journal.write(0, record)
-                done += len(rows)
-                broken += int((record["status"] == BROKEN).sum())
-                progress(done, sweep.n, broken)
+            with contextlib.closing(Journal.open(self.folder, self._header())) as journal:
+                self._chunks(door, journal, progress)
         return self._finish(journal, str(door.device or "cpu"))
+
+    def _chunks(self, door: Door, journal: Journal, progress: Progress) -> None:
+        """Attack what the journal lacks."""
+        sweep, done, broken = self.sweep, 0, 0
+        progress(0, sweep.n, 0)
+        for rows in pieces(torch.arange(sweep.n), sweep.batch_size):
+            record = journal.read(0, rows.numpy())
+            if record is None or str(record["error"]):  # what raised gets another chance
+                record = self._attack(door, rows)
+                journal.write(0, record)
+            done += len(rows)
+            broken += int((record["status"] == BROKEN).sum())
+            progress(done, sweep.n, broken)
 
     def _header(self) -> dict[str, Any]:
         """What must be equal for a run to be continued."""
