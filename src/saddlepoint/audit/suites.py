@@ -37,13 +37,13 @@ def _gradients() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     opening = PGD(steps=_STEPS, start="clean", reach=1.0, loss="probability-margin")
     two = Sequence(
         (
-            PGD(steps=_STEPS, start="diverse", loss="cross-entropy"),
             APGD(steps=_STEPS, loss="cross-entropy"),
+            Targets(PGD(steps=_STEPS // 2, reach=1.0, loss="margin"), n=3),
         )
     )
-    along = (two, APGD(steps=75, loss="cross-entropy"), _targets(3), _targets(9))
+    along = (two, APGD(steps=75, loss="cross-entropy"), _targets(3))
     return opening, (
-        Ladder(along, (86, 151, 303, 909)),
+        Ladder(along, (103, 150, 303)),
         Ladder(
             tuple(Polish(Square(q)) for q in QUERIES), tuple(q + 2 * _STEPS + 1 for q in QUERIES)
         ),
