@@ -162,6 +162,12 @@ def test_few_samples(n: int) -> None:
     assert int(e.marked(Status.BROKEN).sum()) == int(np.ceil(0.16 * n))
 
 
+@pytest.mark.parametrize("n", [20, 48, 90])
+def test_it_ends_where_few_wait_on_high_rungs(n: int) -> None:
+    e, _ = play(Cascade(OPENING, LADDERS, max_passes=3000), lambda arm, h: h < 0.05, n=n)
+    assert e.passes() <= 3000
+
+
 def test_it_ends_when_everything_is_broken() -> None:
     e, moves = play(Cascade(OPENING, LADDERS, SUITE), lambda arm, h: h < 2)
     assert len(moves) == 1

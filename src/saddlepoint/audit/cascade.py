@@ -157,13 +157,14 @@ class _Course:
         """Go on with the ladders of this cycle, or start another with shares drawn anew."""
         if self.suite_done and not self.grown:
             return None
-        while True:
+        for fresh in (False, True):
+            if fresh and not self._cycle(e):
+                break
             for climb in self.climbs if self.cycles else ():
                 move = climb.next(e, self.ranking, self._left(e))
                 if move is not None:
                     return move
-            if not self._cycle(e):
-                return None
+        return None  # a cycle that begins and reaches no sample is the last
 
     def _cycle(self, e: Evidence) -> bool:
         """Share out what is left by breaks per pass; False when only crumbs are."""

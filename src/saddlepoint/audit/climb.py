@@ -69,7 +69,7 @@ class Climb:
         self._account(e)
         while self.rung < len(self.ladder.rungs):
             rung, self.rung = self.rung, self.rung + 1
-            count = round(self.width * HALF**rung)
+            count = max(round(self.width * HALF**rung), 1)
             count = min(count, int(max(left, 0) / self.passes[rung]))
             waiting = np.flatnonzero(ranking.open & (self.level == rung))
             rows = ranking.rows(count, waiting)
