@@ -47,6 +47,7 @@ def audit(
     out: str | Path | None = None,
     about: About | None = None,
     figures: int = 64,
+    probes: int = 64,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Audit:
@@ -55,7 +56,8 @@ def audit(
     data: a pair (x, y) of tensors or a split of ``load_data``. attacks: in order, each on what
     still stands (``default_attacks``). out: a folder for the run's files; calling again with the
     same arguments continues an interrupted run. figures: samples behind the report's curves, 0 for
-    none. force: go on when clean accuracy is at chance.
+    none. probes: samples that the health checks measure on, after the search; 0 for none. force: go
+    on when clean accuracy is at chance, or the model returns probabilities.
 
     Raises ``Invalid`` for what cannot be audited, before any long work.
 
@@ -80,4 +82,4 @@ def audit(
     )
     folder = None if out is None else Path(out)
     session = Session(plan, model, samples, about or About(), folder)
-    return session.run(figures, force, progress or (lambda *_: None))
+    return session.run(figures, force, progress or (lambda *_: None), probes)

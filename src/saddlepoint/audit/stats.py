@@ -1,8 +1,10 @@
-"""Intervals: what a finite sample says about the population."""
+"""Intervals and tests: what a finite sample says about the population."""
+
+import math
 
 from saddlepoint.core.errors import Invalid
 
-__all__ = ["clopper_pearson"]
+__all__ = ["clopper_pearson", "sign_test"]
 
 
 def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -25,3 +27,15 @@ def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float,
     low = float(beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
     high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
     return low, high
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Chance of at least ``wins`` out of wins + losses when neither side is favoured.
+
+    The exact one-sided form of McNemar's test: pairs in which both sides agree say nothing.
+
+    >>> sign_test(5, 0)
+    0.03125
+    """
+    n = wins + losses
+    return float(sum(math.comb(n, k) for k in range(wins, n + 1)) / 2**n)

@@ -105,6 +105,7 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
             precision=settings.precision,
             out=folder / "audit",
             figures=64,
+            probes=64,
         )
     )
     summary = {

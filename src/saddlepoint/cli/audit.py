@@ -52,6 +52,7 @@ class AuditSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
+    probes: StrictInt = Field(64, ge=0)
     force: bool = False
 
     @field_validator("attack", mode="before")
@@ -75,8 +76,13 @@ QuantizeOption = Annotated[
 FiguresOption = Annotated[
     int | None, typer.Option("--figures", help="Samples behind the report's curves (64); 0: none.")
 ]
+ProbesOption = Annotated[
+    int | None,
+    typer.Option("--probes", help="Samples that health checks measure on (64); 0: none."),
+]
 ForceOption = Annotated[
-    bool | None, typer.Option("--force", help="Go on although clean accuracy is at chance.")
+    bool | None,
+    typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
 ]
 
 
@@ -97,6 +103,7 @@ def audit_command(
     precision: PrecisionOption = None,
     quantize: QuantizeOption = None,
     figures: FiguresOption = None,
+    probes: ProbesOption = None,
     force: ForceOption = None,
 ) -> None:
     """Attack a model under a stated threat model and write a report with evidence.
@@ -139,7 +146,7 @@ def attack_command(
     --threat "L2(eps=2)" --attack "PGD(steps=40)" --n 100 --out witnesses
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    settings = settle(AuditSettings, plan, {**flags, "figures": 0})
+    settings = settle(AuditSettings, plan, {**flags, "figures": 0, "probes": 0})
     if len(settings.attack) != 1:
         raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
     result = run_audit(settings)
@@ -178,6 +185,7 @@ def run_audit(settings: AuditSettings) -> Audit:
                 subject.sha256,
             ),
             figures=settings.figures,
+            probes=settings.probes,
             force=settings.force,
             progress=progress,
         )
@@ -190,7 +198,7 @@ def _print(result: Audit) -> None:
     OUT.print(attack_table(result.document))
     OUT.print()
     for finding in result.findings:
-        if finding.verdict != "ok":
+        if finding.verdict in ("warn", "fail"):
             said = f"{finding.verdict}: {finding.check}: {finding.measured}. {finding.next_step}"
             OUT.print(Text(said, style="bold red" if finding.verdict == "fail" else "yellow"))
     low, high = result.interval

@@ -52,7 +52,7 @@ def batch_gap(door: Door, x: Tensor) -> float:
     return float((together - alone).abs().max() / together.abs().max().clamp_min(1e-12))
 
 
-def repeat_gap(door: Door, x: Tensor) -> float:
-    """Largest change of any score when the same question is asked again, relative to the scores."""
-    first, second = door.scores(x.clone()), door.scores(x.clone())
+def repeat_gap(door: Door, x: Tensor, first: Tensor) -> float:
+    """Largest change of any score since the first answer, relative to the scores."""
+    second = door.scores(x.clone())
     return float((first - second).abs().max() / first.abs().max().clamp_min(1e-12))
