@@ -12,6 +12,7 @@ import torch
 
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
 
@@ -69,6 +70,7 @@ def document(
             "rows_forward": int(evidence.probes.get("rows_forward", 0)),
             "rows_backward": int(evidence.probes.get("rows_backward", 0)),
         },
+        "randomness": randomness(evidence),
         "findings": [f.as_json() for f in findings],
         "model_sha256": about["model_sha256"],
         "data_sha256": about["data_sha256"],

@@ -43,6 +43,8 @@ def audit(
     access: Access = "gradients",
     precision: Precision = "float32",
     batch_size: int | None = None,
+    eot: int = 1,
+    votes: int = 1,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -55,7 +57,9 @@ def audit(
 
     data: a pair (x, y) of tensors or a split of ``load_data``. attacks: in order, each on what
     still stands (``default_attacks``). out: a folder for the run's files; calling again with the
-    same arguments continues an interrupted run. figures: samples behind the report's curves, 0 for
+    same arguments continues an interrupted run. eot, votes: for a randomised model, the passes that
+    each answer to an attack is averaged over, and the fresh draws whose majority decides whether a
+    sample is broken, or right when clean. figures: samples behind the report's curves, 0 for
     none. probes: samples that the health checks measure on, after the search; 0 for none. force: go
     on when clean accuracy is at chance, or the model returns probabilities.
 
@@ -79,6 +83,8 @@ def audit(
         precision=precision,
         confidence=confidence,
         batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
+        eot=eot,
+        votes=votes,
     )
     folder = None if out is None else Path(out)
     session = Session(plan, model, samples, about or About(), folder)

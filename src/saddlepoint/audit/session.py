@@ -54,7 +54,8 @@ class Session:
 
     def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
-        with Door(self.model, self.plan.precision, self.plan.seed) as door:
+        p = self.plan
+        with Door(self.model, p.precision, p.seed, eot=p.eot, votes=p.votes) as door:
             look, notes = first_look(door, self.plan, self.samples, force)
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,

@@ -106,6 +106,8 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
             out=folder / "audit",
             figures=64,
             probes=64,
+            eot=1,
+            votes=1,
         )
     )
     summary = {

@@ -53,6 +53,8 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
     probes: StrictInt = Field(64, ge=0)
+    eot: StrictInt = Field(1, ge=1)
+    votes: StrictInt = Field(1, ge=1)
     force: bool = False
 
     @field_validator("attack", mode="before")
@@ -80,6 +82,14 @@ ProbesOption = Annotated[
     int | None,
     typer.Option("--probes", help="Samples that health checks measure on (64); 0: none."),
 ]
+EotOption = Annotated[
+    int | None,
+    typer.Option("--eot", help="Randomised models: passes that each answer is averaged over (1)."),
+]
+VotesOption = Annotated[
+    int | None,
+    typer.Option("--votes", help="Randomised models: draws whose majority is a verdict (1)."),
+]
 ForceOption = Annotated[
     bool | None,
     typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
@@ -104,6 +114,8 @@ def audit_command(
     quantize: QuantizeOption = None,
     figures: FiguresOption = None,
     probes: ProbesOption = None,
+    eot: EotOption = None,
+    votes: VotesOption = None,
     force: ForceOption = None,
 ) -> None:
     """Attack a model under a stated threat model and write a report with evidence.
@@ -136,6 +148,8 @@ def attack_command(
     access: AccessOption = None,
     precision: PrecisionOption = None,
     quantize: QuantizeOption = None,
+    eot: EotOption = None,
+    votes: VotesOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -186,6 +200,8 @@ def run_audit(settings: AuditSettings) -> Audit:
             ),
             figures=settings.figures,
             probes=settings.probes,
+            eot=settings.eot,
+            votes=settings.votes,
             force=settings.force,
             progress=progress,
         )

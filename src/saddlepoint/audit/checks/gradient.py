@@ -4,6 +4,7 @@ import numpy as np
 
 from saddlepoint.audit.checks.finding import Finding, probe, unmeasured
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.randomness import randomised, success
 
 __all__ = ["gradients", "repeatability", "unstable"]
 
@@ -12,6 +13,11 @@ _SURROGATE = (
     "detached layers, and attack a copy of the model with a smooth layer in their place (BPDA)"
 )
 _AVERAGE = "average over its randomness: --eot 20 --votes 21"
+
+_VOTED = (
+    "the model is randomised: attacks followed the mean of several draws, and each verdict is that "
+    "of most fresh draws"
+)
 
 
 def _blind(e: Evidence) -> tuple[int, int]:
@@ -75,16 +81,30 @@ def repeatability(e: Evidence) -> Finding:
     gap, again = e.notes.get("repeat_gap", 0.0), probe(e, "repeats")
     if again is not None:
         gap = max(gap, float(again["gap"]))
-    if gap <= 1e-6:
+    if not randomised(e):
         return Finding("repeatability", "ok", "identical", "equal questions get equal answers")
     said = f"scores move by {gap:.2g} of their size when asked again"
     if again is not None:
         asked = f"{again['disagree']} of {e.probes['n']} samples"
         said += f"; {asked} change class within {again['passes']} passes"
+    if e.plan.votes > 1 and e.plan.eot > 1:
+        return Finding("repeatability", "ok", said + _voted(e), _VOTED)
     return Finding(
         "repeatability",
         "warn",
         said,
-        "the model is randomised; one draw decided each verdict here",
+        "the model is randomised, and one draw decided each verdict or each step of an attack",
         _AVERAGE,
+    )
+
+
+def _voted(e: Evidence) -> str:
+    """How the witnesses fared at fresh draws."""
+    found = success(e)
+    if found is None:
+        return ""
+    rate, low, high = found
+    return (
+        f"; the {len(e.hits)} witnesses work at {rate:.1%} of fresh draws ({low:.1%} to {high:.1%} "
+        "over the model's randomness)"
     )

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.errors import Unsupported
-from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Status
 from saddlepoint.threats import Quantize
 
@@ -55,5 +54,5 @@ def rounding(p: Probe) -> Json:
     x, moved = door.fit(x), door.fit(moved)
     inner: Any = getattr(p.plan.threat, "threat", p.plan.threat)
     saved = Quantize(inner).apply(x, moved - x)
-    hold = Untargeted(y.to(x.device)).margin(p.scores(saved)) > 0
+    hold = p.judged(saved, y.to(x.device))
     return {"witnesses": len(rows), "hold": int(hold.sum())}

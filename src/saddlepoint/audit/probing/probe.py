@@ -16,9 +16,11 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
+from saddlepoint.core.expect import mean
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Ledger
 from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.referee import judge
 from saddlepoint.core.threat import Graded
 
 __all__ = ["Json", "Probe"]
@@ -57,14 +59,21 @@ class Probe:
         return Draw.of(self.bench.seed, self.bench.rows)
 
     def scores(self, x: Tensor) -> Tensor:
-        """(B, K) what the model says of the inputs."""
+        """(B, K) what the model says of the inputs, once."""
         self.rows_forward += len(x)
-        scores: Tensor = self.bench.door.scores(x)
+        scores: Tensor = self.door.scores(x)
         return scores
 
     def margin(self, x: Tensor) -> Tensor:
-        """(B,) goal's margin at the inputs, > 0 where broken."""
-        return Untargeted(self.bench.y).margin(self.scores(x)).double()
+        """(B,) margin at the inputs, averaged over as many passes as an attack's answers are."""
+        goal = Untargeted(self.bench.y)
+        return mean([goal.margin(self.scores(x)).double() for _ in range(self.door.eot)])
+
+    def judged(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B,) bool: whether the referee calls the inputs broken."""
+        margin, asked = judge(self.door, x, Untargeted(y))
+        self.rows_forward += asked
+        return margin > 0
 
     def run(
         self,

@@ -82,5 +82,5 @@ def transfer(p: Probe) -> Json:
     return {
         "attack": repr(attack),
         "source": f"the model's mean scores over {DRAWS} draws of noise on the input",
-        "broken": p.marked(p.margin(p.threat.apply(x, u)) > 0),
+        "broken": p.marked(p.judged(p.threat.apply(x, u), p.bench.y)),
     }
