@@ -34,7 +34,7 @@ def evidence() -> Evidence:
     clean.margin[:] = -1.0
     e.rounds = [clean, round_("PGD()", range(N), 10, 10)]
     e.notes = {"input_low": 0.0, "input_high": 1.0}
-    fallen = list(range(10))
+    fallen, near = list(range(10)), [10, 11, 12]
     steps = {"FGSM()": fallen[:6], "PGD(steps=20)": fallen}
     margin = np.where(np.arange(N) < 10, 0.5, -0.5).tolist()
     e.probes = {
@@ -46,7 +46,13 @@ def evidence() -> Evidence:
         "progress": {"attack": "PGD()", "margin": margin, "broken": fallen, "blind": 0},
         "radius": {"broken": {"0.5": fallen[:3], "1": fallen, "2": list(range(80))}},
         "unbounded": {"attack": "PGD()", "set": "Linf(eps=1)", "left": []},
-        "black_box": {"attack": "Square()", "index": [10, 11, 12], "broken": [], "gradients": []},
+        "black_box": {
+            "attack": "Square()",
+            "index": near,
+            "broken": [],
+            "climbed": near,
+            "gradients": [],
+        },
         "transfer": {"source": "a surrogate", "broken": fallen},
         "witnesses": {"broken": 10, "without": []},
         "rounding": {"witnesses": 10, "hold": 9},
@@ -103,6 +109,7 @@ def blind(rows: int) -> Change:
         (put("black_box", broken=[11]), "black box against gradients", "ok"),
         (put("black_box", broken=[11, 12]), "black box against gradients", "warn"),
         (put("black_box", broken=[11, 12], gradients=[12]), "black box against gradients", "ok"),
+        (put("black_box", broken=[11, 12], climbed=[]), "black box against gradients", "warn"),
         (score_round(1), "black box against gradients", "ok"),
         (score_round(2), "black box against gradients", "warn"),
         (score_round(6), "black box against gradients", "fail"),
@@ -148,6 +155,24 @@ def test_a_score_round_needs_no_probe() -> None:
         score_round(3)(e)
 
     assert findings(change)["black box against gradients"].verdict == "warn"
+
+
+def test_gradients_get_another_chance_at_what_scores_broke() -> None:
+    def change(e: Evidence) -> None:
+        score_round(3)(e)
+        e.probes["black_box"].update(climbed=[10, 11, 12], gradients=[10, 11])
+
+    assert findings(change)["black box against gradients"].verdict == "ok"
+
+
+def test_without_gradients_nothing_is_masked() -> None:
+    def change(e: Evidence) -> None:
+        e.rounds[1].backward[:] = 0
+        for name in ("steps", "progress", "transfer"):
+            e.probes[name] = {"skipped": "scores only"}
+        e.probes["black_box"].update(broken=[11, 12], climbed=[])
+
+    assert findings(change)["black box against gradients"].verdict == "inconclusive"
 
 
 def test_a_skipped_probe_says_why() -> None:

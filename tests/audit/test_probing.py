@@ -59,9 +59,10 @@ def test_access_to_scores(subject: Subject) -> None:
     result = run(subject, attacks=(sp.Square(n_queries=20),), access="scores")
     climbing = {"steps", "progress", "radius", "unbounded", "transfer"}
     assert skipped(result) - {"rounding"} == climbing
-    assert result.evidence.probes["black_box"]["gradients"] == []
+    assert result.evidence.probes["black_box"]["climbed"] == []
     found = {f.check: f.verdict for f in result.findings}
     assert found["unbounded attack"] == found["gradients"] == "inconclusive"
+    assert found["black box against gradients"] == "inconclusive"
     assert found["unstable predictions"] == "ok"
 
 

@@ -29,7 +29,7 @@ def _ran(e: Evidence, gradients: bool) -> tuple[Mask, Mask]:
             broken[r.where(Status.BROKEN)] = True
     rival = probe(e, "black_box")
     if rival is not None:
-        ran[rival["index"]] = True
+        ran[rival["climbed" if gradients else "index"]] = True
         broken[rival["gradients" if gradients else "broken"]] = True
     few, climb = probe(e, "steps"), probe(e, "progress")
     if gradients and few is not None and climb is not None:
@@ -48,8 +48,10 @@ def black_box(e: Evidence) -> Finding:
     check = "black box against gradients"
     (white, fell), (black, hit) = _ran(e, gradients=True), _ran(e, gradients=False)
     compared = white & (black | fell)
-    if not (white & black).any() and (probe(e, "black_box") is None or not white.any()):
+    if not (white & black).any() and probe(e, "black_box") is None:
         return unmeasured(e, check, "black_box")
+    if not white.any():
+        return Finding(check, "inconclusive", "no gradients", "there is nothing to compare with")
     only = int((compared & hit & ~fell).sum())
     share = only / max(1, int(compared.sum()))
     text = f"score searches alone broke {only} of {int(compared.sum())} samples ({share:.1%})"

@@ -48,7 +48,14 @@ def measured(rounds: Rounds, folder: Path | None, count: int) -> Json:
     right = rounds.evidence.rounds[0].where(Status.SURVIVED)[:count]
     if not count or not len(right):
         return {}
-    path = None if folder is None else folder / FILE
+    try:
+        return _kept(rounds, None if folder is None else folder / FILE, right, count)
+    finally:
+        # What a randomised model draws next does not depend on whether the file was there.
+        rounds.door.reseed(rounds.plan.seed)
+
+
+def _kept(rounds: Rounds, path: Path | None, right: "np.ndarray[Any, Any]", count: int) -> Json:
     key = sha256(rounds.evidence.verdict().tobytes() + str(count).encode()).hexdigest()
     if path is not None and (found := _read(path, key)) is not None:
         return found

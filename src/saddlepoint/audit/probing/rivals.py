@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks import PGD, Restarts, Sequence, Square, Targets
-from saddlepoint.audit.evidence import code
+from saddlepoint.audit.evidence import Evidence, code
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.access import Attack
@@ -16,6 +16,7 @@ from saddlepoint.core.ledger import Status
 
 __all__ = ["black_box", "transfer"]
 
+Array = np.ndarray[Any, Any]
 QUERIES = 1000
 DRAWS = 4
 STEPS = 20
@@ -31,23 +32,45 @@ def black_box(p: Probe) -> Json:
     """Samples that a score search breaks, of the survivors that came nearest to breaking.
 
     A few that gradients almost broke show more than many that nothing moves. Gradients get another
-    chance at the same samples, so that neither side has looked harder.
+    chance at the same samples, and at those that only a score search of the audit has broken, so
+    that neither side has looked harder.
     """
+    near, claimed = _nearest(p, max(1, len(p.rows) // 4)), _claimed(p.evidence)[: len(p.rows)]
+    both = np.union1d(near, claimed)
+    attack = Square(n_queries=QUERIES)
+    return {
+        "attack": repr(attack),
+        "index": near.tolist(),
+        "broken": _broken(p, attack, near),
+        "climbed": both.tolist() if p.climbs else [],
+        "gradients": _broken(p, _RIVAL, both) if p.climbs else [],
+    }
+
+
+def _nearest(p: Probe, count: int) -> Array:
+    """Sample numbers of the survivors with the worst margins."""
     verdict, margin = p.evidence.verdict(), p.evidence.margin()
     stood = np.flatnonzero(verdict == code(Status.SURVIVED))
     order = np.argsort(-np.nan_to_num(margin[stood], nan=-np.inf), kind="stable")
-    rows = np.sort(stood[order][: max(1, len(p.bench.rows) // 4)])
-    attack = Square(n_queries=QUERIES)
-    said: Json = {"attack": repr(attack), "index": rows.tolist(), "broken": [], "gradients": []}
+    return np.sort(stood[order][:count])
+
+
+def _claimed(e: Evidence) -> Array:
+    """Sample numbers that rounds without gradients have broken, and no round with them."""
+    by_scores = [r for r in e.attacks if not (r.backward > 0).any()]
+    others = [e.rounds[0], *(r for r in e.attacks if (r.backward > 0).any())]
+    return np.flatnonzero(e.marked(Status.BROKEN, by_scores) & ~e.marked(Status.BROKEN, others))
+
+
+def _broken(p: Probe, attack: Attack[Any], rows: Array) -> list[int]:
+    """Sample numbers that the attack breaks, of those given."""
     if not len(rows):
-        return said
+        return []
     bench, threat = p.around(torch.from_numpy(rows))
-    rivals = {"broken": attack, "gradients": _RIVAL} if p.climbs else {"broken": attack}
-    for name, rival in rivals.items():
-        ledger = bench.attack(rival, threat, name).ledger
-        p.charge(ledger)
-        said[name] = bench.rows[ledger.broken].tolist()
-    return said
+    ledger = bench.attack(attack, threat, "black box").ledger
+    p.charge(ledger)
+    found: list[int] = bench.rows[ledger.broken].tolist()
+    return found
 
 
 class _Blurred:
