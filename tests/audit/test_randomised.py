@@ -18,6 +18,7 @@ from saddlepoint.audit.samples import Pair
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.expect import majority
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.search import attack_rows
 from saddlepoint.models.known_bad import Noisy
@@ -75,6 +76,29 @@ def test_most_draws_wrong_is_a_break(subject: Subject) -> None:
         Coin(subject.model, 0.8), data, sp.Linf(0.0), PLAN, votes=31, probes=0, force=True
     )
     assert result.clean_accuracy <= 0.1
+
+
+class Slope(nn.Module):
+    """Errs more often the further the input is pushed: half of the time at 0.57."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        push = 50 * (x - 0.57) + torch.randn_like(x)
+        return torch.cat([torch.zeros_like(push), push], 1)
+
+
+def test_a_lucky_vote_on_the_way_does_not_end_the_search() -> None:
+    x, y = torch.full((60, 1), 0.5), torch.zeros(60, dtype=torch.int64)
+    slow = sp.PGD(steps=20, step_size=0.05, start="clean")
+    options: dict[str, Any] = {"eot": 4, "votes": 5, "probes": 0}
+    result = sp.audit(Slope(), (x, y), sp.Linf(0.1), (slow,), **options)
+    assert result.clean_accuracy == 1.0
+    assert result.robust_accuracy <= 0.05
+
+
+def test_half_of_the_draws_is_no_majority() -> None:
+    draws = [torch.tensor([1.0, -1.0, 1.0]), torch.tensor([-1.0, 1.0, 1.0])]
+    assert (majority(draws) > 0).tolist() == [False, False, True]
+    assert not majority([torch.tensor([float("nan")]), torch.ones(1), torch.ones(1)]) > 0
 
 
 def test_a_model_that_draws_nothing_gets_the_same_verdicts(subject: Subject) -> None:
