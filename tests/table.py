@@ -137,11 +137,9 @@ ATTACKS = (
     AttackRow("worst-of", sp.WorstOf(k=6), sp.WorstOf(), scores=True),
     AttackRow("square", sp.Square(n_queries=20), sp.Square(), scores=True, shaped=True),
     AttackRow("pgd-diverse", sp.PGD(steps=6, start="diverse")),
-    AttackRow(
-        "square-polished",
-        sp.Sequence((sp.Square(n_queries=8), sp.PGD(steps=4, start="worst", reach=0.3))),
-        shaped=True,
-    ),
+    AttackRow("polish", sp.Polish(sp.Square(n_queries=8), steps=4), shaped=True),
+    AttackRow("polish-search", sp.Polish(sp.RandomSearch(n_queries=8))),
+    AttackRow("guess", sp.Guess(k=6), scores=True, shaped=True),
     AttackRow("restarts", sp.Restarts(sp.PGD(steps=4), n=3), sp.Restarts(sp.PGD(), n=2)),
     AttackRow(
         "targets",

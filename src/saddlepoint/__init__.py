@@ -5,7 +5,9 @@ from saddlepoint.attacks import (
     FGSM,
     PGD,
     FrankWolfe,
+    Guess,
     Momentum,
+    Polish,
     RandomSearch,
     Restarts,
     Sequence,
@@ -13,7 +15,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
-from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit import About, Audit, Comparison, audit, compare
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
@@ -33,12 +35,15 @@ __all__ = [
     "About",
     "Audit",
     "Budget",
+    "Comparison",
     "CrossEntropy",
     "Found",
     "FrankWolfe",
+    "Guess",
     "Linf",
     "Margin",
     "Momentum",
+    "Polish",
     "ProbabilityMargin",
     "Quantize",
     "RandomSearch",
@@ -52,6 +57,7 @@ __all__ = [
     "Untargeted",
     "WorstOf",
     "audit",
+    "compare",
     "load_data",
     "load_model",
     "search",

@@ -11,7 +11,6 @@ from saddlepoint.audit.checks import CHECKS, Finding, examine
 from saddlepoint.audit.evidence import Evidence, Round
 from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Plan
-from saddlepoint.audit.stats import sign_test
 
 N = 100
 Change = Callable[[Evidence], None]
@@ -196,8 +195,3 @@ def test_every_finding_explains_itself() -> None:
     for f in findings(lambda e: None).values():
         assert f.measured
         assert f.meaning
-
-
-@pytest.mark.parametrize(("wins", "losses", "p"), [(0, 0, 1.0), (4, 0, 1 / 16), (3, 1, 5 / 16)])
-def test_sign_test(wins: int, losses: int, p: float) -> None:
-    assert sign_test(wins, losses) == pytest.approx(p)

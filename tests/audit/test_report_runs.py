@@ -253,3 +253,86 @@ def make_run(folder: Path, fake: Fake | None = None, **changes: object) -> Path:
     if fake.figures:
         (folder / "figures.json").write_text(json.dumps(figures_of(fake)), encoding="utf-8")
     return folder
+
+
+def _first(fake: Fake, count: int) -> np.ndarray:
+    """Samples that an attack broke, then samples that withstood, ``count`` of each."""
+    order = _order(fake)
+    return np.concatenate([order[fake.wrong :][:count], order[fake.broken :][:count]])
+
+
+PILOT = ("Targets(PGD(loss='margin'), n=3)", "Square(n_queries=250)")
+
+
+def add_pilot(folder: Path, fake: Fake) -> Path:
+    """Append two pilot rounds on the same 20 samples: 10 that broke before, 10 that withstood.
+
+    The first arm breaks eight of them, the second five; four are broken by both.
+    """
+    with np.load(folder / "evidence.npz") as stored:
+        e = dict(stored)
+    rows, fell = _first(fake, 10), (np.arange(8), np.arange(4, 9))
+    for arm, broken in enumerate(fell):
+        status = np.ones(20, np.int8)
+        status[broken] = 2
+        extra = {"sample": rows, "attack": np.full(20, 3 + arm), "status": status}
+        extra |= {"margin": np.where(status == 2, 0.1, -0.1), "forward": np.full(20, 10)}
+        extra |= {"backward": np.full(20, 5)}
+        for name, column in extra.items():
+            e[name] = np.concatenate([e[name], column.astype(e[name].dtype)])
+    e["arms"] = e["attacks"] = np.array(["clean", WEAK, STRONG, *PILOT])
+    e["stages"] = np.array(["clean", "attack", "attack", "pilot", "pilot"])
+    np.savez(folder / "evidence.npz", **e)
+    audit = json.loads((folder / "audit.json").read_text())
+    for row, stage in zip(audit["attacks"], e["stages"].tolist(), strict=False):
+        row |= {"arm": row["spec"], "stage": stage, "newly_broken": row["broken"]}
+    for arm, broken in zip(PILOT, fell, strict=True):
+        row = {**audit["attacks"][-1], "spec": arm, "arm": arm, "stage": "pilot", "evaluated": 20}
+        row |= {"broken": len(broken), "newly_broken": 0, "forward": 1.0, "backward": 0.5}
+        audit["attacks"].append(row)
+    (folder / "audit.json").write_text(json.dumps(audit), encoding="utf-8")
+    return folder
+
+
+def incompleteness(upper: float) -> dict[str, Any]:
+    """What an audit says about its survivors that met the full suite."""
+    return {
+        "audited": 30,
+        "broken": 0,
+        "share_at_most": 0.0950,
+        "upper_if_complete": upper,
+        "low": upper * (1 - 0.0950),
+        "residual": {"seen_once": 7, "seen_twice": 6, "unseen": 4.1, "interval": [1.0, 14.0]},
+        "words": None,
+    }
+
+
+def add_insides(folder: Path, fake: Fake) -> Path:
+    """Write samples.npz and inspection.npz as an audit would."""
+    rng = np.random.default_rng(3)
+    with np.load(folder / "evidence.npz") as stored:
+        label = stored["label"]
+    rows = _first(fake, 4)
+    x = np.stack([picture(fake.shape, rng) for _ in rows])
+    broken = np.sort(_order(fake)[: fake.broken])
+    np.savez(
+        folder / "samples.npz",
+        kind=np.array(["easy"] * 4 + ["narrow"] * 2 + ["safe"] * 2),
+        index=rows * 3,
+        x=x,
+        label=label[rows],
+        pred=(label[rows] + np.repeat([1, 0], 4)) % 10,
+        margin=np.array([0.5, 0.25, 1, 2, -0.01, -0.02, -9, -8], np.float32),
+        passes=np.array([3, 3, 5, 1234, 90, 90, 90, 90]),
+        attack=np.array([WEAK] * 4 + [""] * 4),
+        witness_index=broken * 3,
+        witness_pred=(label[broken] + 1) % 10,
+    )
+    seen = {"index": rows * 3, "label": label[rows], "x": x, "note": np.array("")}
+    gradient = rng.normal(size=x.shape).astype(np.float32)
+    gradient[0] = 0
+    filters = rng.normal(size=(6, fake.shape[0], 5, 5)).astype(np.float32)
+    if len(fake.shape) == 3:
+        seen["filters"] = filters * np.array([1, 1, 1, 0, 0, 0])[:, None, None, None]
+    np.savez(folder / "inspection.npz", **seen, gradient=gradient)
+    return folder

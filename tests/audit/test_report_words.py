@@ -9,6 +9,7 @@ from saddlepoint.audit.report import Run, words
 from saddlepoint.audit.report.card import card, size
 from saddlepoint.audit.report.figures import landscape_words, maxima_words
 from saddlepoint.audit.report.numerals import percent, radius
+from saddlepoint.audit.report.untested import untested
 from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
 from tests.audit.test_report_runs import Fake, audit_of, make_run
 
@@ -82,14 +83,14 @@ def test_a_partial_run_says_so() -> None:
 
 def test_what_was_not_tested_follows_the_threat_model() -> None:
     audit = audit_of(Fake())
-    usual = " ".join(words.untested(audit))
-    assert "No proof was attempted" in usual
+    usual = " ".join(untested(audit))
+    assert "Proof: none was attempted" in usual
     assert "8 bits" in usual
     assert "model's weights" not in usual
     audit["threat"] |= {"access": "scores", "quantize": "uint8", "goal": "targeted"}
     audit["robust_accuracy"]["lower"] = 0.1
-    unusual = " ".join(words.untested(audit))
-    assert "No proof" not in unusual
+    unusual = " ".join(untested(audit))
+    assert "Proof" not in unusual
     assert "8 bits" not in unusual
     assert "model's weights" in unusual
     assert "Goals other than" in unusual
@@ -182,7 +183,7 @@ def test_runs_are_paired_sample_by_sample(runs: list[Run]) -> None:
     assert (pair.shared, pair.only_first, pair.only_second) == (200, 136, 0)
     said = plain(paired_words(pair, "natural", "robust", "images"))
     assert said == (
-        "Of the 200 images both runs attacked, 136 fell only with natural and 0 only with robust: "
+        "Of the 200 images both runs decided, 136 fell only with natural and 0 only with robust: "
         "more than luck explains (exact McNemar test, p < 0.001)."
     )
     same = paired(runs[0], runs[0])

@@ -15,7 +15,14 @@ from tests.audit.conftest import Subject
 
 ATTACKS = (sp.FGSM(), sp.PGD(steps=5))
 THREAT = sp.Linf(eps=0.05)
-FILES = ("evidence.npz", "witnesses.safetensors", "figures.json", "gallery.npz")
+FILES = (
+    "evidence.npz",
+    "witnesses.safetensors",
+    "figures.json",
+    "gallery.npz",
+    "samples.npz",
+    "inspection.npz",
+)
 
 
 def run(s: Subject, out: Path, **more: object) -> sp.Audit:

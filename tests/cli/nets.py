@@ -1,5 +1,6 @@
 """Factories that the command line tests name."""
 
+import torch
 from torch import Tensor, nn
 
 from tests.audit.conftest import fitted
@@ -24,3 +25,36 @@ def softmax() -> nn.Module:
 
 def never() -> nn.Module:
     raise AssertionError("imported on a file's word")
+
+
+class Crashing(nn.Module):
+    """Answers, but breaks down where gradients are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = linear()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            raise RuntimeError("out of memory")
+        return self.inner(x)
+
+
+def crashing() -> nn.Module:
+    return Crashing()
+
+
+class Restless(nn.Module):
+    """Never says quite the same twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = linear()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.inner(x)
+        return out + 1e-4 * torch.randn_like(out)
+
+
+def restless() -> nn.Module:
+    return Restless()

@@ -200,7 +200,18 @@ def test_data_verbs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [[], ["train"], ["audit"], ["attack"], ["replay"], ["report"], ["demo"], ["data"], ["study"]],
+    [
+        [],
+        ["train"],
+        ["audit"],
+        ["attack"],
+        ["replay"],
+        ["compare"],
+        ["report"],
+        ["demo"],
+        ["data"],
+        ["study"],
+    ],
 )
 def test_help(verb: list[str]) -> None:
     assert "Usage" in run(*verb, "--help").output

@@ -3,13 +3,18 @@
 import torch
 
 from saddlepoint import Linf, Square, search
-from saddlepoint.attacks.square import _block
+from saddlepoint.attacks.square import _block, _chances
 from saddlepoint.core.draw import Draw
+
+
+def blocks(u: torch.Tensor, share: float) -> torch.Tensor:
+    place, sign = _chances(u, 3, Draw.of(0, torch.arange(len(u))))
+    return _block(u, share, place[:, 1], sign[:, 1])
 
 
 def test_blocks_reach_every_corner_and_have_the_right_area() -> None:
     u = torch.zeros(4000, 3, 5, 7)
-    hit = _block(u, 0.1, Draw.of(0, torch.arange(4000))).abs()
+    hit = blocks(u, 0.1).abs()
     assert set(hit.flatten(1).sum(1).tolist()) == {3.0 * 2 * 2}  # side round(sqrt(3.5)) = 2
     often = hit.mean(0)[0]
     for corner in (often[0, 0], often[0, -1], often[-1, 0], often[-1, -1]):
@@ -18,7 +23,7 @@ def test_blocks_reach_every_corner_and_have_the_right_area() -> None:
 
 
 def test_signs_are_drawn_per_channel_and_sample() -> None:
-    g = _block(torch.zeros(1000, 2, 4, 4), 1.0, Draw.of(0, torch.arange(1000)))
+    g = blocks(torch.zeros(1000, 2, 4, 4), 1.0)
     assert (g == g[:, :, :1, :1]).all()
     same = float((g[:, 0, 0, 0] == g[:, 1, 0, 0]).float().mean())
     assert 0.44 < same < 0.56
@@ -54,6 +59,6 @@ def test_a_block_wins_where_pixels_alone_do_not() -> None:
 
     x = torch.full((8, 1, 12, 12), 0.5)
     found = search(
-        Square(n_queries=60), model, x, torch.zeros(8).long(), Linf(eps=0.25), access="scores"
+        Square(n_queries=200), model, x, torch.zeros(8).long(), Linf(eps=0.25), access="scores"
     )
     assert found.broken.all()

@@ -3,7 +3,9 @@
 from saddlepoint.attacks.apgd import APGD
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
+from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.pgd import FGSM, PGD
+from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.square import Square
 from saddlepoint.attacks.transform import Momentum, Transform
@@ -14,7 +16,9 @@ __all__ = [
     "FGSM",
     "PGD",
     "FrankWolfe",
+    "Guess",
     "Momentum",
+    "Polish",
     "RandomSearch",
     "Restarts",
     "Sequence",

@@ -14,10 +14,11 @@ from saddlepoint.core.goal import Targeted, hide
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["Restarts", "Sequence", "Targets"]
+__all__ = ["Restarts", "Sequence", "Targets", "check_attack"]
 
 
-def _check_attack(attack: object) -> None:
+def check_attack(attack: object) -> None:
+    """Raise ``Invalid`` unless ``attack`` is an attack, and not the class of one."""
     if not callable(attack) or isinstance(attack, type):
         raise Invalid("attack", attack, "an attack such as PGD(steps=40)")
 
@@ -38,7 +39,7 @@ class Restarts:
 
     def __post_init__(self) -> None:
         check_steps("n", self.n)
-        _check_attack(self.attack)
+        check_attack(self.attack)
 
     def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
         """Run every restart on the rows that are still open."""
@@ -66,7 +67,7 @@ class Targets:
 
     def __post_init__(self) -> None:
         check_steps("n", self.n)
-        _check_attack(self.attack)
+        check_attack(self.attack)
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Run the attack once for each target."""
@@ -106,7 +107,7 @@ class Sequence:
         if not self.attacks:
             raise Invalid("attacks", self.attacks, "at least one attack")
         for attack in self.attacks:
-            _check_attack(attack)
+            check_attack(attack)
 
     def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
         """Run each attack on the rows that are still open."""

@@ -19,6 +19,7 @@ __all__ = ["Square"]
 
 # Shares of the run after which the block's area halves: the published run is 10,000 queries long,
 # and its schedule is stretched or squeezed to the number of queries there are.
+_AHEAD = 64  # queries whose random numbers are drawn at once
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
@@ -62,12 +63,16 @@ class Square:
         oracle = oracle.aim(self.loss)
         u = _jump(oracle, oracle.threat.start(oracle.x), _stripes(oracle, draw.tag("stripes")))
         best = oracle.value(u)
-        for k in range(1, self.n_queries):
-            oracle, u, best, draw = oracle.shrink(u, best, draw)
-            new = _jump(oracle, u, _block(u, self.share(k), draw.tag(k)))
-            value = oracle.value(new)
-            better = value >= best
-            u, best = put(better, new, u), torch.where(better, value, best)
+        for first in range(1, self.n_queries, _AHEAD):
+            last = min(first + _AHEAD, self.n_queries)
+            place, sign = _chances(u, last - first, draw.tag(first))
+            for k in range(first, last):
+                oracle, u, best, draw, place, sign = oracle.shrink(u, best, draw, place, sign)
+                pattern = _block(u, self.share(k), place[:, k - first], sign[:, k - first])
+                new = _jump(oracle, u, pattern)
+                value = oracle.value(new)
+                better = value >= best
+                u, best = put(better, new, u), torch.where(better, value, best)
 
 
 def _jump(oracle: Scores[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
@@ -84,22 +89,32 @@ def _stripes(oracle: Scores[ThreatModel], draw: Draw) -> Tensor:
     return draw.sign(*shape).to(u.dtype).expand_as(u)
 
 
-def _block(u: Tensor, share: float, draw: Draw) -> Tensor:
-    """(B, *P) one sign per channel on a block at a random place, zero elsewhere.
+def _axes(u: Tensor) -> tuple[list[int], list[int]]:
+    """Lengths of the axes that count as channels, and of those that a block spans."""
+    shape = list(u.shape[1:])
+    return shape[:-2], shape[-2:]
 
-    Drawn per sample, and such that the last row and column can be in it.
+
+def _chances(u: Tensor, count: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    """(B, count, axes) places in [0, 1) and (B, count, *channels) signs, drawn ahead at once."""
+    channels, axes = _axes(u)
+    place = draw.tag("place").uniform(count, len(axes))
+    return place, draw.tag("sign").sign(count, *channels).to(u.dtype)
+
+
+def _block(u: Tensor, share: float, place: Tensor, sign: Tensor) -> Tensor:
+    """(B, *P) one sign per channel on a block, zero elsewhere; the last row and column count too.
+
+    place: (B, axes) in [0, 1). sign: (B, *channels).
     """
-    channels, axes = u.shape[1:-2], u.shape[1:][-2:]
+    channels, axes = _axes(u)
     side = (share * math.prod(axes)) ** (1 / len(axes))
-    place = draw.tag("place").uniform(len(axes))
-    pattern = draw.tag("sign").sign(*channels, *[1] * len(axes)).to(u.dtype)
+    pattern = sign.reshape(len(u), *channels, *[1] * len(axes))
     for i, length in enumerate(axes):
         size = min(max(round(side), 1), length)
-        first = (place[:, i] * (length - size + 1)).floor()
+        first = (place[:, i : i + 1] * (length - size + 1)).floor()
         at = torch.arange(length, device=u.device)
-        inside = (at >= first[:, None]) & (at < first[:, None] + size)
+        inside = (at >= first) & (at < first + size)
         behind = [1] * (len(axes) - 1 - i)
-        pattern = pattern * inside.reshape(
-            len(u), *[1] * (u.dim() - 2 - len(behind)), length, *behind
-        )
+        pattern = pattern * inside.reshape(len(u), *[1] * (len(channels) + i), length, *behind)
     return pattern

@@ -1,6 +1,8 @@
 """The value of the game: robust accuracy with evidence that anyone can replay."""
 
+from saddlepoint.audit.compare import compare
+from saddlepoint.audit.comparison import Comparison
 from saddlepoint.audit.result import About, Audit
-from saddlepoint.audit.run import audit, default_attacks
+from saddlepoint.audit.run import audit
 
-__all__ = ["About", "Audit", "audit", "default_attacks"]
+__all__ = ["About", "Audit", "Comparison", "audit", "compare"]

@@ -12,6 +12,7 @@ import torch
 
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.incompleteness import incompleteness
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
@@ -86,7 +87,8 @@ def robust_accuracy(evidence: Evidence) -> dict[str, Any]:
     upper: share of samples that nothing broke; errors and unattacked samples stay in, since they
     may be robust. lower: share that is proven, zero while nothing was verified. interval: for the
     population's share of samples that these attacks cannot break; its low end counts errors and
-    unattacked samples as broken, its high end as robust.
+    unattacked samples as broken, its high end as robust. incompleteness: what stronger attacks
+    might still break on these samples.
     """
     plan, n = evidence.plan, evidence.plan.n
     unbroken, survived = n - evidence.count(Status.BROKEN), evidence.count(Status.SURVIVED)
@@ -98,6 +100,7 @@ def robust_accuracy(evidence: Evidence) -> dict[str, Any]:
             clopper_pearson(unbroken, n, plan.confidence)[1],
         ],
         "confidence": plan.confidence,
+        "incompleteness": incompleteness(evidence),
     }
 
 

@@ -124,6 +124,13 @@ class Evidence:
             found[r.where(status)] = True
         return found
 
+    def broken_by(self) -> Array:
+        """(n,) the number of the round that first broke each sample, -1 where none did."""
+        first = np.full(self.n, -1, dtype=np.int64)
+        for number in range(len(self.rounds) - 1, -1, -1):
+            first[self.rounds[number].where(Status.BROKEN)] = number
+        return first
+
     def open_rows(self) -> Array:
         """Samples that nothing has broken so far, in order."""
         return np.flatnonzero(~self.marked(Status.BROKEN))

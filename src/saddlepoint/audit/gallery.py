@@ -1,5 +1,6 @@
 """The pictures of a report: a few witnesses with what the model said before and after."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.door import Door
-from saddlepoint.core.ledger import Status
 
-__all__ = ["gallery"]
+__all__ = ["gallery", "witnesses"]
 
 Array = np.ndarray[Any, Any]
 PICTURES = 10
@@ -20,9 +20,7 @@ PICTURES = 10
 
 def _choose(e: Evidence) -> dict[int, int]:
     """Pick samples that an attack broke, one class after another: {sample: round}."""
-    first = np.full(e.n, -1, dtype=np.int64)
-    for number in range(len(e.rounds) - 1, 0, -1):
-        first[e.rounds[number].where(Status.BROKEN)] = number
+    first = e.broken_by()
     turns: dict[int, int] = {}
     order = []
     for row in np.flatnonzero(first > 0).tolist():
@@ -33,13 +31,27 @@ def _choose(e: Evidence) -> dict[int, int]:
     return {row: int(first[row]) for row in rows}
 
 
+def witnesses(
+    e: Evidence, journal: Journal, rounds: set[int] | None = None
+) -> Iterator[tuple[Array, Array]]:
+    """Yield sample numbers and perturbed inputs, as floats, of the first break of each sample.
+
+    One chunk at a time; ``rounds`` leaves out what other rounds broke.
+    """
+    first = e.broken_by()
+    for number in sorted(rounds if rounds is not None else set(first[first >= 0].tolist())):
+        for record in journal.records(number):
+            mine = first[record["witness_rows"]] == number
+            if mine.any():
+                x = record["witness"][mine]
+                x = x / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+                yield record["witness_rows"][mine], x
+
+
 def _collect(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int, Array]:
     found = {}
-    for round_ in sorted(set(chosen.values())):
-        for record in journal.records(round_):
-            for row, x in zip(record["witness_rows"].tolist(), record["witness"], strict=True):
-                if chosen.get(row) == round_:
-                    found[row] = x / np.float32(255) if x.dtype == np.uint8 else x
+    for rows, x in witnesses(e, journal, set(chosen.values())):
+        found.update({r: one for r, one in zip(rows.tolist(), x, strict=True) if r in chosen})
     return found
 
 

@@ -5,39 +5,29 @@ from typing import Any
 
 from torch import Tensor
 
-from saddlepoint.attacks import APGD, FGSM, PGD, RandomSearch, Restarts
-from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
 from saddlepoint.audit.samples import Samples, as_samples
 from saddlepoint.audit.session import Session
+from saddlepoint.audit.suites import strategy
+from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["audit", "default_attacks"]
-
-
-def default_attacks(access: Access = "gradients") -> tuple[Attack[Any], ...]:
-    """FGSM, PGD and restarted APGD with three losses; random search where gradients are denied."""
-    if access != "gradients":
-        return (RandomSearch(),)
-    return (
-        FGSM(),
-        PGD(),
-        Restarts(APGD(loss="cross-entropy"), n=2),
-        Restarts(APGD(loss="dlr"), n=2),
-        APGD(loss="probability-margin"),
-    )
+__all__ = ["audit"]
 
 
 def audit(
     model: Model,
     data: Samples | tuple[Tensor, Tensor],
     threat: ThreatModel,
-    attacks: tuple[Attack[Any], ...] | None = None,
+    attacks: tuple[Attack[Any], ...] | str | None = None,
     *,
+    effort: str = "standard",
+    max_passes: float | None = None,
+    survivors: int | None = None,
     n: int | None = None,
     seed: int = 0,
     access: Access = "gradients",
@@ -52,16 +42,20 @@ def audit(
     probes: int = 64,
     force: bool = False,
     progress: Progress | None = None,
+    team: Team | None = None,
 ) -> Audit:
     """Attack a model on the first n samples and report what withstood, with evidence.
 
-    data: a pair (x, y) of tensors or a split of ``load_data``. attacks: in order, each on what
-    still stands (``default_attacks``). out: a folder for the run's files; calling again with the
-    same arguments continues an interrupted run. eot, votes: for a randomised model, the passes that
-    each answer to an attack is averaged over, and the fresh draws whose majority decides whether a
-    sample is broken, or right when clean. figures: samples behind the report's curves, 0 for
-    none. probes: samples that the health checks measure on, after the search; 0 for none. force: go
-    on when clean accuracy is at chance, or the model returns probabilities.
+    data: a pair (x, y) of tensors, a split of ``load_data`` or a loader of such pairs. attacks: a
+    tuple, in order, each on what still stands; ``"autoattack"``, the standard suite; None, the
+    cascade, which spends ``max_passes`` (or what ``effort`` says: quick 80, standard 300, thorough
+    2000) per sample where breaks are, and lets ``survivors`` of what is left meet the standard
+    suite. out: a folder for the run's files; calling again with the same arguments continues an
+    interrupted run. eot, votes: for a randomised model, the passes that each answer to an attack is
+    averaged over, and the fresh draws whose majority decides whether a sample is broken, or right
+    when clean. figures: samples behind the report's curves, 0 for none. probes: samples that the
+    health checks measure on, after the search; 0 for none. force: go on when clean accuracy is at
+    chance, or the model returns probabilities. team: this process among several that share ``out``.
 
     Raises ``Invalid`` for what cannot be audited, before any long work.
 
@@ -76,7 +70,7 @@ def audit(
     samples = as_samples(data)
     plan = Plan(
         threat=threat,
-        strategy=Listed(tuple(default_attacks(access) if attacks is None else attacks)),
+        strategy=strategy(attacks, access, effort, max_passes, survivors),
         n=len(samples) if n is None else n,
         seed=seed,
         access=access,
@@ -87,5 +81,5 @@ def audit(
         votes=votes,
     )
     folder = None if out is None else Path(out)
-    session = Session(plan, model, samples, about or About(), folder)
+    session = Session(plan, model, samples, about or About(), folder, team or Team())
     return session.run(figures, force, progress or (lambda *_: None), probes)

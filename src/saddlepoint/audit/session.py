@@ -16,7 +16,9 @@ from saddlepoint.audit.checks import examine
 from saddlepoint.audit.document import SCHEMA_VERSION, document
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.gallery import gallery
+from saddlepoint.audit.inspection import inspection
 from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance
 from saddlepoint.audit.probing import measured
@@ -74,6 +76,7 @@ class Session:
             if self.folder is not None and self.team.first:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal, scores)
+                self._insides(self.folder, door, evidence, journal, scores)
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, scores, str(door.device or "cpu"))
 
@@ -182,6 +185,15 @@ class Session:
         shown = gallery(evidence, journal, self.samples, scores, door)
         if shown is not None:
             write_bytes(folder / "gallery.npz", npz_bytes(shown))
+
+    def _insides(
+        self, folder: Path, door: Door, evidence: Evidence, journal: Journal, scores: ScoreTable
+    ) -> None:
+        """Show who stood and who fell, and what the model looks at."""
+        shown = notable(evidence, journal, self.samples, scores, door)
+        write_bytes(folder / "samples.npz", npz_bytes(shown))
+        if seen := inspection(evidence, self.samples, door):
+            write_bytes(folder / "inspection.npz", npz_bytes(seen))
 
     def _write(
         self,

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from saddlepoint.attacks import RandomSearch
-from saddlepoint.audit import default_attacks
 from saddlepoint.cli.audit import AuditSettings, run_audit
 from saddlepoint.cli.console import OUT
 from saddlepoint.core.errors import BadData, Invalid
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from saddlepoint.cli.train import TrainSettings
 
 __all__ = ["audit_and_card", "card_of_stopped"]
-
-QUERIES = 500
 
 
 @contextlib.contextmanager
@@ -81,13 +77,6 @@ def _refused(where: Path, error: Invalid) -> Invalid:
     return Invalid("audit", str(where), "an empty folder or one with the same audit", hint)
 
 
-def _attacks(settings: "TrainSettings") -> tuple[str, ...]:
-    """The usual ones; beside a threshold stem, which can mislead gradients, one that needs none."""
-    if not settings.options.get("stem"):
-        return ()
-    return tuple(repr(a) for a in (*default_attacks(), RandomSearch(n_queries=QUERIES)))
-
-
 def _audit(folder: Path, settings: "TrainSettings") -> None:
     from saddlepoint.data import load_data
 
@@ -98,7 +87,6 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
             model=str(folder),
             threat=settings.threat,
             data=settings.data,
-            attack=_attacks(settings),
             n=n,
             seed=settings.seed,
             device=settings.device,

@@ -4,25 +4,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import Field, StrictInt, field_validator
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
 from rich.text import Text
 
-from saddlepoint.audit import About, Audit, audit, default_attacks
+from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit.suites import Effort
 from saddlepoint.cli.console import OUT, AuditProgress, attack_table, percent
+from saddlepoint.cli.gates import Gates, Verdict
 from saddlepoint.cli.options import (
     ArchOption,
     AttackOption,
     BatchOption,
     DataOption,
     DeviceOption,
+    EotOption,
     ModelOption,
     NOption,
     OutOption,
     PlanArgument,
+    ProbesOption,
     SeedOption,
     Settings,
     SplitOption,
     ThreatOption,
+    VotesOption,
     settle,
 )
 from saddlepoint.cli.subject import load_subject
@@ -43,6 +48,10 @@ class AuditSettings(Settings):
     data: str = "digits"
     split: Literal["test", "train"] = "test"
     attack: tuple[str, ...] = ()
+    suite: str | None = None
+    effort: Effort = "standard"
+    max_passes: float | None = None
+    survivors: StrictInt | None = None
     n: StrictInt | None = None
     seed: StrictInt = 0
     device: str | None = None
@@ -56,6 +65,9 @@ class AuditSettings(Settings):
     eot: StrictInt = Field(1, ge=1)
     votes: StrictInt = Field(1, ge=1)
     force: bool = False
+    fail_under: StrictFloat | StrictInt | StrictStr | None = None
+    fail_on: Verdict | None = None
+    baseline: Path | None = None
 
     @field_validator("attack", mode="before")
     @classmethod
@@ -64,7 +76,26 @@ class AuditSettings(Settings):
 
 
 AccessOption = Annotated[
-    str | None, typer.Option("--access", help="What may be asked: gradients or scores.")
+    str | None, typer.Option("--access", help="What may be asked: gradients, scores or labels.")
+]
+SuiteOption = Annotated[
+    str | None,
+    typer.Option("--suite", help="cascade (default), or autoattack: the standard suite in order."),
+]
+EffortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        help="Of the cascade: quick (80 passes a sample), standard (300), thorough (2000).",
+    ),
+]
+PassesOption = Annotated[
+    float | None,
+    typer.Option("--max-passes", help="Forward and backward passes, on average over all samples."),
+]
+SurvivorsOption = Annotated[
+    int | None,
+    typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -78,21 +109,32 @@ QuantizeOption = Annotated[
 FiguresOption = Annotated[
     int | None, typer.Option("--figures", help="Samples behind the report's curves (64); 0: none.")
 ]
-ProbesOption = Annotated[
-    int | None,
-    typer.Option("--probes", help="Samples that health checks measure on (64); 0: none."),
-]
-EotOption = Annotated[
-    int | None,
-    typer.Option("--eot", help="Randomised models: passes that each answer is averaged over (1)."),
-]
-VotesOption = Annotated[
-    int | None,
-    typer.Option("--votes", help="Randomised models: draws whose majority is a verdict (1)."),
-]
 ForceOption = Annotated[
     bool | None,
     typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
+]
+
+FailUnderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-under",
+        help="Exit 1 when the upper bound of robust accuracy, over all samples, is below this "
+        "share, such as 0.80.",
+    ),
+]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
+    ),
+]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
+        "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
+    ),
 ]
 
 
@@ -104,6 +146,10 @@ def audit_command(
     split: SplitOption = None,
     threat: ThreatOption = None,
     attack: AttackOption = None,
+    suite: SuiteOption = None,
+    effort: EffortOption = None,
+    max_passes: PassesOption = None,
+    survivors: SurvivorsOption = None,
     n: NOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
@@ -117,19 +163,26 @@ def audit_command(
     eot: EotOption = None,
     votes: VotesOption = None,
     force: ForceOption = None,
+    fail_under: FailUnderOption = None,
+    fail_on: FailOnOption = None,
+    baseline: BaselineOption = None,
 ) -> None:
     """Attack a model under a stated threat model and write a report with evidence.
 
     Robust accuracy is the share of all samples that withstood every attack: an upper bound.
-    The same command continues an interrupted run.
+    The same command continues an interrupted run. The options --fail-under, --fail-on and
+    --baseline exit 1 where they do not hold, once the run's folder is complete.
 
     Example: saddlepoint audit --model net.safetensors --arch conv-small --data mnist
     --threat "Linf(eps=0.3)" --n 1000 --out run
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    result = run_audit(settle(AuditSettings, plan, flags))
+    settings = settle(AuditSettings, plan, flags)
+    gates = _gates(settings)
+    result = run_audit(settings, gates)
     folder = result.folder
     OUT.print(Text(f"report: {folder}/report.html"))
+    gates.hold(result)
 
 
 def attack_command(
@@ -163,13 +216,22 @@ def attack_command(
     settings = settle(AuditSettings, plan, {**flags, "figures": 0, "probes": 0})
     if len(settings.attack) != 1:
         raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
-    result = run_audit(settings)
+    gates = _gates(settings)
+    result = run_audit(settings, gates)
     count = result.document["counts"]["broken"]
     OUT.print(Text(f"{count} witnesses: {result.folder}/witnesses.safetensors"))
+    gates.hold(result)
 
 
-def run_audit(settings: AuditSettings) -> Audit:
-    """Load what the settings name, audit it, and print the outcome."""
+def _gates(settings: AuditSettings) -> Gates:
+    return Gates.of(settings.fail_under, settings.fail_on, settings.baseline, settings.out)
+
+
+def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
+    """Load what the settings name, audit it, and print the outcome.
+
+    A baseline of ``gates`` that cannot be compared is refused before the audit starts.
+    """
     threat: Any = parse_threat(settings.threat)
     if settings.quantize and not isinstance(threat, Quantize):
         threat = Quantize(threat, settings.quantize)
@@ -177,27 +239,27 @@ def run_audit(settings: AuditSettings) -> Audit:
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
-    access = settings.access or subject.access
+    origin = (settings.model, subject.arch, settings.data, settings.split, subject.sha256)
+    access, about = settings.access or subject.access, About(*origin)
     n = len(subject.samples) if settings.n is None else settings.n
+    if gates:
+        gates.admit(subject.samples, n, settings.data, settings.split)
     with AuditProgress(max(n, 1)) as progress:
         result = audit(
             subject.model,
             subject.samples,
             threat,
-            attacks or default_attacks(access),
+            attacks or settings.suite,
+            effort=settings.effort,
+            max_passes=settings.max_passes,
+            survivors=settings.survivors,
             n=n,
             seed=settings.seed,
             access=access,
             precision=settings.precision,
             batch_size=settings.batch_size,
             out=settings.out,
-            about=About(
-                settings.model,
-                subject.arch,
-                settings.data,
-                settings.split,
-                subject.sha256,
-            ),
+            about=about,
             figures=settings.figures,
             probes=settings.probes,
             eot=settings.eot,

@@ -6,6 +6,7 @@ import typer
 
 from saddlepoint.cli import data, study
 from saddlepoint.cli.audit import attack_command, audit_command
+from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.replay import replay_command
@@ -25,6 +26,7 @@ app.command("train")(readable(train_command))
 app.command("audit")(readable(audit_command))
 app.command("attack")(readable(attack_command))
 app.command("replay")(readable(replay_command))
+app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")

@@ -1,5 +1,6 @@
 """The verb ``report``."""
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,22 @@ def report_command(
         Path | None, typer.Option("--out", help="File to write; default: report.html in the run.")
     ] = None,
     title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Show the report in the browser.")] = False,
 ) -> None:
-    """Write the report of one run again, or one report that compares several."""
+    """Write the report of one run again, or one report that compares several.
+
+    Example: saddlepoint report run --open
+    """
     target = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
     path = write_report([Run.load(r) for r in runs], target, title)
     OUT.print(Text(f"report: {path}"))
+    if show and not _opened(path):
+        OUT.print(Text("no browser was found: open the file by hand", style="yellow"))
+
+
+def _opened(path: Path) -> bool:
+    """Whether a browser took the file; a machine without one or without display is no error."""
+    try:
+        return webbrowser.open(path.resolve().as_uri())
+    except (webbrowser.Error, OSError):
+        return False

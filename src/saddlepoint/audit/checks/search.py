@@ -7,7 +7,7 @@ import numpy as np
 
 from saddlepoint.audit.checks.finding import Finding, probe, unmeasured
 from saddlepoint.audit.evidence import Evidence, code
-from saddlepoint.audit.stats import sign_test
+from saddlepoint.audit.stats import mcnemar
 from saddlepoint.core.ledger import Status
 
 __all__ = ["incomplete", "radius", "steps", "unbounded"]
@@ -19,7 +19,7 @@ _RARE = 0.05  # chance below which two shares of the same samples are called dif
 def _worse(more: set[int], less: set[int]) -> bool:
     """Whether an attack that should break more broke less, beyond what chance explains."""
     lost, gained = len(less - more), len(more - less)
-    return lost - gained >= 2 and sign_test(lost, gained) < _RARE
+    return lost - gained >= 2 and mcnemar(lost, gained) / 2 < _RARE
 
 
 def incomplete(e: Evidence) -> Finding:

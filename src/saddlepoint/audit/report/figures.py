@@ -14,7 +14,7 @@ from saddlepoint.audit.report.words import noun
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-__all__ = ["Figure", "Key", "landscape_words", "maxima_words", "overlay", "run_figures"]
+__all__ = ["Figure", "Key", "landscape_words", "markup", "maxima_words", "overlay", "run_figures"]
 
 MOST_CLASSES = 20  # more rows than this say nothing at a glance
 MOST_SAMPLES = 10
@@ -42,7 +42,8 @@ class Figure:
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-def _markup(svg: str) -> "Markup":
+def markup(svg: str) -> "Markup":
+    """Mark a chart as safe to put into the page as it is."""
     from markupsafe import Markup
 
     return Markup(svg)  # noqa: S704 - drawn here; names from outside never enter a chart
@@ -80,9 +81,7 @@ def _curve(runs: Sequence[Run], labels: Sequence[str], axis: str, prefix: str) -
     keys = tuple(Key(n, i) for i, (_, n) in enumerate(pairs, 1)) if len(runs) > 1 else ()
     head = (column, *(n for _, n in pairs)) if len(runs) > 1 else (column, "accuracy")
     caption = _curve_caption(pairs[0][0], shown[0], axis)
-    figure = Figure(
-        _markup(svg), title, f"{title}. {alt}.", caption, keys, head, _rows(shown, axis)
-    )
+    figure = Figure(markup(svg), title, f"{title}. {alt}.", caption, keys, head, _rows(shown, axis))
     return {axis: figure}
 
 
@@ -124,7 +123,7 @@ def _landscape(run: Run, key: str) -> dict[str, Figure]:
     caption = landscape_words(land) + " The band holds the middle half of the samples."
     alt = f"Loss ({land.get('loss', 'cross-entropy')}) along two directions. {caption}"
     keys = (Key("along PGD's perturbation", 1, "plain"), Key("along FGSM's step", 2, "plain"))
-    svg = _markup(charts.landscape_chart(land, f"{key}-land"))
+    svg = markup(charts.landscape_chart(land, f"{key}-land"))
     return {"landscape": Figure(svg, "Loss along two directions", alt, caption.strip(), keys)}
 
 
@@ -153,7 +152,7 @@ def _maxima(run: Run, key: str) -> dict[str, Figure]:
         f"Each row is one sample, each dot the {maxima.get('loss', 'loss')} one of "
         f"{count(restarts)} restarts ended at, the bar the highest. {maxima_words(values)}"
     ) + (f" {charts.THINNED} dots per row are shown, evenly spaced in rank." if thinned else "")
-    svg = _markup(charts.maxima_chart(index, values, f"{key}-max"))
+    svg = markup(charts.maxima_chart(index, values, f"{key}-max"))
     alt = f"Local maxima of {plural(len(index), 'sample')}. {caption}"
     return {"maxima": Figure(svg, "Local maxima over restarts", alt, caption)}
 
@@ -172,7 +171,7 @@ def _classes(run: Run, key: str) -> dict[str, Figure]:
     if robust[weak] == robust[strong]:
         caption = f"Under attack every class keeps at most {percent(robust[weak])}."
     keys = (Key("on clean data", 2, "ring"), Key("under attack, at most", 1, "square"))
-    svg = _markup(charts.by_class(label, run.clean_wrong, run.broken, f"{key}-class"))
+    svg = markup(charts.by_class(label, run.clean_wrong, run.broken, f"{key}-class"))
     return {"classes": Figure(svg, "Accuracy by class", caption, caption, keys)}
 
 
@@ -189,7 +188,7 @@ def _margins(run: Run, key: str, beside: bool) -> dict[str, Figure]:
     )
     keys = (Key("withstood", 3, "box"), Key("broken", 5, "box"))
     height = max(300, 76 + 26 * len(np.unique(run.evidence["label"]))) if beside else 300
-    svg = _markup(charts.margins_chart(margin, f"{key}-margin", height))
+    svg = markup(charts.margins_chart(margin, f"{key}-margin", height))
     return {
         "margins": Figure(svg, "How narrowly", f"Histogram of margins. {caption}", caption, keys)
     }

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saddlepoint.audit.report import numerals, words
+from saddlepoint.audit.report.arms import Arm, Overlap, arms, newly, overlap
 from saddlepoint.audit.report.card import card
+from saddlepoint.audit.report.classes import ClassTable, class_table
+from saddlepoint.audit.report.effort import effort
+from saddlepoint.audit.report.extremes import Group, extremes
 from saddlepoint.audit.report.figures import Figure, overlay, run_figures
 from saddlepoint.audit.report.gallery import Gallery, gallery
+from saddlepoint.audit.report.insides import Insides, insides, side_by_side
+from saddlepoint.audit.report.intervals import Range, ranges
+from saddlepoint.audit.report.lights import Light, lights, summary
 from saddlepoint.audit.report.run import Run
+from saddlepoint.audit.report.untested import untested
 from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.files import write_bytes
@@ -33,10 +41,19 @@ class Section:
     audit: Mapping[str, Any]
     verdict: str
     proven: str
+    ranges: tuple[Range, Range]
     warnings: list[str]
     card: list[tuple[str, str]]
     figures: dict[str, Figure]
+    arms: list[Arm]
+    overlap: Overlap | None
+    newly: list[int]
+    classes: ClassTable | None
     gallery: Gallery | None
+    extremes: list[Group]
+    insides: Insides | None
+    summary: list[tuple[str, int]]
+    lights: list[Light]
     untested: list[str]
     replay: str
     noun: str
@@ -63,11 +80,20 @@ def _section(run: Run, key: str, name: str) -> Section:
         audit=run.audit,
         verdict=words.verdict(run.audit, len(run.witnesses)),
         proven=words.proven(run.audit),
+        ranges=ranges(run.audit),
         warnings=_warnings(run),
         card=card(run.audit),
-        figures=run_figures(run, key),
+        figures={**effort([run], [name], key), **run_figures(run, key)},
+        arms=arms(run.audit),
+        overlap=overlap(run),
+        newly=[newly(row) for row in run.audit["attacks"]],
+        classes=class_table(run),
         gallery=gallery(run),
-        untested=words.untested(run.audit),
+        extremes=extremes(run),
+        insides=insides(run),
+        summary=summary(run.audit),
+        lights=lights(run.audit),
+        untested=untested(run.audit),
         replay=f"saddlepoint replay {shlex.quote(folder)} --model {shlex.quote(spec)}",
         noun=words.noun(run.audit),
         plan=json.dumps(run.audit.get("plan") or {}, indent=2, sort_keys=True, ensure_ascii=False),
@@ -97,7 +123,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("percent", "span", "count", "number", "passes", "duration"):
+    for name in ("percent", "span", "count", "number", "passes", "rate", "duration"):
         env.filters[name] = getattr(numerals, name)
     return env
 
@@ -121,7 +147,9 @@ def _page(runs: Sequence[Run], title: str | None) -> str:
             comparison=comparison(runs) if several else "",
             caveats=caveats(runs) if several else [],
             pairs=_pairs(runs) if several else [],
-            overlays=overlay(runs, labels) if several else {},
+            overlays={**overlay(runs, labels), **effort(runs, labels, "all")} if several else {},
+            beside=side_by_side(runs) if several else [],
+            colour=any(s.insides.colour for s in sections if s.insides),
         )
     )
 

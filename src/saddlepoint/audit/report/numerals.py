@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["count", "duration", "number", "passes", "percent", "plural", "radius", "span"]
+__all__ = ["count", "duration", "number", "passes", "percent", "plural", "radius", "rate", "span"]
 
 GREY_LEVELS = 255
 GAP = "\u00a0"  # a number and its unit stay on one line
@@ -55,6 +55,15 @@ def passes(value: float | None) -> str:
     ('88.0', '1.0')
     """
     return "–" if value is None else f"{value:,.1f}"  # noqa: RUF001
+
+
+def rate(value: float | None) -> str:
+    """Return a rate with two significant digits, so that it does not look exact.
+
+    >>> rate(2.241), rate(0.02234), rate(0)
+    ('2.2', '0.022', '0')
+    """
+    return number(value if value is None or not math.isfinite(value) else float(f"{value:.2g}"))
 
 
 def plural(value: int, noun: str) -> str:

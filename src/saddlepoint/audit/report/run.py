@@ -1,13 +1,14 @@
 """One audited run, loaded from its folder and checked."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saddlepoint.audit.report.archives import check_inspection, check_samples
 from saddlepoint.audit.report.files import Arrays, read_json, read_npz, read_witnesses
 from saddlepoint.audit.report.schema import (
     check_audit,
@@ -20,7 +21,7 @@ from saddlepoint.core.errors import BadData
 
 __all__ = ["Run"]
 
-BROKEN = 2  # the code of this status in evidence.npz
+NOT_RUN, BROKEN, ERROR = 0, 2, 3  # the codes of these statuses in evidence.npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,9 @@ class Run:
     """What one audit left in its folder; read only.
 
     ``audit`` is audit.json; ``evidence`` has one row per sample and attack; ``witnesses`` are the
-    data-set indices (k,) for which a perturbed input is stored; ``gallery`` and ``figures`` are
-    empty when the run made none.
+    data-set indices (k,) for which a perturbed input is stored; the others are
+    empty when the run made none: ``gallery`` and ``figures``, ``samples`` (the hardest and easiest)
+    and ``inspection`` (filters and gradients).
     """
 
     folder: Path
@@ -38,6 +40,8 @@ class Run:
     witnesses: NDArray[np.int64]
     gallery: Arrays
     figures: Mapping[str, Any]
+    samples: Arrays = field(default_factory=dict)
+    inspection: Arrays = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Run":
@@ -55,7 +59,8 @@ class Run:
         audit = complete(audit)
         evidence = read_npz(folder / "evidence.npz")
         check_evidence(evidence, audit["n"], folder / "evidence.npz")
-        return cls(folder, audit, evidence, _witnesses(folder, audit), *_pictures(folder))
+        witnesses = _witnesses(folder, audit)
+        return cls(folder, audit, evidence, witnesses, *_pictures(folder), *_insides(folder))
 
     @property
     def name(self) -> str:
@@ -68,10 +73,16 @@ class Run:
         return self._any(self.evidence["status"] == BROKEN)
 
     @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """(n,) whether nothing broke the sample, but an attack failed on it or none was run."""
+        status = self.evidence["status"]
+        attacked = self._any(~self._clean & (status != NOT_RUN))
+        return ~self.broken & (self._any(status == ERROR) | ~attacked)
+
+    @property
     def clean_wrong(self) -> NDArray[np.bool_]:
         """(n,) whether the model is wrong on the unchanged sample."""
-        clean = self.evidence["attacks"][self.evidence["attack"]] == "clean"
-        return self._any(clean & (self.evidence["status"] == BROKEN))
+        return self._any(self._clean & (self.evidence["status"] == BROKEN))
 
     @property
     def margin(self) -> NDArray[np.float64]:
@@ -79,6 +90,12 @@ class Run:
         worst = np.full(self.audit["n"], np.nan)
         np.fmax.at(worst, self.evidence["sample"], self.evidence["margin"].astype(np.float64))
         return worst
+
+    @property
+    def _clean(self) -> NDArray[np.bool_]:
+        """Which rows of the evidence are about the unchanged sample."""
+        clean: NDArray[np.bool_] = self.evidence["attacks"][self.evidence["attack"]] == "clean"
+        return clean
 
     def _any(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
         found = np.zeros(self.audit["n"], dtype=np.bool_)
@@ -94,10 +111,20 @@ def _witnesses(folder: Path, audit: Mapping[str, Any]) -> NDArray[np.int64]:
 
 
 def _pictures(folder: Path) -> tuple[Arrays, Mapping[str, Any]]:
-    gallery: Arrays = {}
-    if (path := folder / "gallery.npz").exists():
-        check_gallery(gallery := read_npz(path), path)
     figures: Mapping[str, Any] = {}
     if (path := folder / "figures.json").exists():
         check_figures(figures := read_json(path), path)
-    return gallery, figures
+    return _archive(folder / "gallery.npz", check_gallery), figures
+
+
+def _insides(folder: Path) -> tuple[Arrays, Arrays]:
+    samples = _archive(folder / "samples.npz", check_samples)
+    return samples, _archive(folder / "inspection.npz", check_inspection)
+
+
+def _archive(path: Path, check: Callable[[Arrays, Path], None]) -> Arrays:
+    """Read arrays that a run may lack; nothing where it does."""
+    arrays: Arrays = {}
+    if path.exists():
+        check(arrays := read_npz(path), path)
+    return arrays

@@ -32,6 +32,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a count": lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0,
     "a count above 0": lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0,
     "an ordered pair in [0, 1]": _interval,
+    "an ordered pair": lambda v: _is_numbers(v) and len(v) == 2 and v[0] <= v[1],
     "two numbers in order": lambda v: _is_numbers(v) and len(v) == 2 and v[0] < v[1],
     "a list of whole numbers": lambda v: isinstance(v, list) and all(type(i) is int for i in v),
     "a list": lambda v: isinstance(v, list),
@@ -65,6 +66,18 @@ _OPTIONAL = {
     "clean_interval": "an ordered pair in [0, 1]",
     "robust_accuracy.interval": "an ordered pair in [0, 1]",
     "robust_accuracy.confidence": "a number in [0, 1]",
+    "robust_accuracy.incompleteness": "an object",
+    "robust_accuracy.incompleteness.audited": "a count",
+    "robust_accuracy.incompleteness.broken": "a count",
+    "robust_accuracy.incompleteness.share_at_most": "a number in [0, 1]",
+    "robust_accuracy.incompleteness.upper_if_complete": "a number in [0, 1]",
+    "robust_accuracy.incompleteness.low": "a number in [0, 1]",
+    "robust_accuracy.incompleteness.words": "a text",
+    "robust_accuracy.incompleteness.residual": "an object",
+    "robust_accuracy.incompleteness.residual.seen_once": "a count",
+    "robust_accuracy.incompleteness.residual.seen_twice": "a count",
+    "robust_accuracy.incompleteness.residual.unseen": "a number",
+    "robust_accuracy.incompleteness.residual.interval": "an ordered pair",
     "counts.error": "a count",
     "counts.not_run": "a count",
     "counts.clean_wrong": "a count",
@@ -83,9 +96,13 @@ _OPTIONAL = {
     "model_sha256": "a text",
     "data_sha256": "a text",
     "environment": "an object",
+    "plan": "an object",
 }
 _ATTACK = {"spec": "a text", "broken": "a count", "survived": "a count", "evaluated": "a count"}
 _ATTACK_OPTIONAL = {
+    "arm": "a text",
+    "stage": "a text",
+    "newly_broken": "a count",
     "error": "a count",
     "not_run": "a count",
     "robust_accuracy_after": "a number in [0, 1]",
@@ -107,12 +124,15 @@ _ABSENT: dict[str, tuple[str, ...]] = {
     ),
     "model": ("arch", "parameters"),
     "data": ("split", "shape"),
-    "robust_accuracy": ("interval",),
+    "robust_accuracy": ("interval", "incompleteness"),
     "counts": ("error", "not_run", "clean_wrong"),
     "cost": ("rows_forward", "rows_backward", "seconds"),
 }
 _ABSENT_ROWS = {
     "attacks": (
+        "arm",
+        "stage",
+        "newly_broken",
         "error",
         "not_run",
         "robust_accuracy_after",
@@ -172,16 +192,22 @@ def check_audit(audit: Mapping[str, Any], path: Path) -> None:
         _expect(row, _FINDING, f"{path}: findings[{i}]")
 
 
+def _vectors(arrays: Arrays, wanted: Mapping[str, str], path: Path) -> None:
+    for name, kinds in wanted.items():
+        if name not in arrays or arrays[name].ndim != 1:
+            raise BadData(f"{path}: {name} must be there, with one axis")
+        if arrays[name].dtype.kind not in kinds:
+            raise BadData(f"{path}: {name} has type {arrays[name].dtype}")
+
+
 def check_evidence(evidence: Arrays, n: int, path: Path) -> None:
     """Raise BadData when the arrays of evidence.npz do not fit together or not fit ``n``."""
-    wanted = {**_ROWS, "attacks": "U", "label": "iu", "index": "iu"}
-    for name, kinds in wanted.items():
-        if name not in evidence or evidence[name].ndim != 1:
-            raise BadData(f"{path}: {name} must be there, with one axis")
-        if evidence[name].dtype.kind not in kinds:
-            raise BadData(f"{path}: {name} has type {evidence[name].dtype}")
-    if len({len(evidence[name]) for name in _ROWS}) > 1:
-        raise BadData(f"{path}: {', '.join(_ROWS)} differ in length")
+    rounds = ["attacks", *(k for k in ("arms", "stages") if k in evidence)]
+    wanted = {**_ROWS, **dict.fromkeys(rounds, "U"), "label": "iu", "index": "iu"}
+    _vectors(evidence, wanted, path)
+    for columns in (_ROWS, rounds):
+        if len({len(evidence[name]) for name in columns}) > 1:
+            raise BadData(f"{path}: {', '.join(columns)} differ in length")
     if {len(evidence["label"]), len(evidence["index"])} != {n}:
         raise BadData(f"{path}: label and index must have n = {n} entries")
     for name, limit in (("sample", n), ("attack", len(evidence["attacks"])), ("status", 4)):

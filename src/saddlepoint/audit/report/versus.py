@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from saddlepoint.audit.report.numerals import count, percent
+from saddlepoint.audit.report.pairs import Pairs
 from saddlepoint.audit.report.run import Run
 from saddlepoint.audit.report.words import noun
+from saddlepoint.audit.stats import mcnemar
 
-__all__ = ["Paired", "caveats", "comparison", "names", "paired", "paired_words"]
+__all__ = ["Paired", "caveats", "chance_words", "comparison", "names", "paired", "paired_words"]
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Samples both runs share, and which of them fell in one run only; ``p`` is McNemar's."""
+    """Samples that both runs decided, and those that fell in one run only; ``p`` is McNemar's."""
 
     shared: int
     only_first: int
@@ -36,44 +36,35 @@ def names(runs: Sequence[Run]) -> list[str]:
 def paired(first: Run, second: Run) -> Paired | None:
     """Compare two runs sample by sample; None when they share no data.
 
-    The exact McNemar test asks whether samples that fell in one run only fell evenly.
+    The exact McNemar test asks whether samples that fell in one run only fell evenly. Samples on
+    which an attack failed in either run are left out.
     """
-    data = first.audit.get("data_sha256")
-    if data is None or data != second.audit.get("data_sha256"):
+    pairs = Pairs.of(first, second)
+    if pairs is None or not pairs.decided.any():
         return None
-    both, i, j = np.intersect1d(
-        first.evidence["index"], second.evidence["index"], return_indices=True
-    )
-    if not len(both):
-        return None
-    a, b = first.broken[i], second.broken[j]
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    return Paired(len(both), only_a, only_b, _sign_test(only_a, only_b))
+    only_a, only_b = int(pairs.only_first.sum()), int(pairs.only_second.sum())
+    return Paired(int(pairs.decided.sum()), only_a, only_b, mcnemar(only_a, only_b))
 
 
-def _sign_test(a: int, b: int) -> float:
-    """Two-sided exact p of a split (a, b) of fair coins; whole numbers, hence never rounded.
+def chance_words(p: float) -> str:
+    """Say of a paired test whether luck explains its outcome.
 
-    >>> _sign_test(0, 5)
-    0.0625
+    >>> chance_words(0.0625)
+    'no more than luck explains (exact McNemar test, p = 0.062)'
     """
-    term, tail = 1, 1
-    for i in range(1, min(a, b) + 1):
-        term = term * (a + b - i + 1) // i
-        tail += term
-    return min(1.0, float(2 * tail / 2 ** (a + b)))
+    chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    real = "more than luck explains" if p < 0.05 else "no more than luck explains"
+    if p >= 0.9995:
+        real, chance = "an even split", "p = 1"
+    return f"{real} (exact McNemar test, {chance})"
 
 
 def paired_words(pair: Paired, first: str, second: str, things: str) -> str:
     """Return a paired comparison as one sentence."""
-    chance = "p < 0.001" if pair.p < 0.001 else f"p = {pair.p:.3f}"
-    real = "more than luck explains" if pair.p < 0.05 else "no more than luck explains"
-    if pair.p >= 0.9995:
-        real, chance = "an even split", "p = 1"
     return (
-        f"Of the {count(pair.shared)} {things} both runs attacked, {count(pair.only_first)} fell "
-        f"only with {first} and {count(pair.only_second)} only with {second}: {real} "
-        f"(exact McNemar test, {chance})."
+        f"Of the {count(pair.shared)} {things} both runs decided, {count(pair.only_first)} fell "
+        f"only with {first} and {count(pair.only_second)} only with {second}: "
+        f"{chance_words(pair.p)}."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from saddlepoint.audit.report.numerals import count, percent, plural, span
 
-__all__ = ["broken_share", "interrupted", "noun", "proven", "unsettled", "untested", "verdict"]
+__all__ = ["broken_share", "interrupted", "noun", "proven", "samples", "unsettled", "verdict"]
 
 Audit = Mapping[str, Any]
 
@@ -20,7 +20,8 @@ def noun(audit: Audit) -> str:
     return "image" if len(shape) == 3 and shape[0] in (1, 3) else "input"
 
 
-def _samples(audit: Audit) -> str:
+def samples(audit: Audit) -> str:
+    """Return how many samples of which split there are."""
     split = audit["data"].get("split")
     kind = f"{split} {noun(audit)}" if split else noun(audit)
     return plural(audit["n"], kind)
@@ -59,7 +60,7 @@ def verdict(audit: Audit, witnesses: int) -> str:
     witness.
     """
     upper = percent(audit["robust_accuracy"]["upper"])
-    bound = f"Of {_samples(audit)}, at most {upper} withstand this adversary{_interval(audit)}; "
+    bound = f"Of {samples(audit)}, at most {upper} withstand this adversary{_interval(audit)}; "
     return bound + broken_share(audit, witnesses) + "."
 
 
@@ -96,31 +97,3 @@ def unsettled(audit: Audit) -> str:
         f"{'it' if errors == 1 else 'them'}. Inconclusive never means robust: see the table of "
         "attacks for the messages."
     )
-
-
-def untested(audit: Audit) -> list[str]:
-    """Return what this audit says nothing about, most important first."""
-    threat, things = audit["threat"], []
-    if audit["robust_accuracy"]["lower"] == 0:
-        things.append(
-            f"No proof was attempted. The {noun(audit)}s that withstood may still fall to an "
-            "attack that is stronger or was made for this model."
-        )
-    things.append(
-        f"Changes outside {threat['spec']}: larger ones, other norms, rotations, patches, blur, "
-        "weather, and inputs that resemble no data at all."
-    )
-    if threat.get("access") != "gradients":
-        things.append(
-            "An adversary who has the model's weights: the attacks here did not use them."
-        )
-    if threat.get("goal", "untargeted") != "untargeted":
-        things.append("Goals other than the one stated, such as any wrong answer at all.")
-    if not threat.get("quantize"):
-        things.append("Whether each witness survives being stored with 8 bits per value.")
-    things.append("Poisoned training data, backdoors, and theft of the model through its answers.")
-    things.append(
-        f"Data other than these {_samples(audit)} of {audit['data']['name']}; the interval covers "
-        "fresh samples of the same source only."
-    )
-    return things

@@ -1,0 +1,131 @@
+"""Attacks by name: the cascade that suits what may be asked, and the standard suite.
+
+Numbers of steps and queries were chosen on six nets (MNIST and CIFAR-10, L_inf and L_2); the
+cascade's own pilot then decides how much of each is spent.
+"""
+
+from typing import Any, Literal
+
+from saddlepoint.attacks import APGD, PGD, Guess, Polish, RandomSearch, Sequence, Square, Targets
+from saddlepoint.audit.cascade import Cascade
+from saddlepoint.audit.ladder import Ladder
+from saddlepoint.audit.listed import Listed
+from saddlepoint.audit.plan import Strategy
+from saddlepoint.core.access import Access, Attack
+from saddlepoint.core.errors import Invalid, closest
+
+__all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
+
+Effort = Literal["quick", "standard", "thorough"]
+EFFORTS: dict[str, float] = {"quick": 80, "standard": 300, "thorough": 2000}  # passes per sample
+SUITES = ("cascade", "autoattack")
+QUERIES = (250, 500, 1000, 2000)
+_STEPS = 20
+
+
+def _gradients() -> tuple[Attack[Any], tuple[Ladder, ...]]:
+    opening = PGD(steps=_STEPS, start="clean", reach=1.0, loss="probability-margin")
+    two = Sequence(
+        (
+            PGD(steps=_STEPS, start="diverse", loss="cross-entropy"),
+            APGD(steps=_STEPS, loss="cross-entropy"),
+        )
+    )
+    along = (two, APGD(steps=75, loss="cross-entropy"), _targets(3), _targets(9))
+    return opening, (
+        Ladder(along, (86, 151, 303, 909)),
+        Ladder(
+            tuple(Polish(Square(q)) for q in QUERIES), tuple(q + 2 * _STEPS + 1 for q in QUERIES)
+        ),
+    )
+
+
+def _targets(n: int) -> Targets:
+    return Targets(APGD(steps=50, loss="dlr"), n=n)
+
+
+def _scores() -> tuple[Attack[Any], tuple[Ladder, ...]]:
+    return Square(n_queries=50), (
+        Ladder(tuple(Square(n_queries=q) for q in QUERIES), QUERIES),
+        Ladder(tuple(RandomSearch(n_queries=q) for q in QUERIES), QUERIES),
+    )
+
+
+def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
+    asked = (50, 100, 200)
+    return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
+
+
+_BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels}
+
+
+def autoattack(access: Access = "gradients") -> tuple[Attack[Any], ...]:
+    """Return the standard suite (2003.01690, §6): APGD-CE, APGD-T, FAB-T, Square; or its black box.
+
+    >>> autoattack("scores")
+    (Square(),)
+    """
+    square = Square(n_queries=5000)
+    if access != "gradients":
+        return (square,) if access == "scores" else (Guess(k=1000),)
+    return (
+        APGD(steps=100, loss="cross-entropy"),
+        Targets(APGD(steps=100, loss="dlr"), n=9),
+        square,
+    )
+
+
+def cascade(
+    access: Access = "gradients",
+    effort: str = "standard",
+    max_passes: float | None = None,
+    survivors: int | None = None,
+) -> Cascade:
+    """Return the adaptive suite for what may be asked.
+
+    effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
+    standard suite at the end, beyond the budget; None lets a fifth of the budget decide.
+
+    >>> cascade(effort="quick").max_passes
+    80
+    """
+    if effort not in EFFORTS:
+        raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
+    opening, ladders = _BY_ACCESS[access]()
+    return Cascade(
+        opening,
+        ladders,
+        autoattack(access),
+        EFFORTS[effort] if max_passes is None else max_passes,
+        suite_passes=9_800 if access == "gradients" else 5_000 if access == "scores" else 1_000,
+        survivors=survivors,
+        grow=max_passes is None,
+    )
+
+
+def strategy(
+    attacks: tuple[Attack[Any], ...] | str | None,
+    access: Access,
+    effort: str = "standard",
+    max_passes: float | None = None,
+    survivors: int | None = None,
+) -> Strategy:
+    """Return what an audit does: attacks in order, or a suite by its name (the cascade).
+
+    Raises ``Invalid`` for an unknown suite, and for a budget beside a list that has none.
+    """
+    if attacks is None or attacks == "cascade":
+        return cascade(access, effort, max_passes, survivors)
+    for name, value, free in (
+        ("effort", effort, "standard"),
+        ("max_passes", max_passes, None),
+        ("survivors", survivors, None),
+    ):
+        if value != free:
+            raise Invalid(name, value, "left out beside attacks in order: it is the cascade's")
+    if isinstance(attacks, str):
+        if attacks not in SUITES:
+            allowed = "the name of a suite, or a tuple of attacks"
+            raise Invalid("attacks", attacks, allowed, closest(attacks, SUITES))
+        return Listed(autoattack(access), suite=attacks)
+    return Listed(tuple(attacks))

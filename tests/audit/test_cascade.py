@@ -1,0 +1,203 @@
+"""The cascade in a world of its own: samples of known strength, attacks of known reach."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import saddlepoint as sp
+from saddlepoint.audit.cascade import Cascade
+from saddlepoint.audit.evidence import Evidence, Round
+from saddlepoint.audit.incompleteness import incompleteness
+from saddlepoint.audit.ladder import Ladder
+from saddlepoint.audit.plan import Move, Plan
+from saddlepoint.core.errors import Invalid
+from saddlepoint.core.ledger import Status
+from tests.audit.conftest import Subject
+
+N = 1200
+OPENING = sp.PGD(steps=20)
+STRONG, WEAK = (sp.Square(100), sp.Square(200), sp.Square(400)), (sp.FGSM(), sp.APGD())
+LADDERS = (Ladder(STRONG, (100, 200, 400)), Ladder(WEAK, (100, 200)))
+SUITE = (sp.PGD(steps=500),)
+PASSES = {
+    repr(a): p
+    for a, p in zip(
+        (OPENING, *STRONG, *WEAK, *SUITE), (20, 100, 200, 400, 100, 200, 5000), strict=True
+    )
+}
+Reach = Callable[[str, np.ndarray], np.ndarray]
+
+
+def reach(arm: str, hardness: np.ndarray) -> np.ndarray:
+    """The opening breaks a tenth, longer strong rungs more and more, the weak ladder nothing."""
+    most = {repr(OPENING): 0.1} | {
+        repr(a): b for a, b in zip(STRONG, (0.13, 0.15, 0.16), strict=True)
+    }
+    return hardness < most.get(arm, 0.0)
+
+
+def play(
+    plan: Cascade, reach: Reach = reach, n: int = N, noise: float = 0.02
+) -> tuple[Evidence, list[Move]]:
+    rng = np.random.default_rng(3)
+    hardness = rng.permutation(n) / n
+    e = Evidence.empty(Plan(sp.Linf(eps=0.1), plan, n=n), 10)
+    clean = Round.empty("clean", "clean", "clean", np.arange(n))
+    clean.status[:], clean.margin[:], clean.forward[:] = 1, -1.0, 1
+    e.rounds.append(clean)
+    course, moves = plan.begin(n, 0), []
+    while (move := course.next(e)) is not None:
+        moves.append(move)
+        arm = repr(move.attack)
+        r = Round.empty(f"{arm} {len(moves)}", arm, move.stage, move.rows)
+        hit = reach(arm, hardness[move.rows])
+        r.status[:] = np.where(hit, 2, 1)
+        r.margin[:] = np.where(hit, 0.1, -hardness[move.rows] - noise * rng.random(len(hit)))
+        r.forward[:] = np.where(hit, PASSES[arm] // 2, PASSES[arm])
+        e.rounds.append(r)
+        assert len(moves) < 200
+    return e, moves
+
+
+def test_what_can_be_broken_within_the_budget_is_broken() -> None:
+    e, moves = play(Cascade(OPENING, LADDERS, max_passes=150))
+    assert e.passes() <= 150
+    assert int(e.marked(Status.BROKEN).sum()) == round(0.16 * N)
+    assert repr(moves[0].attack) == repr(OPENING)
+    assert len(moves[0].rows) == N
+
+
+def test_the_pilot_tries_first_rungs_on_the_same_vulnerable_samples() -> None:
+    e, moves = play(Cascade(OPENING, LADDERS, max_passes=150))
+    pilot = [m for m in moves if m.stage == "pilot"]
+    assert [repr(m.attack) for m in pilot] == [repr(STRONG[0]), repr(WEAK[0])]
+    assert pilot[0].rows.tolist() == pilot[1].rows.tolist()
+    survivors = e.rounds[1].rows[e.rounds[1].status == 1]
+    order = survivors[np.argsort(-e.rounds[1].margin[e.rounds[1].status == 1], kind="stable")]
+    assert set(pilot[0].rows) == set(order[: len(survivors) // 12])
+
+
+def test_the_budget_goes_where_breaks_are() -> None:
+    e, _ = play(Cascade(OPENING, LADDERS, max_passes=150))
+    spent = {name: 0 for name in ("strong", "weak")}
+    for r in e.rounds:
+        if r.stage == "attack" and r.arm != repr(OPENING):
+            spent["strong" if "Square" in r.arm else "weak"] += r.passes
+    assert spent["strong"] > 3 * spent["weak"] > 0
+
+
+@pytest.mark.parametrize("budget", [40, 77, 150, 1000])
+def test_no_pass_beyond_the_budget(budget: int) -> None:
+    e, _ = play(Cascade(OPENING, LADDERS, max_passes=budget))
+    assert budget * 0.8 <= e.passes() <= budget
+
+
+def test_no_sample_meets_a_rung_before_the_one_below_it() -> None:
+    _, moves = play(Cascade(OPENING, LADDERS, max_passes=200))
+    met: dict[int, int] = {}
+    for move in moves:
+        if repr(move.attack) in [repr(a) for a in STRONG]:
+            rung = [repr(a) for a in STRONG].index(repr(move.attack))
+            assert all(met.get(row, 0) >= rung for row in move.rows.tolist())
+            met |= dict.fromkeys(move.rows.tolist(), rung + 1)
+
+
+def test_survivors_meet_the_suite_at_random_and_bound_what_was_missed() -> None:
+    plan = Cascade(OPENING, LADDERS, SUITE, max_passes=600, suite_passes=5000)
+    e, moves = play(plan)
+    suite = [m for m in moves if m.stage == "suite"]
+    assert len(suite) == 1
+    assert len(suite[0].rows) == int(0.2 * 600 * N / 5000) == 28
+    assert e.passes() <= 600
+    found = incompleteness(e)
+    assert found is not None
+    assert (found["audited"], found["broken"]) == (28, 0)
+    assert found["share_at_most"] == pytest.approx(1 - 0.05 ** (1 / 28))
+    assert found["low"] == pytest.approx(0.84 * 0.05 ** (1 / 28), abs=2e-3)
+
+
+def test_a_break_by_the_suite_is_followed_up() -> None:
+    def more(arm: str, hardness: np.ndarray) -> np.ndarray:
+        return hardness < 0.5 if arm == repr(SUITE[0]) else reach(arm, hardness)
+
+    plan = Cascade(OPENING, LADDERS, SUITE, max_passes=600, suite_passes=5000)
+    e, moves = play(plan, more)
+    last = moves.index(next(m for m in moves if m.stage == "suite"))
+    assert any(repr(m.attack) == repr(SUITE[0]) for m in moves[last + 1 :])
+    assert 600 < e.passes() <= 1200
+    found = incompleteness(e)
+    assert found is not None
+    assert found["broken"] > 5
+    assert found["low"] < 0.5
+    firm, _ = play(Cascade(OPENING, LADDERS, SUITE, 600, suite_passes=5000, grow=False), more)
+    assert firm.passes() <= 600
+
+
+def test_survivors_on_request_come_on_top_of_the_budget() -> None:
+    plan = Cascade(OPENING, LADDERS, SUITE, max_passes=100, suite_passes=5000, survivors=40)
+    e, moves = play(plan)
+    assert len(next(m for m in moves if m.stage == "suite").rows) == 40
+    assert e.passes() <= 100 + 40 * 5000 / N
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 30])
+def test_few_samples(n: int) -> None:
+    e, _ = play(Cascade(OPENING, LADDERS, SUITE, max_passes=3000, suite_passes=5000), n=n)
+    assert int(e.marked(Status.BROKEN).sum()) == int(np.ceil(0.16 * n))
+
+
+def test_it_ends_when_everything_is_broken() -> None:
+    e, moves = play(Cascade(OPENING, LADDERS, SUITE), lambda arm, h: h < 2)
+    assert len(moves) == 1
+    assert e.passes() < 20
+
+
+def test_repeats_say_how_much_is_unseen() -> None:
+    """One arm breaks the even pilot samples, the other all in four: Chao counts the gap."""
+
+    def parity(arm: str, hardness: np.ndarray) -> np.ndarray:
+        number = np.round(hardness * N).astype(int)
+        return (number % {repr(STRONG[0]): 2, repr(WEAK[0]): 4}.get(arm, 10**9)) == 0
+
+    e, _ = play(Cascade(OPENING, LADDERS, max_passes=60), parity)
+    found = incompleteness(e)
+    assert found is not None
+    once, twice = found["residual"]["seen_once"], found["residual"]["seen_twice"]
+    assert once > 5
+    assert twice > 5
+    assert found["residual"]["unseen"] == pytest.approx(once**2 / (2 * twice) / 2)
+
+
+@pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
+@pytest.mark.parametrize(
+    "threat", [sp.Linf(0.05), sp.L2(0.5), sp.L1(3.0), sp.Quantize(sp.Linf(16 / 255))], ids=repr
+)
+def test_every_set_and_access(subject: Subject, access: str, threat: object) -> None:
+    data = (subject.x, subject.y)
+    result = sp.audit(subject.model, data, threat, access=access, effort="quick", figures=0)
+    assert result.document["plan"]["suite"] == "cascade"
+    assert not [f for f in result.findings if f.verdict == "fail"]
+    assert result.robust_accuracy <= result.clean_accuracy
+    used = sum(int(r.backward.sum()) for r in result.evidence.rounds)
+    assert (used > 0) == (access == "gradients")
+
+
+def test_it_is_as_strong_as_exhaustive_search_on_a_linear_model(subject: Subject) -> None:
+    threat, data = sp.Linf(0.05), (subject.x, subject.y)
+    exact = sp.audit(subject.model, data, threat, (sp.Targets(sp.PGD(loss="margin"), n=9),))
+    found = sp.audit(subject.model, data, threat)
+    assert (found.evidence.verdict() == 2).tolist() == (exact.evidence.verdict() == 2).tolist()
+
+
+def test_bad_arguments(subject: Subject) -> None:
+    data = (subject.x, subject.y)
+    for options, message in (
+        ({"effort": "much"}, "quick, standard or thorough"),
+        ({"max_passes": 0}, "a positive number"),
+        ({"survivors": -1}, "a whole number >= 0"),
+        ({"attacks": "autoatack"}, "did you mean autoattack"),
+        ({"attacks": (sp.FGSM(),), "max_passes": 10}, "left out beside attacks"),
+    ):
+        with pytest.raises(Invalid, match=message):
+            sp.audit(subject.model, data, sp.Linf(0.05), **options)
