@@ -38,7 +38,7 @@ def test_files_and_schema(subject: Subject, tmp_path: Path) -> None:
 
 
 def test_accounting_adds_up(subject: Subject) -> None:
-    e = sp.audit(subject.model, (subject.x, subject.y), THREAT, ATTACKS).evidence
+    e = sp.audit(subject.model, (subject.x, subject.y), THREAT, ATTACKS, probes=0).evidence
     clean, fgsm, pgd = e.rounds
     assert len(clean.rows) == 60
     assert set(clean.status) <= {1, 2}
@@ -65,7 +65,7 @@ def test_robust_accuracy_is_exact_on_a_linear_model(subject: Subject) -> None:
         margin = (g * (x + best)).sum(1) + b[j] - b[y]
         broken |= (margin > 0) & (y != j)
     attacks = (sp.PGD(), sp.Targets(sp.PGD(loss="margin"), n=9))
-    result = sp.audit(subject.model, (subject.x, subject.y), THREAT, attacks)
+    result = sp.audit(subject.model, (subject.x, subject.y), THREAT, attacks, probes=0)
     assert (torch.from_numpy(result.evidence.verdict() == 2) == broken).all()
 
 
@@ -84,7 +84,7 @@ class Halves(nn.Module):
 
 def test_a_failing_attack_is_never_robustness(subject: Subject) -> None:
     model = Halves(subject.model)
-    result = sp.audit(model, (subject.x, subject.y), THREAT, ATTACKS, figures=0)
+    result = sp.audit(model, (subject.x, subject.y), THREAT, ATTACKS, figures=0, probes=0)
     counts = result.document["counts"]
     assert counts["survived"] == 0
     assert counts["error"] == 60 - counts["clean_wrong"]
@@ -99,7 +99,9 @@ def test_a_failing_attack_is_never_robustness(subject: Subject) -> None:
 def test_a_radius_for_each_sample(subject: Subject, tmp_path: Path) -> None:
     eps = torch.linspace(0.0, 0.1, 60)
     data, out = (subject.x, subject.y), tmp_path / "run"
-    result = sp.audit(subject.model, data, sp.Linf(eps=eps), ATTACKS, out=out, batch_size=7)
+    result = sp.audit(
+        subject.model, data, sp.Linf(eps=eps), ATTACKS, out=out, batch_size=7, probes=0
+    )
     alone = sp.search(ATTACKS[1], subject.model, *data, sp.Linf(eps=eps))
     broken = torch.from_numpy(result.evidence.verdict() == 2)
     assert (broken | ~alone.broken).all()
@@ -124,11 +126,11 @@ class Blocked(nn.Module):
 def test_no_figure_costs_the_result(subject: Subject, tmp_path: Path) -> None:
     attacks, out = (sp.RandomSearch(n_queries=20),), tmp_path / "run"
     data = (subject.x, subject.y)
-    sp.audit(Blocked(subject.model), data, THREAT, attacks, out=out, figures=4)
+    sp.audit(Blocked(subject.model), data, THREAT, attacks, out=out, figures=4, probes=0)
     assert (out / "audit.json").exists()
     assert not (out / "figures.json").exists()
     with pytest.raises(Unsupported, match="RandomSearch"):
-        sp.audit(Blocked(subject.model), data, THREAT, ATTACKS)
+        sp.audit(Blocked(subject.model), data, THREAT, ATTACKS, probes=0)
 
 
 class Squeezed(nn.Module):
@@ -143,7 +145,7 @@ class Squeezed(nn.Module):
 def test_quantised_witnesses_are_images(subject: Subject, tmp_path: Path) -> None:
     threat = sp.Quantize(sp.Linf(eps=16 / 255))
     out = tmp_path / "run"
-    sp.audit(subject.model, (subject.x, subject.y), threat, ATTACKS, out=out, figures=0)
+    sp.audit(subject.model, (subject.x, subject.y), threat, ATTACKS, out=out, figures=0, probes=0)
     found = load_file(out / "witnesses.safetensors")
     assert found["x_adv"].dtype == np.uint8
     x = (subject.x[found["index"]] * 255).round().numpy()
@@ -152,12 +154,12 @@ def test_quantised_witnesses_are_images(subject: Subject, tmp_path: Path) -> Non
 
 def test_identical_with_other_batches_and_precision_confirms(subject: Subject) -> None:
     data = (subject.x, subject.y)
-    whole = sp.audit(subject.model, data, THREAT, ATTACKS)
-    pieces = sp.audit(subject.model, data, THREAT, ATTACKS, batch_size=7)
+    whole = sp.audit(subject.model, data, THREAT, ATTACKS, probes=0)
+    pieces = sp.audit(subject.model, data, THREAT, ATTACKS, batch_size=7, probes=0)
     assert (whole.evidence.verdict() == pieces.evidence.verdict()).all()
     margins = [r.evidence.margin() for r in (whole, pieces)]
     assert np.allclose(*margins, atol=1e-4, equal_nan=True)
-    quick = sp.audit(subject.model, data, THREAT, ATTACKS, precision="bfloat16")
+    quick = sp.audit(subject.model, data, THREAT, ATTACKS, precision="bfloat16", probes=0)
     assert not [f for f in quick.findings if f.verdict == "fail"]
 
 
@@ -195,12 +197,12 @@ class Nan(nn.Module):
 def test_models_that_cannot_be_audited(subject: Subject, model: object, message: str) -> None:
     torch.manual_seed(0)
     with pytest.raises(Invalid, match=message):
-        sp.audit(model(subject), (subject.x, subject.y), THREAT, ATTACKS)  # type: ignore[operator]
+        sp.audit(model(subject), (subject.x, subject.y), THREAT, ATTACKS, probes=0)  # type: ignore[operator]
 
 
 def test_model_of_another_shape(subject: Subject) -> None:
     with pytest.raises(Unsupported, match="does it belong to this data set"):
-        sp.audit(nn.Linear(3, 10), (subject.x, subject.y), THREAT, ATTACKS)
+        sp.audit(nn.Linear(3, 10), (subject.x, subject.y), THREAT, ATTACKS, probes=0)
 
 
 @pytest.mark.parametrize(
@@ -219,14 +221,14 @@ def test_model_of_another_shape(subject: Subject) -> None:
 def test_bad_arguments(subject: Subject, change: dict[str, object], message: str) -> None:
     arguments: dict[str, object] = {"attacks": ATTACKS, **change}
     with pytest.raises(Invalid, match=message):
-        sp.audit(subject.model, (subject.x, subject.y), THREAT, **arguments)  # type: ignore[arg-type]
+        sp.audit(subject.model, (subject.x, subject.y), THREAT, **arguments, probes=0)  # type: ignore[arg-type]
 
 
 def test_inputs_out_of_range(subject: Subject) -> None:
     with pytest.raises(Invalid, match="values from 0 to 255"):
-        sp.audit(subject.model, (subject.x * 255, subject.y), THREAT, ATTACKS)
+        sp.audit(subject.model, (subject.x * 255, subject.y), THREAT, ATTACKS, probes=0)
 
 
 def test_gradients_without_access(subject: Subject) -> None:
     with pytest.raises(Unsupported, match="FGSM needs access to gradients"):
-        sp.audit(subject.model, (subject.x, subject.y), THREAT, ATTACKS, access="scores")
+        sp.audit(subject.model, (subject.x, subject.y), THREAT, ATTACKS, access="scores", probes=0)

@@ -29,7 +29,7 @@ FILES = (
 
 
 def run(s: Subject, out: Path, **more: object) -> sp.Audit:
-    options: dict[str, object] = {"out": out, "batch_size": 16, "figures": 6, **more}
+    options: dict[str, object] = {"out": out, "batch_size": 16, "figures": 6, "probes": 0, **more}
     return sp.audit(s.model, (s.x, s.y), THREAT, ATTACKS, **options)  # type: ignore[arg-type]
 
 

@@ -97,6 +97,14 @@ def test_attack_saves_witnesses(quick: list[object], tmp_path: Path) -> None:
     assert "exactly one" in said(run("attack", *quick, "--attack", "FGSM()", code=2))
 
 
+def test_draws_of_a_randomised_model(quick: list[object], tmp_path: Path) -> None:
+    run("audit", *quick, "--eot", 2, "--votes", 3, "--probes", 0, "--figures", 0)
+    document = json.loads((tmp_path / "run/audit.json").read_text())
+    assert (document["plan"]["eot"], document["plan"]["votes"]) == (2, 3)
+    assert document["probes"]["samples"] == 0
+    assert "votes" in said(run("audit", *quick, "--votes", 0, code=2))
+
+
 def test_plan_file_and_flags_that_win(quick: list[object], weights: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(

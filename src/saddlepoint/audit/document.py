@@ -13,6 +13,7 @@ import torch
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.incompleteness import incompleteness
+from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
 
@@ -65,6 +66,12 @@ def document(
             "rows_backward": sum(r.rows_backward for r in evidence.rounds),
             "seconds": round(sum(r.seconds for r in evidence.rounds), 3),
         },
+        "probes": {
+            "samples": int(evidence.probes.get("n", 0)),
+            "rows_forward": int(evidence.probes.get("rows_forward", 0)),
+            "rows_backward": int(evidence.probes.get("rows_backward", 0)),
+        },
+        "randomness": randomness(evidence),
         "findings": [f.as_json() for f in findings],
         "model_sha256": about["model_sha256"],
         "data_sha256": about["data_sha256"],

@@ -87,8 +87,9 @@ class Evidence:
     """Every round in order; the first is the clean input.
 
     label: (n,). rejected: what the independent checker said against a witness, by (round, sample).
-    notes: measurements made before the search. probes: measurements made after it, for the health
-    checks and the figures.
+    hits: by sample, how many of ``votes`` draws after the verdict its witness broke again; empty
+    where one answer decides. notes: measurements made before the search. probes: measurements made
+    after it, for the health checks and the figures.
     """
 
     plan: Plan
@@ -96,6 +97,7 @@ class Evidence:
     label: Array
     rounds: list[Round] = field(default_factory=list)
     rejected: dict[tuple[int, int], str] = field(default_factory=dict)
+    hits: dict[int, int] = field(default_factory=dict)
     notes: dict[str, float] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     model_changed: bool = False

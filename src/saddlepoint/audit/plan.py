@@ -10,6 +10,7 @@ from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.expect import check_draws
 from saddlepoint.core.threat import ThreatModel
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Plan:
 
     threat: the set around each sample. strategy: which attacks run on which samples. n: the first
     n samples. access: what the adversary may ask for. precision: of the search; breaks are
-    confirmed in the model's own. confidence: of every interval. batch_size: rows per chunk.
-    votes: draws of a randomised model behind each verdict.
+    confirmed in the model's own. confidence: of every interval. batch_size: rows per chunk. eot:
+    passes of a randomised model behind each answer to an attack. votes: draws behind each verdict.
 
     Raises ``Invalid`` and ``Unsupported`` at construction.
 
@@ -79,6 +80,8 @@ class Plan:
     precision: Precision = "float32"
     confidence: float = 0.95
     batch_size: int = 128
+    eot: int = 1
+    votes: int = 1
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
@@ -90,6 +93,8 @@ class Plan:
             raise Invalid("confidence", self.confidence, "a number between 0 and 1")
         if self.precision not in ("float32", "bfloat16"):
             raise Invalid("precision", self.precision, "'float32' or 'bfloat16'")
+        check_draws("eot", self.eot)
+        check_draws("votes", self.votes)
         self.strategy.check(self.threat, self.access)
 
     def describe(self) -> dict[str, Any]:
@@ -103,4 +108,6 @@ class Plan:
             "precision": self.precision,
             "confidence": self.confidence,
             "batch_size": self.batch_size,
+            "eot": self.eot,
+            "votes": self.votes,
         }

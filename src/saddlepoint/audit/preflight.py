@@ -3,12 +3,12 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.samples import Samples
-from saddlepoint.core.door import Door
+from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.oracle import check_scores
@@ -20,11 +20,13 @@ __all__ = ["first_look", "refuse_chance"]
 LOOK = 32
 
 
-def first_look(door: Door, plan: Plan, samples: Samples) -> tuple[Tensor, dict[str, float]]:
+def first_look(
+    door: Door, plan: Plan, samples: Samples, force: bool = False
+) -> tuple[Tensor, dict[str, float]]:
     """Ask about a few samples; return their scores and what was measured.
 
     Raises ``Invalid`` for inputs out of range, outputs of the wrong shape, outputs that are not
-    finite or that are probabilities, and labels that the model has no class for.
+    finite or (unless ``force``) that are probabilities, and labels that the model has no class for.
     """
     if plan.n > len(samples):
         raise Invalid("n", plan.n, f"at most {len(samples)}, the number of samples there are")
@@ -43,17 +45,29 @@ def first_look(door: Door, plan: Plan, samples: Samples) -> tuple[Tensor, dict[s
         ) from error
     check_scores(out, Untargeted(y.to(x.device)), len(x))
     half = door.dtype in (torch.bfloat16, torch.float16)
-    _check_values(out, 2e-2 if half else 1e-3)
-    return out, {"batch_gap": batch_gap(door, x), "repeat_gap": repeat_gap(door, x)}
+    notes = {
+        "probabilities": float(_check_values(out, 2e-2 if half else 1e-3, force)),
+        "input_low": float(x.min()),
+        "input_high": float(x.max()),
+        "training": float(_in_training(door.model)),
+    }
+    return out, {"batch_gap": batch_gap(door, x), "repeat_gap": repeat_gap(door, x, out), **notes}
 
 
-def _check_values(out: Tensor, tol: float) -> None:
+def _in_training(model: Model) -> int:
+    """How many modules are in training mode although the door has put the model into eval mode."""
+    return sum(m.training for m in model.modules()) if isinstance(model, nn.Module) else 0
+
+
+def _check_values(out: Tensor, tol: float, force: bool) -> bool:
+    """Refuse scores that no attack can work on; say whether they are probabilities."""
     if not bool(out.isfinite().all()):
         bad = int((~out.isfinite()).any(1).sum())
         raise Invalid(
             "model(x)", f"<not finite for {bad} of {len(out)} clean inputs>", "finite logits"
         )
-    if bool((out >= 0).all()) and bool(((out.sum(1) - 1).abs() < tol).all()):
+    probabilities = bool((out >= 0).all()) and bool(((out.sum(1) - 1).abs() < tol).all())
+    if probabilities and not force:
         raise Invalid(
             "model(x)",
             "<rows that sum to 1>",
@@ -61,6 +75,7 @@ def _check_values(out: Tensor, tol: float) -> None:
             "remove the final softmax, or return the logarithm of its output: an attack on "
             "probabilities loses its gradients where the model is sure, and overstates robustness",
         )
+    return probabilities
 
 
 def refuse_chance(evidence: Evidence) -> None:

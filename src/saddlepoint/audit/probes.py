@@ -52,7 +52,7 @@ class Bench:
         oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
         error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
         if error is not None:
-            raise Unsupported(f"a figure's attack failed: {error.strip().splitlines()[-1]}")
+            raise Unsupported(f"an attack failed: {error.strip().splitlines()[-1]}")
         return oracle
 
     def loss(self, x: Tensor) -> Tensor:

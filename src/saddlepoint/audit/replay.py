@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
+from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.audit.witness import inspect
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.oracle import check_scores
-from saddlepoint.core.referee import judge
+from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["Replay", "Witnesses", "replay"]
@@ -94,7 +96,7 @@ def replay(
             f"with sha256 {said['data_sha256'][:12]}…"
         )
     failed: dict[int, str] = {}
-    with Door(model) as door:
+    with Door(model, votes=int(said["plan"].get("votes", 1))) as door:
         for first in range(0, len(run.index), BATCH):
             piece = slice(first, first + BATCH)
             failed |= _check(door, samples, threat, run.x_adv[piece], run.index[piece])
@@ -119,9 +121,28 @@ def _check(
         check_scores(door.scores(moved), goal, len(moved))
     except (RuntimeError, IndexError) as error:
         raise Invalid("model", "<model>", "a model for these inputs", str(error)) from error
-    margin, _ = judge(door, moved, goal)
+    right = _right(door, moved, goal)
     return {
-        row: reason or f"the model is right about it (margin {value:.4g})"
-        for row, reason, value in zip(index.tolist(), reasons, margin.tolist(), strict=True)
-        if reason or not value > 0
+        row: reason or said
+        for row, reason, said in zip(index.tolist(), reasons, right, strict=True)
+        if reason or said
     }
+
+
+def _right(door: Door, x: Tensor, goal: Untargeted) -> list[str]:
+    """Say for each witness how the model gets it right, or "" where it does not.
+
+    A randomised model may win a vote that it lost in the audit: a witness fails when its draws rule
+    out that most of them err.
+    """
+    if door.votes > 1:
+        hits = hits_of(door, x, goal).tolist()
+        return [
+            f"the model is right about it in {door.votes - k} of {door.votes} draws"
+            if clopper_pearson(k, door.votes)[1] < 0.5
+            else ""
+            for k in hits
+        ]
+    margin, _ = judge(door, x, goal)
+    values = margin.tolist()
+    return ["" if v > 0 else f"the model is right about it (margin {v:.4g})" for v in values]

@@ -24,12 +24,13 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.goal import Goal, Untargeted
 from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
-from saddlepoint.core.referee import judge
+from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
 from saddlepoint.core.shapes import pieces
 
 __all__ = ["Progress", "Rounds"]
 
+_RIGHT = "the model is right about it"
 # (attack's name, samples done, samples to do in this round, broken so far)
 Progress = Callable[[str, int, int, int], None]
 
@@ -102,6 +103,11 @@ class Rounds:
         for row, fault in zip(record["witness_rows"], record["faults"], strict=True):
             if fault:
                 self.evidence.rejected[number, int(row)] = str(fault)
+        if number and self.plan.votes > 1:
+            good = record["faults"] == ""
+            pairs = zip(record["witness_rows"][good], record["hits"][good], strict=True)
+            for row, hits in pairs:
+                self.evidence.hits.setdefault(int(row), int(hits))
         if number == 0:
             self.evidence.label[record["rows"]] = record["label"]
             self.scores.put(record["rows"], record["scores"])
@@ -132,6 +138,9 @@ class Rounds:
             goal,
             _on(self.plan.threat[rows], x),
             access=self.plan.access,
+            # The first point that wins a vote may owe it to luck; the worst of a whole search is
+            # put to a fresh vote at the end.
+            early_stop=self.plan.votes == 1,
             clean=self.scores.get(rows).to(device=x.device, dtype=x.dtype),
         )
         draw = Draw.of(self.plan.seed, rows.to(x.device)).tag(name)
@@ -146,21 +155,29 @@ class Rounds:
         x = oracle.x[broken]
         moved = oracle.threat[broken].apply(x, ledger.u[broken]).cpu().numpy()
         stored = self._store(moved)
-        faults = self._faults(oracle.goal[broken], x.cpu().numpy(), stored, number)
+        goal = oracle.goal[broken]
+        faults, margin = self._faults(goal, x.cpu().numpy(), stored, number)
+        place, columns = broken.cpu().numpy(), _counters(ledger)
         # A witness that the checker refuses proves nothing, and neither does its sample.
-        wrong = np.array([bool(f) for f in faults], dtype=bool)
-        status[broken.cpu().numpy()[wrong]] = CODES.index(Status.ERROR)
+        status[place[faults != ""]] = CODES.index(Status.ERROR)
+        lost = faults == _RIGHT if self.plan.votes > 1 else np.zeros(len(faults), dtype=np.bool_)
+        # Of a randomised model it is no fault: fresh draws found the break to be luck.
+        status[place[lost]] = CODES.index(Status.SURVIVED)
+        columns["margin"][place[lost]] = np.minimum(margin[lost], 0)
+        kept = torch.from_numpy(np.flatnonzero(~lost))
+        hits = self._hits(stored[~lost], goal[kept.to(broken.device)])
         return {
             "rows": rows.numpy(),
             "status": status,
-            **_counters(ledger),
+            **columns,
             "rows_forward": np.int64(ledger.rows_forward),
             "rows_backward": np.int64(ledger.rows_backward),
             "seconds": np.float64(time.perf_counter() - began),
             "error": np.str_(error or ""),
-            "witness_rows": number,
-            "witness": stored,
-            "faults": np.array(faults, dtype=np.str_),
+            "witness_rows": number[~lost],
+            "witness": stored[~lost],
+            "faults": faults[~lost],
+            "hits": hits,
         }
 
     def _faults(
@@ -169,18 +186,28 @@ class Rounds:
         x: "np.ndarray[Any, Any]",
         stored: "np.ndarray[Any, Any]",
         number: "np.ndarray[Any, Any]",
-    ) -> list[str]:
-        """Judge witnesses as they will be read back: membership, and that the model errs."""
+    ) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+        """Judge witnesses as they will be read back: membership, that the model errs; margins."""
         if not len(number):
-            return []
+            return np.empty(0, dtype=np.str_), np.empty(0)
         faults = inspect(x, stored, self.plan.threat, number)
-        values = torch.from_numpy(stored)
-        moved = values.float() / 255 if values.dtype == torch.uint8 else values
-        margin, _ = judge(self.door, self.door.fit(moved), goal)
-        return [
-            fault or ("" if value > 0 else "the model is right about it")
+        margin, _ = judge(self.door, self._read(stored), goal)
+        said = [
+            fault or ("" if value > 0 else _RIGHT)
             for fault, value in zip(faults, margin.tolist(), strict=True)
         ]
+        return np.array(said, dtype=np.str_), margin.cpu().numpy()
+
+    def _hits(self, stored: "np.ndarray[Any, Any]", goal: Goal) -> "np.ndarray[Any, Any]":
+        """How many fresh draws each witness of a randomised model breaks."""
+        if self.plan.votes == 1 or not len(stored):
+            return np.zeros(len(stored), dtype=np.int32)
+        return hits_of(self.door, self._read(stored), goal).cpu().numpy().astype(np.int32)
+
+    def _read(self, stored: "np.ndarray[Any, Any]") -> Tensor:
+        """Witnesses as inputs of the model."""
+        values = torch.from_numpy(stored)
+        return self.door.fit(values.float() / 255 if values.dtype == torch.uint8 else values)
 
     def _store(self, moved: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """8-bit witnesses are kept as 8-bit images, which loses nothing and shows that it can."""

@@ -33,10 +33,13 @@ def audit(
     access: Access = "gradients",
     precision: Precision = "float32",
     batch_size: int | None = None,
+    eot: int = 1,
+    votes: int = 1,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
     figures: int = 64,
+    probes: int = 64,
     force: bool = False,
     progress: Progress | None = None,
     team: Team | None = None,
@@ -48,8 +51,11 @@ def audit(
     cascade, which spends ``max_passes`` (or what ``effort`` says: quick 80, standard 300, thorough
     2000) per sample where breaks are, and lets ``survivors`` of what is left meet the standard
     suite. out: a folder for the run's files; calling again with the same arguments continues an
-    interrupted run. figures: samples behind the report's curves, 0 for none. force: go on when
-    clean accuracy is at chance. team: this process among several that share ``out``.
+    interrupted run. eot, votes: for a randomised model, the passes that each answer to an attack is
+    averaged over, and the fresh draws whose majority decides whether a sample is broken, or right
+    when clean. figures: samples behind the report's curves, 0 for none. probes: samples that the
+    health checks measure on, after the search; 0 for none. force: go on when clean accuracy is at
+    chance, or the model returns probabilities. team: this process among several that share ``out``.
 
     Raises ``Invalid`` for what cannot be audited, before any long work.
 
@@ -71,7 +77,9 @@ def audit(
         precision=precision,
         confidence=confidence,
         batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
+        eot=eot,
+        votes=votes,
     )
     folder = None if out is None else Path(out)
     session = Session(plan, model, samples, about or About(), folder, team or Team())
-    return session.run(figures, force, progress or (lambda *_: None))
+    return session.run(figures, force, progress or (lambda *_: None), probes)

@@ -21,6 +21,7 @@ from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance
+from saddlepoint.audit.probing import measured
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
@@ -53,10 +54,11 @@ class Session:
     team: Team = field(default_factory=Team)
     hashes: dict[str, str] = field(default_factory=dict)
 
-    def run(self, figures: int, force: bool, progress: Progress) -> Audit:
+    def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
-        with Door(self.model, self.plan.precision, self.plan.seed) as door:
-            look, notes = first_look(door, self.plan, self.samples)
+        p = self.plan
+        with Door(self.model, p.precision, p.seed, eot=p.eot, votes=p.votes) as door:
+            look, notes = first_look(door, self.plan, self.samples, force)
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,
                 "model_sha256": model_hash(self.model, self.about.model_sha256),
@@ -69,6 +71,8 @@ class Session:
                 own = (journal, evidence, scores, progress, self.team)
                 rounds = Rounds(door, self.plan, self.samples, *own)
                 self._search(rounds, look, force)
+                if self.team.first:
+                    evidence.probes = measured(rounds, self.folder, probes)
             if self.folder is not None and self.team.first:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal, scores)

@@ -44,6 +44,8 @@ def write_evidence(path: Path, e: Evidence, scores: Array) -> None:
         "label": e.label,
         "scores": scores,
     }
+    if e.plan.votes > 1:
+        columns["hits"] = np.array([e.hits.get(i, -1) for i in range(e.n)], dtype=np.int32)
 
     def save(part: Path) -> None:
         with part.open("wb") as f:

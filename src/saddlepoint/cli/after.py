@@ -93,6 +93,9 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
             precision=settings.precision,
             out=folder / "audit",
             figures=64,
+            probes=64,
+            eot=1,
+            votes=1,
         )
     )
     summary = {

@@ -17,14 +17,17 @@ from saddlepoint.cli.options import (
     BatchOption,
     DataOption,
     DeviceOption,
+    EotOption,
     ModelOption,
     NOption,
     OutOption,
     PlanArgument,
+    ProbesOption,
     SeedOption,
     Settings,
     SplitOption,
     ThreatOption,
+    VotesOption,
     settle,
 )
 from saddlepoint.cli.subject import load_subject
@@ -58,6 +61,9 @@ class AuditSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
+    probes: StrictInt = Field(64, ge=0)
+    eot: StrictInt = Field(1, ge=1)
+    votes: StrictInt = Field(1, ge=1)
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_on: Verdict | None = None
@@ -104,7 +110,8 @@ FiguresOption = Annotated[
     int | None, typer.Option("--figures", help="Samples behind the report's curves (64); 0: none.")
 ]
 ForceOption = Annotated[
-    bool | None, typer.Option("--force", help="Go on although clean accuracy is at chance.")
+    bool | None,
+    typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
 ]
 
 FailUnderOption = Annotated[
@@ -152,6 +159,9 @@ def audit_command(
     precision: PrecisionOption = None,
     quantize: QuantizeOption = None,
     figures: FiguresOption = None,
+    probes: ProbesOption = None,
+    eot: EotOption = None,
+    votes: VotesOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_on: FailOnOption = None,
@@ -191,6 +201,8 @@ def attack_command(
     access: AccessOption = None,
     precision: PrecisionOption = None,
     quantize: QuantizeOption = None,
+    eot: EotOption = None,
+    votes: VotesOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -201,7 +213,7 @@ def attack_command(
     --threat "L2(eps=2)" --attack "PGD(steps=40)" --n 100 --out witnesses
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    settings = settle(AuditSettings, plan, {**flags, "figures": 0})
+    settings = settle(AuditSettings, plan, {**flags, "figures": 0, "probes": 0})
     if len(settings.attack) != 1:
         raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
     gates = _gates(settings)
@@ -227,7 +239,8 @@ def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
-    access = settings.access or subject.access
+    origin = (settings.model, subject.arch, settings.data, settings.split, subject.sha256)
+    access, about = settings.access or subject.access, About(*origin)
     n = len(subject.samples) if settings.n is None else settings.n
     if gates:
         gates.admit(subject.samples, n, settings.data, settings.split)
@@ -246,14 +259,11 @@ def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
             precision=settings.precision,
             batch_size=settings.batch_size,
             out=settings.out,
-            about=About(
-                settings.model,
-                subject.arch,
-                settings.data,
-                settings.split,
-                subject.sha256,
-            ),
+            about=about,
             figures=settings.figures,
+            probes=settings.probes,
+            eot=settings.eot,
+            votes=settings.votes,
             force=settings.force,
             progress=progress,
         )
@@ -266,7 +276,7 @@ def _print(result: Audit) -> None:
     OUT.print(attack_table(result.document))
     OUT.print()
     for finding in result.findings:
-        if finding.verdict != "ok":
+        if finding.verdict in ("warn", "fail"):
             said = f"{finding.verdict}: {finding.check}: {finding.measured}. {finding.next_step}"
             OUT.print(Text(said, style="bold red" if finding.verdict == "fail" else "yellow"))
     low, high = result.interval

@@ -15,14 +15,17 @@ __all__ = [
     "BatchOption",
     "DataOption",
     "DeviceOption",
+    "EotOption",
     "ModelOption",
     "NOption",
     "OutOption",
     "PlanArgument",
+    "ProbesOption",
     "SeedOption",
     "Settings",
     "SplitOption",
     "ThreatOption",
+    "VotesOption",
     "settle",
 ]
 
@@ -73,6 +76,18 @@ BatchOption = Annotated[
     int | None, typer.Option("--batch-size", help="Samples per batch; changes memory and speed.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
+EotOption = Annotated[
+    int | None,
+    typer.Option("--eot", help="Randomised models: passes that each answer is averaged over (1)."),
+]
+VotesOption = Annotated[
+    int | None,
+    typer.Option("--votes", help="Randomised models: draws whose majority is a verdict (1)."),
+]
+ProbesOption = Annotated[
+    int | None,
+    typer.Option("--probes", help="Samples that health checks measure on (64); 0: none."),
+]
 
 
 class Settings(BaseModel):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.expect import check_draws
 
 __all__ = ["Door", "Model", "Precision", "state_hash"]
 
@@ -56,7 +57,9 @@ class Door:
 
     Mode flags, ``requires_grad``, and the random state of torch and Python are put back on the way
     out; ``changed`` then says whether a hash of parameters and buffers found a trace of the
-    questions (never looked at with ``verify`` off).
+    questions (never looked at with ``verify`` off). For a randomised model ``eot`` is the number of
+    passes that an answer to a search is averaged over, and ``votes`` that of the draws whose
+    majority is a verdict.
 
     >>> with Door(nn.Linear(2, 2)) as door:
     ...     door.scores(torch.zeros(1, 2)).shape
@@ -64,11 +67,20 @@ class Door:
     """
 
     def __init__(
-        self, model: Model, precision: Precision = "float32", seed: int = 0, verify: bool = True
+        self,
+        model: Model,
+        precision: Precision = "float32",
+        seed: int = 0,
+        verify: bool = True,
+        eot: int = 1,
+        votes: int = 1,
     ) -> None:
         if precision not in ("float32", "bfloat16"):
             raise Invalid("precision", precision, "'float32' or 'bfloat16'")
+        check_draws("eot", eot)
+        check_draws("votes", votes)
         self.model, self.precision, self.seed, self.verify = model, precision, seed, verify
+        self.eot, self.votes = eot, votes
         tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
         floating = [t for t in tensors if t.is_floating_point()]
         self.device = tensors[0].device if tensors else None

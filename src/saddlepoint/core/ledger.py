@@ -72,6 +72,7 @@ class Ledger:
         self.nonfinite, self.zero_gradient = zeros.clone(), zeros.clone()
         self.rows_forward = self.rows_backward = 0
         self.given = 0  # forward passes that came before any attack
+        self.price = 1  # passes that one question takes
         # Without early stop or limits every row is always open, which saves the bookkeeping.
         everyone = torch.ones(n, dtype=torch.bool, device=device)
         self._everyone = None if early_stop or budget != Budget() else everyone
@@ -113,15 +114,15 @@ class Ledger:
             (self.budget.backward if backward else None, self.backward),
         ):
             if limit is not None:
-                closed |= spent >= limit
+                closed |= spent + self.price > limit
         return ~closed if index is None else ~closed[index]
 
     def charge(self, index: Tensor | None, paying: Tensor, backward: bool) -> None:
-        """Add one pass to every row that pays, and the whole batch to the machine's bill."""
-        self.rows_forward += len(paying)
-        self.rows_backward += len(paying) if backward else 0
+        """Add a question's price to every row that pays, and the batch to the machine's bill."""
+        self.rows_forward += len(paying) * self.price
+        self.rows_backward += len(paying) * self.price if backward else 0
         for counter in (self.forward, self.backward) if backward else (self.forward,):
-            tally(counter, index, paying)
+            tally(counter, index, paying, self.price)
 
     def claims(self, index: Tensor | None, margin: Tensor, size: Tensor, exact: bool) -> Tensor:
         """(B,) bool: rows whose margin, if true, is a break worth a referee's time.
@@ -172,9 +173,9 @@ def of_rows(t: Tensor, index: Tensor | None) -> Tensor:
     return t if index is None else t[index]
 
 
-def tally(counter: Tensor, index: Tensor | None, mask: Tensor) -> None:
-    """Add one to the counter of each marked row."""
+def tally(counter: Tensor, index: Tensor | None, mask: Tensor, times: int = 1) -> None:
+    """Add ``times`` to the counter of each marked row."""
     if index is None:
-        counter += mask
+        counter += mask * times if times > 1 else mask
     else:
-        counter[index] += mask.to(counter.dtype)
+        counter[index] += mask.to(counter.dtype) * times

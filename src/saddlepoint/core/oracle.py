@@ -11,6 +11,7 @@ from saddlepoint.core.aim import Aiming
 from saddlepoint.core.closest import Closest
 from saddlepoint.core.door import Door
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
+from saddlepoint.core.expect import majority, mean
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
@@ -28,8 +29,9 @@ class Oracle(Aiming, Generic[T]):
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
     point is never better than it. A break counts only when the original model in its own precision
-    agrees, by itself where the batch could tip the balance. closest: keep the break of smallest
-    size, which takes a ``Graded`` set, in place of the worst point.
+    agrees, by itself where the batch could tip the balance. Where the door says so, a question is
+    asked several times and answered by the means, and a break takes a majority of fresh draws.
+    closest: keep the break of smallest size, which takes a ``Graded`` set, in place of the worst.
     """
 
     def __init__(
@@ -54,30 +56,42 @@ class Oracle(Aiming, Generic[T]):
         self._until: Tensor | None = None
         start, budget = threat.start(x), budget or Budget()
         self.ledger = Closest(start, budget) if closest else Ledger(start, budget, early_stop)
-        self.clean = door.scores(threat.apply(x, start)) if clean is None else clean
+        count = door.votes if clean is None else 0
+        draws = [door.scores(threat.apply(x, start)) for _ in range(count)]
+        self.clean = mean(draws) if clean is None else clean
         check_scores(self.clean, goal, len(x))
         everyone = torch.ones(len(x), dtype=torch.bool, device=x.device)
         if clean is None:
+            self.ledger.price = self.ledger.given = door.votes
             self.ledger.charge(None, everyone, False)
-            self.ledger.given = 1
-        self._begin(start, everyone)
+        self.ledger.price = door.eot
+        self._begin(start, everyone, draws)
 
     # -- the three questions -------------------------------------------------------------------
 
     def solved(self, u: Tensor) -> Tensor:
         """(B,) bool: whether u reaches the goal."""
-        out = self._forward(u)
+        out = mean(self._forward(u))
         return self.goal.margin(out) > 0
 
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         self._grant("scores")
-        return self._loss(self._forward(u), self._aim)
+        return mean([self._loss(out, self._aim) for out in self._forward(u)])
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
         self._grant("gradients")
         asked = self._ask(backward=True)
+        passes = [self._pass(u) for _ in range(self._door.eot)]
+        out, value, g = (mean(list(answers)) for answers in zip(*passes, strict=True))
+        self.ledger.charge(self._index, asked, True)
+        self._inspect(norm(g, INF), asked)
+        self._record(u, out, asked)
+        return value, g
+
+    def _pass(self, u: Tensor) -> tuple[Any, Tensor, Tensor]:
+        """Scores, (B,) loss and (B, *P) gradient of one pass of the model."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
             out = self._door.search(self.threat.apply(self.x, leaf))
@@ -88,10 +102,7 @@ class Oracle(Aiming, Generic[T]):
                     "use an attack that needs scores only, such as RandomSearch()"
                 )
             (g,) = torch.autograd.grad(value.sum(), leaf)
-        self.ledger.charge(self._index, asked, True)
-        self._inspect(norm(g, INF), asked)
-        self._record(u, out.detach() if isinstance(out, Tensor) else out, asked)
-        return value.detach(), g
+        return out.detach() if isinstance(out, Tensor) else out, value.detach(), g
 
     # -- views ---------------------------------------------------------------------------------
 
@@ -161,19 +172,30 @@ class Oracle(Aiming, Generic[T]):
             raise Exhausted
         return asked
 
-    def _forward(self, u: Tensor) -> Any:  # noqa: ANN401
+    def _forward(self, u: Tensor) -> list[Any]:
+        """Return the scores of each pass."""
         asked = self._ask()
         with torch.no_grad():
-            out = self._door.search(self.threat.apply(self.x, u))
+            moved = self.threat.apply(self.x, u)
+            draws = [self._door.search(moved) for _ in range(self._door.eot)]
         self.ledger.charge(self._index, asked, False)
-        self._record(u, out, asked)
-        return out
+        self._record(u, mean(draws), asked)
+        return draws
 
-    def _begin(self, start: Tensor, everyone: Tensor) -> None:
+    def _begin(self, start: Tensor, everyone: Tensor, draws: list[Any]) -> None:
         """Enter the clean input, at a margin of minus infinity where it has none."""
         ledger, clean = self.ledger, self.goal.margin(self.clean).double()
+        if self._door.votes > 1:
+            # Scores that are handed in come from a clean input that was voted right.
+            voted = majority([self.goal.margin(d).double() for d in draws or [self.clean]])
+            voted = voted if draws else voted.clamp(max=0.0)
+            tally(ledger.nonfinite, None, ~voted.isfinite())
+            ledger.margin = torch.where(voted.isnan(), ledger.margin, voted)
+            ledger.broken = voted > 0
+            return
         self._record(start, self.clean, everyone)
-        ledger.margin = torch.where(clean.isnan(), ledger.margin, clean)
+        # Where the clean input claimed to be broken, the ledger has what the referee said.
+        ledger.margin = torch.where(clean.isnan() | (clean > 0), ledger.margin, clean)
 
     def _inspect(self, size: Tensor, asked: Tensor) -> None:
         """Note the rows whose gradient has a largest entry of zero, or one that is not finite."""
@@ -217,7 +239,7 @@ class Oracle(Aiming, Generic[T]):
     def _referee(self, u: Tensor, out: Any, margin: Tensor, crossed: Tensor) -> Tensor:  # noqa: ANN401
         """Margins of the rows that claim a break, as the original model sees them."""
         margin = margin.clone()
-        if self._door.precision != "float32":
+        if self._door.precision != "float32" or self._door.votes > 1 or self._door.eot > 1:
             rows = crossed.nonzero().squeeze(1)
             margin[rows] = self._judge(u, rows)
             return margin

@@ -1,0 +1,47 @@
+"""Randomised models: answers averaged over draws, and verdicts by majority.
+
+A defence may draw noise anew for each question. Its gradient at one draw is a guess, so an attack
+follows the mean over several (expectation over transformation, 1707.07397 and 1802.00420, section
+4.2); and one lucky draw is no break, so a verdict takes the majority of fresh draws.
+"""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.errors import Invalid, Unsupported
+
+__all__ = ["check_draws", "majority", "mean"]
+
+A = TypeVar("A")
+
+
+def check_draws(name: str, value: object) -> None:
+    """Raise ``Invalid`` unless ``value`` is a number of draws."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise Invalid(name, value, "a whole number of at least 1")
+
+
+def mean(draws: list[A]) -> A:
+    """Average answers of one shape; a single one is returned as it is.
+
+    >>> mean([torch.tensor([1.0, 2.0]), torch.tensor([3.0, 2.0])])
+    tensor([2., 2.])
+    """
+    if len(draws) == 1:
+        return draws[0]
+    if not all(isinstance(d, Tensor) for d in draws):
+        raise Unsupported("only answers that are tensors can be averaged over draws: use eot=1")
+    return torch.stack(draws).mean(0)  # type: ignore[arg-type,return-value]
+
+
+def majority(margins: list[Tensor]) -> Tensor:
+    """(B,) median margin over draws, the lower one of two: > 0 where more than half are.
+
+    NaN in any draw gives NaN, which is no break.
+
+    >>> majority([torch.tensor([1.0, 1.0]), torch.tensor([2.0, -1.0])])
+    tensor([ 1., -1.])
+    """
+    return margins[0] if len(margins) == 1 else torch.stack(margins).median(0).values
