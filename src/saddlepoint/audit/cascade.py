@@ -27,8 +27,8 @@ _SHARE_OF_SUITE = 0.2  # of the budget, kept for the survivors' audit
 _FEWEST = 20  # survivors audited, or none: fewer would bound nothing
 _PILOT_SHARE = 12  # of the survivors, one in so many
 _SMALLEST = 16  # samples in a pilot
-_CYCLE = 0.6  # of what is left, spent before the shares are drawn anew
-_CRUMBS = 0.04  # of the budget: not worth another cycle
+_CYCLE = 0.75  # of what is left, spent before the shares are drawn anew
+_CRUMBS = 0.05  # of the budget: not worth another cycle
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""The standard suite does what its name promises: published order, settings, cost and outcome."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import saddlepoint as sp
+from saddlepoint.core.errors import BadData
+
+MODELS = Path(__file__).parents[3] / "shared/models"
+
+
+class Firm(nn.Module):
+    """Ten classes, one so far ahead that nothing in the set breaks it, with gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ahead = torch.zeros(10)
+        ahead[3] = 1e3
+        return self.layer(x.flatten(1)) + ahead
+
+
+@pytest.mark.slow
+def test_autoattack_costs_what_it_is_published_to_cost() -> None:
+    """Forward and backward passes on a survivor: 102/101, 918/909, 1826/900, 5001/0."""
+    x, y = torch.rand(2, 1, 2, 2), torch.full((2,), 3)
+    result = sp.audit(Firm(), (x, y), sp.Linf(0.1), "autoattack", figures=0, probes=0, force=True)
+    spent = [(r.forward.max(), r.backward.max()) for r in result.evidence.attacks]
+    published = [(102, 101), (918, 909), (1826, 900), (5001, 0)]
+    for (f, b), (wanted_f, wanted_b) in zip(spent, published, strict=True):
+        assert f == pytest.approx(wanted_f, rel=0.02)
+        assert b == pytest.approx(wanted_b, rel=0.02, abs=1)
+    assert [r.arm for r in result.evidence.attacks] == [
+        "APGD(loss='cross-entropy')",
+        "Targets(APGD(loss='dlr'))",
+        "Targets(FAB())",
+        "Square()",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "peer"), [("mnist-fgsm", 83), ("mnist-pgd", 89)])
+def test_autoattack_leaves_what_another_implementation_leaves(name: str, peer: int) -> None:
+    """The first 100 test images; ``peer`` is what torchattacks 3.5.1 leaves (benchmarks/audit.py)."""
+    if not (MODELS / f"{name}.safetensors").exists():
+        pytest.skip("shared/models is not beside this checkout")
+    try:
+        split = sp.load_data("mnist").split("test")
+    except BadData:
+        pytest.skip("MNIST is not on this machine")
+    model = sp.load_model(MODELS / f"{name}.safetensors", "conv-small").model
+    options = {"n": 100, "figures": 0, "probes": 0}
+    suite = sp.audit(model, split, sp.Linf(0.3), "autoattack", **options)  # type: ignore[arg-type]
+    assert abs(100 * suite.robust_accuracy - peer) <= 2
+    ours = sp.audit(model, split, sp.Linf(0.3), **options)  # type: ignore[arg-type]
+    assert 100 * ours.robust_accuracy <= peer + 0.2
+    assert ours.evidence.passes() <= 300
