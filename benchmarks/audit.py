@@ -7,11 +7,12 @@
 
 A subject is a folder that ``saddlepoint train`` wrote (threat and data as in its training) or a
 weights file (``--arch``, ``--threat`` and ``--data`` say the rest). Ours is ``saddlepoint audit``
-at its defaults, without figures; the peer is torchattacks' AutoAttack, standard version (its APGD and
-FAB take 10 steps where the published ones take 100), whose returned images are judged here.
-``--suite`` adds our own standard suite, with the published numbers of steps. Passes are rows through the model divided by images, counted alike
-for both by a wrapper around the model: nothing either library says of itself is believed. Times are
-CPU seconds of this process (and wall seconds), with the same ``--threads`` in the same process.
+at its defaults, without figures; the peer is torchattacks' AutoAttack, standard version (its APGD
+and FAB take 10 steps where the published ones take 100), whose returned images are judged here.
+``--suite`` adds our own standard suite, with the published numbers of steps. Passes are rows
+through the model divided by images, counted alike for both by a wrapper around the model: nothing
+either library says of itself is believed. Times are CPU seconds of this process (and wall seconds),
+with the same ``--threads`` in the same process.
 
 Writes results/audit-SUBJECT.json. The peer goes chunk by chunk, and the same command goes on.
 """

@@ -46,7 +46,7 @@ def test_autoattack_costs_what_it_is_published_to_cost() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "peer"), [("mnist-fgsm", 83), ("mnist-pgd", 89)])
 def test_autoattack_leaves_what_another_implementation_leaves(name: str, peer: int) -> None:
-    """The first 100 test images; ``peer`` is what torchattacks 3.5.1 leaves (benchmarks/audit.py)."""
+    """The first 100 test images; ``peer`` is what torchattacks leaves (benchmarks/audit.py)."""
     if not (MODELS / f"{name}.safetensors").exists():
         pytest.skip("shared/models is not beside this checkout")
     try:

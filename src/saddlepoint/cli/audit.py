@@ -9,7 +9,7 @@ from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit
 from saddlepoint.audit.suites import Effort
-from saddlepoint.cli.console import OUT, AuditProgress, attack_table, percent
+from saddlepoint.cli.console import OUT, AuditProgress
 from saddlepoint.cli.gates import Gates, Verdict
 from saddlepoint.cli.options import (
     ArchOption,
@@ -30,6 +30,7 @@ from saddlepoint.cli.options import (
     VotesOption,
     settle,
 )
+from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
@@ -267,24 +268,5 @@ def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
             force=settings.force,
             progress=progress,
         )
-    _print(result)
+    print_outcome(result)
     return result
-
-
-def _print(result: Audit) -> None:
-    OUT.print()
-    OUT.print(attack_table(result.document))
-    OUT.print()
-    for finding in result.findings:
-        if finding.verdict in ("warn", "fail"):
-            said = f"{finding.verdict}: {finding.check}: {finding.measured}. {finding.next_step}"
-            OUT.print(Text(said, style="bold red" if finding.verdict == "fail" else "yellow"))
-    low, high = result.interval
-    OUT.print(
-        Text(
-            f"robust accuracy <= {percent(result.robust_accuracy)}  "
-            f"(95 % interval {percent(low)} to {percent(high)}; clean "
-            f"{percent(result.clean_accuracy)}; n = {result.document['n']})",
-            style="bold",
-        )
-    )

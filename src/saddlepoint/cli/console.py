@@ -1,7 +1,7 @@
 """What the command line prints: progress while it works, tables when it is done."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -12,10 +12,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
-__all__ = ["OUT", "AuditProgress", "attack_table", "percent"]
+__all__ = ["OUT", "AuditProgress", "percent"]
 
 OUT = Console(highlight=False)
 
@@ -68,22 +67,3 @@ class AuditProgress:
             share = percent(1 - broken / self.total)
             what = "clean accuracy" if name == "clean" else f"robust accuracy after {name}"
             self._bar.console.print(Text(f"{what}: {share}"))
-
-
-def attack_table(document: dict[str, Any]) -> Table:
-    """One row per attack: what it was tried on, what it broke, what is left, what it cost."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("attack", overflow="fold")
-    for name in ("tried on", "broke", "errors", "left", "passes f/b", "seconds"):
-        table.add_column(name, justify="right")
-    for a in document["attacks"]:
-        table.add_row(
-            Text(a["spec"]),
-            str(a["evaluated"]),
-            str(a["broken"]),
-            str(a["error"]),
-            percent(a["robust_accuracy_after"]),
-            f"{a['forward']:.1f}/{a['backward']:.1f}",
-            f"{a['seconds']:.1f}",
-        )
-    return table
