@@ -192,7 +192,9 @@ def test_repeats_say_how_much_is_unseen() -> None:
 
 @pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
 @pytest.mark.parametrize(
-    "threat", [sp.Linf(0.05), sp.L2(0.5), sp.L1(3.0), sp.Quantize(sp.Linf(16 / 255))], ids=repr
+    "threat",
+    [sp.Linf(0.05), sp.L2(0.5), sp.L1(3.0), sp.L0(3), sp.Quantize(sp.Linf(16 / 255))],
+    ids=repr,
 )
 def test_every_set_and_access(subject: Subject, access: str, threat: object) -> None:
     data = (subject.x, subject.y)

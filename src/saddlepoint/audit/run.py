@@ -70,7 +70,7 @@ def audit(
     samples = as_samples(data)
     plan = Plan(
         threat=threat,
-        strategy=strategy(attacks, access, effort, max_passes, survivors),
+        strategy=strategy(attacks, threat, access, effort, max_passes, survivors),
         n=len(samples) if n is None else n,
         seed=seed,
         access=access,

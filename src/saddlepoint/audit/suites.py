@@ -21,8 +21,9 @@ from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Strategy
-from saddlepoint.core.access import Access, Attack
-from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
+from saddlepoint.core.errors import Invalid, Unsupported, closest
+from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -91,22 +92,26 @@ def cascade(
     effort: str = "standard",
     max_passes: float | None = None,
     survivors: int | None = None,
+    threat: ThreatModel | None = None,
 ) -> Cascade:
     """Return the adaptive suite for what may be asked.
 
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
-    standard suite at the end, beyond the budget; None lets a fifth of the budget decide.
+    standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
+    attacks of that suite which do not fit this set are left out.
 
     >>> cascade(effort="quick").max_passes
     80
     """
     if effort not in EFFORTS:
         raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
+    if access not in _BY_ACCESS:
+        raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     opening, ladders = _BY_ACCESS[access]()
     return Cascade(
         opening,
         ladders,
-        autoattack(access),
+        tuple(a for a in autoattack(access) if threat is None or _fits(a, threat, access)),
         EFFORTS[effort] if max_passes is None else max_passes,
         suite_passes=9_800 if access == "gradients" else 5_000 if access == "scores" else 1_000,
         survivors=survivors,
@@ -114,8 +119,17 @@ def cascade(
     )
 
 
+def _fits(attack: Attack[Any], threat: ThreatModel, access: Access) -> bool:
+    try:
+        check_fit(attack, threat, access)
+    except Unsupported:
+        return False
+    return True
+
+
 def strategy(
     attacks: tuple[Attack[Any], ...] | str | None,
+    threat: ThreatModel,
     access: Access,
     effort: str = "standard",
     max_passes: float | None = None,
@@ -126,7 +140,7 @@ def strategy(
     Raises ``Invalid`` for an unknown suite, and for a budget beside a list that has none.
     """
     if attacks is None or attacks == "cascade":
-        return cascade(access, effort, max_passes, survivors)
+        return cascade(access, effort, max_passes, survivors, threat)
     for name, value, free in (
         ("effort", effort, "standard"),
         ("max_passes", max_passes, None),
