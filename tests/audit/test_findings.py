@@ -69,8 +69,27 @@ def findings(change: Change) -> dict[str, Finding]:
     return {f.check: f for f in examine(e)}
 
 
+def suite_round(broken: int) -> Change:
+    """The standard suite on forty survivors."""
+
+    def change(e: Evidence) -> None:
+        r = round_("APGD()", range(10, 50), broken, 100)
+        r.stage = "suite"
+        e.rounds.append(r)
+
+    return change
+
+
+@pytest.mark.parametrize(("broken", "verdict"), [(0, "ok"), (1, "warn"), (2, "warn"), (3, "fail")])
+def test_survivors_that_fall_to_the_standard_suite(broken: int, verdict: str) -> None:
+    found = findings(suite_round(broken))["survivors' audit"]
+    assert found.verdict == verdict
+    assert f"{broken} of 40" in found.measured
+
+
 def test_nothing_wrong() -> None:
-    assert {f.verdict for f in findings(lambda e: None).values()} == {"ok"}
+    found = findings(suite_round(0))
+    assert {f.verdict for f in found.values()} == {"ok"}
 
 
 def score_round(broken: int) -> Change:
@@ -142,6 +161,7 @@ def test_without_probes_the_rest_is_still_checked() -> None:
         "unbounded attack",
         "black box against gradients",
         "transfer against gradients",
+        "survivors' audit",
         "8-bit rounding",
     ]
     assert all(f.verdict in ("ok", "inconclusive") for f in found.values())

@@ -71,6 +71,7 @@ def test_probabilities_stop_an_audit_unless_forced() -> None:
 def test_control_is_flagged_by_none(eps: float) -> None:
     found = verdicts(nets.natural(), sp.Linf(eps), PLAIN)
     assert len(found) == len(CHECKS)
+    assert found.pop("survivors' audit") == "inconclusive"
     assert set(found.values()) == {"ok"}
 
 
@@ -80,4 +81,4 @@ def test_control_is_flagged_by_none(eps: float) -> None:
     [sp.Linf(0.05), sp.Linf(0.1), sp.Linf(0.2), sp.L2(0.5), sp.Quantize(sp.Linf(16 / 255))],
 )
 def test_control_is_flagged_by_none_after_the_default_attacks(threat: object) -> None:
-    assert set(verdicts(nets.natural(), threat, None).values()) == {"ok"}
+    assert set(verdicts(nets.natural(), threat, None).values()) <= {"ok", "inconclusive"}

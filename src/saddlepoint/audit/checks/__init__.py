@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from saddlepoint.audit.checks import attack, gradient, masking, saving, search, subject
+from saddlepoint.audit.checks import attack, gradient, masking, saving, search, subject, survivors
 from saddlepoint.audit.checks.finding import Check, Finding
 from saddlepoint.audit.evidence import Evidence
 
@@ -28,6 +28,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     search.unbounded,
     masking.black_box,
     masking.transfer,
+    survivors.survivors,
     saving.rounding,
 )
 
