@@ -68,6 +68,7 @@ class Rounds:
         self.progress(round_.name, 0, total, broken)
         chunks = list(pieces(torch.from_numpy(round_.rows), self.plan.batch_size))
         for i, chunk in enumerate(chunks):
+            self.team.heed()
             if self.team.mine(i):
                 record = self._record_of(number, round_.name, attack, chunk)
                 broken += self._newly(record, number)

@@ -9,11 +9,12 @@ from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
 from saddlepoint.audit.samples import Samples, as_samples
-from saddlepoint.audit.session import Session
+from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["audit"]
@@ -49,7 +50,8 @@ def audit(
     2000) per sample where breaks are, and lets ``survivors`` of what is left meet the standard
     suite. out: a folder for the run's files; calling again with the same arguments continues an
     interrupted run. figures: samples behind the report's curves, 0 for none. force: go on when
-    clean accuracy is at chance. team: this process among several that share ``out``.
+    clean accuracy is at chance. team: this process among several that share ``out``, as
+    ``gathered()`` gives it under torchrun.
 
     Raises ``Invalid`` for what cannot be audited, before any long work.
 
@@ -61,6 +63,9 @@ def audit(
     >>> result.robust_accuracy
     1.0
     """
+    folder, team = None if out is None else Path(out), team or Team()
+    if folder is None and team.size > 1:
+        raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
     samples = as_samples(data)
     plan = Plan(
         threat=threat,
@@ -72,6 +77,6 @@ def audit(
         confidence=confidence,
         batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
     )
-    folder = None if out is None else Path(out)
-    session = Session(plan, model, samples, about or About(), folder, team or Team())
-    return session.run(figures, force, progress or (lambda *_: None))
+    with held(folder, team):
+        session = Session(plan, model, samples, about or About(), folder, team)
+        return session.run(figures, force, progress or (lambda *_: None))

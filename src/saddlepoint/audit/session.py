@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ from saddlepoint.audit.document import SCHEMA_VERSION, document
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.gallery import gallery
 from saddlepoint.audit.inspection import inspection
-from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.journal import HEADER, Journal
 from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance
@@ -29,11 +30,34 @@ from saddlepoint.audit.store import npz_bytes, write_evidence, write_json, write
 from saddlepoint.audit.team import Team
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.files import write_bytes
+from saddlepoint.core.files import full_disk, write_bytes
 from saddlepoint.core.ledger import Status
+from saddlepoint.core.lock import alone
 from saddlepoint.core.threat import Convex, Graded
 
-__all__ = ["Session", "model_hash"]
+__all__ = ["Session", "held", "model_hash"]
+
+
+@contextlib.contextmanager
+def held(folder: Path | None, team: Team) -> Iterator[None]:
+    """Hold the run's folder, made where it is missing, against other runs: for all processes.
+
+    Raises ``Invalid`` where another run holds it, or a file is in the way.
+    """
+    if folder is None or not team.first:
+        yield
+        return
+    if folder.exists() and not folder.is_dir():
+        raise Invalid("out", str(folder), "a folder", "a file of that name is in the way")
+    with full_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone(folder):
+            yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where the run was refused before it left anything
+        raise
 
 
 def model_hash(model: Model, of_file: str) -> str:
@@ -80,6 +104,7 @@ class Session:
         """Ask about the clean inputs, then run what the strategy asks for."""
         try:
             rounds.clean()
+            self.team.wait()  # all have read the journal before it may be thrown away
             self._same_answers(rounds.scores, rounds.evidence, look)
             if not force:
                 refuse_chance(rounds.evidence)
@@ -94,10 +119,18 @@ class Session:
         """Open the journal; of several processes the first claims the folder for all."""
         if self.team.first:
             journal = Journal.open(self.folder, self._header(), self.team.rank)
+            self.team.wait()
+            return journal
         self.team.wait()
-        if not self.team.first:
-            journal = Journal.open(self.folder, self._header(), self.team.rank)
-        return journal
+        if self.folder is None or not (self.folder / HEADER).exists():
+            allowed = "a folder that every process sees"
+            raise Invalid("out", str(self.folder), allowed, "the first process wrote to another")
+        try:
+            return Journal.open(self.folder, self._header(), self.team.rank)
+        except Invalid as error:
+            who = f"<process {self.team.rank}>"
+            hint = f"compared with the first, {error}"
+            raise Invalid("process", who, "given the same model, data and plan", hint) from error
 
     def _header(self) -> dict[str, Any]:
         """What must be equal for a run to be continued; chunks tell batch sizes apart."""
@@ -125,6 +158,7 @@ class Session:
         said = document(evidence, findings, {**self._names(evidence), **self.hashes}, device)
         if self.folder is not None and self.team.first:
             self._write(self.folder, said, evidence, journal, scores)
+        self.team.wait()  # the folder is complete when any process returns
         return Audit(said, evidence, findings, self.folder)
 
     def _names(self, evidence: Evidence) -> dict[str, Any]:
