@@ -35,7 +35,7 @@ class Round:
     """One attack on some samples: what each answered, and what it cost.
 
     name: distinct within the audit. arm: the text of the attack. rows: (m,) sample numbers in
-    order. status, margin, forward, backward, nonfinite, zero_gradient: (m,).
+    order, int32 where they fit. status, margin, forward, backward, nonfinite, zero_gradient: (m,).
     """
 
     name: str
@@ -58,14 +58,17 @@ class Round:
         """Nothing observed yet on these rows."""
         columns: dict[str, Any] = {k: np.zeros(len(rows), dtype=t) for k, t in COLUMNS.items()}
         columns["margin"][:] = np.nan
-        return cls(name, arm, stage, rows.astype(np.int64, copy=False), **columns)
+        small = not len(rows) or int(rows[-1]) < np.iinfo(np.int32).max
+        return cls(name, arm, stage, rows.astype(np.int32 if small else np.int64), **columns)
 
     def take(self, record: dict[str, Array]) -> None:
         """Enter a finished chunk; its rows are consecutive among this round's."""
         first = int(np.searchsorted(self.rows, record["rows"][0]))
         place = slice(first, first + len(record["rows"]))
         for name in COLUMNS:
-            getattr(self, name)[place] = record[name]
+            # Memory that was never written to costs nothing, and most counters stay at zero.
+            if record[name].any():
+                getattr(self, name)[place] = record[name]
         self.seconds += float(record["seconds"])
         self.rows_forward += int(record["rows_forward"])
         self.rows_backward += int(record["rows_backward"])
@@ -124,7 +127,7 @@ class Evidence:
 
     def broken_by(self) -> Array:
         """(n,) the number of the round that first broke each sample, -1 where none did."""
-        first = np.full(self.n, -1, dtype=np.int64)
+        first = np.full(self.n, -1, dtype=np.int32)
         for number in range(len(self.rounds) - 1, -1, -1):
             first[self.rounds[number].where(Status.BROKEN)] = number
         return first

@@ -3,7 +3,7 @@
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,6 @@ from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
-from saddlepoint.core.shapes import pieces
 
 __all__ = ["Progress", "Rounds"]
 
@@ -66,8 +65,7 @@ class Rounds:
         broken = int(self.evidence.marked(Status.BROKEN).sum())
         self.evidence.rounds.append(round_)
         self.progress(round_.name, 0, total, broken)
-        chunks = list(pieces(torch.from_numpy(round_.rows), self.plan.batch_size))
-        for i, chunk in enumerate(chunks):
+        for i, chunk in enumerate(self._chunks(round_)):
             self.team.heed()
             if self.team.mine(i):
                 record = self._record_of(number, round_.name, attack, chunk)
@@ -76,9 +74,15 @@ class Rounds:
             self.progress(round_.name, min(done, total - 1), total, broken)
         self.team.wait()
         self.journal.refresh()
-        for chunk in chunks:
+        for chunk in self._chunks(round_):
             self._take(number, round_, chunk)
         self.progress(round_.name, total, total, int(self.evidence.marked(Status.BROKEN).sum()))
+
+    def _chunks(self, round_: Round) -> Iterator[Tensor]:
+        """Cut a round's rows, one chunk in memory at a time."""
+        for first in range(0, len(round_.rows), self.plan.batch_size):
+            rows = round_.rows[first : first + self.plan.batch_size]
+            yield torch.from_numpy(rows.astype(np.int64))
 
     def _newly(self, record: Record, number: int) -> int:
         return int((record["status"] == CODES.index(Status.BROKEN)).sum())
@@ -96,7 +100,7 @@ class Rounds:
         return record
 
     def _take(self, number: int, round_: Round, chunk: Tensor) -> None:
-        record = self.journal.read(number, chunk.numpy())
+        record = self.journal.take(number, chunk.numpy())
         if record is None:
             raise OSError(f"the journal lost rows {int(chunk[0])} … of {round_.name}: run it again")
         round_.take(record)

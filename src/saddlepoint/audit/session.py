@@ -39,25 +39,37 @@ __all__ = ["Session", "held", "model_hash"]
 
 
 @contextlib.contextmanager
-def held(folder: Path | None, team: Team) -> Iterator[None]:
+def held(folder: Path | None, team: Team) -> Iterator[contextlib.ExitStack]:
     """Hold the run's folder, made where it is missing, against other runs: for all processes.
 
-    Raises ``Invalid`` where another run holds it, or a file is in the way.
+    Yields a stack for what has to be closed with it. Raises ``Invalid`` where another run holds
+    the folder, or a file is in the way.
     """
-    if folder is None or not team.first:
-        yield
-        return
+    with contextlib.ExitStack() as files:
+        if folder is None:
+            yield files
+            return
+        made = _make(folder)
+        try:
+            if team.first:
+                files.enter_context(alone(folder))
+            yield files
+        except BaseException:
+            files.close()
+            if made:  # and refused before it left anything
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
+
+
+def _make(folder: Path) -> bool:
+    """Make the folder; return whether it was new."""
     if folder.exists() and not folder.is_dir():
         raise Invalid("out", str(folder), "a folder", "a file of that name is in the way")
+    new = not folder.exists()
     with full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with alone(folder):
-            yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # where the run was refused before it left anything
-        raise
+    return new
 
 
 def model_hash(model: Model, of_file: str) -> str:
@@ -75,6 +87,7 @@ class Session:
     about: About
     folder: Path | None
     team: Team = field(default_factory=Team)
+    files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # closed at the end
     hashes: dict[str, str] = field(default_factory=dict)
 
     def run(self, figures: int, force: bool, progress: Progress) -> Audit:
@@ -86,10 +99,11 @@ class Session:
                 "model_sha256": model_hash(self.model, self.about.model_sha256),
                 "data_sha256": self.samples.sha256(self.plan.n),
             }
+            scores = ScoreTable(self.plan.n, look.shape[1], self.folder)
+            self.files.enter_context(contextlib.closing(scores))
             with contextlib.closing(self._journal()) as journal:
                 evidence = Evidence.empty(self.plan, look.shape[1])
                 evidence.notes = notes
-                scores = ScoreTable(self.plan.n, look.shape[1], self.folder)
                 own = (journal, evidence, scores, progress, self.team)
                 rounds = Rounds(door, self.plan, self.samples, *own)
                 self._search(rounds, look, force)
@@ -237,7 +251,7 @@ class Session:
 
         header = {k: said[k] for k in ("schema_version", "model_sha256", "data_sha256")}
         header["threat"] = said["threat"]["spec"]
-        write_evidence(folder / "evidence.npz", evidence, scores.values)
+        write_evidence(folder / "evidence.npz", evidence, scores)
         write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
         # audit.json comes last of the data: a folder that has one is complete.
         write_json(folder / "audit.json", said)
