@@ -14,6 +14,7 @@ from saddlepoint.core.files import write_file
 __all__ = ["Column", "whole", "write_npz"]
 
 Array = np.ndarray[Any, Any]
+_ROWS = 1 << 16  # converted at a time
 
 
 @dataclass(frozen=True)
@@ -49,4 +50,6 @@ def _write(f: Any, column: Column) -> None:  # noqa: ANN401 - a file of zipfile'
     descr = npy.dtype_to_descr(column.dtype)
     npy.write_array_header_1_0(f, {"descr": descr, "fortran_order": False, "shape": column.shape})
     for piece in column.pieces:
-        f.write(np.ascontiguousarray(piece, dtype=column.dtype).tobytes())
+        for first in range(0, len(piece), _ROWS):
+            rows = piece[first : first + _ROWS]
+            f.write(np.ascontiguousarray(rows, dtype=column.dtype).tobytes())
