@@ -89,9 +89,9 @@ class Round:
 class Evidence:
     """Every round in order; the first is the clean input.
 
-    label: (n,). rejected: what the independent checker said against a witness, by (round, sample).
-    notes: measurements made before the search. probes: measurements made after it, for the health
-    checks and the figures.
+    label: (n,). prediction: (n,) of the clean input. rejected: what the independent checker said
+    against a witness, by (round, sample). notes: measurements made before the search. probes:
+    measurements made after it, for the health checks and the figures.
     """
 
     plan: Plan
@@ -102,11 +102,13 @@ class Evidence:
     notes: dict[str, float] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     model_changed: bool = False
+    prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 
     @classmethod
     def empty(cls, plan: Plan, classes: int) -> "Evidence":
         """Nothing observed yet."""
-        return cls(plan, classes, np.zeros(plan.n, dtype=np.int64))
+        said = np.zeros(plan.n, dtype=np.int32)
+        return cls(plan, classes, np.zeros(plan.n, dtype=np.int64), prediction=said)
 
     @property
     def n(self) -> int:

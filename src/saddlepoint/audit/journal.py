@@ -29,6 +29,7 @@ FOLDER = "journal"
 # first row, length and CRC-32.
 _FRAME = struct.Struct("<4s16sIIQQI")
 _MARK = b"SPj1"
+_DAMAGE = (OSError, KeyError, ValueError, EOFError, struct.error, zipfile.BadZipFile)
 _IN_MEMORY = 64 << 20  # bytes of a journal without a folder; what exceeds them lies on disk
 _FILES = 1 << 16  # at most, so that a place is one number: offset * _FILES + file
 
@@ -138,9 +139,16 @@ class Journal:
         first = int(rows[0])
         try:
             record = self._load(round_, first)
-        except (OSError, KeyError, ValueError, EOFError, struct.error, zipfile.BadZipFile):
+        except _DAMAGE:
             return None
         return record if np.array_equal(record.get("rows", np.empty(0)), rows) else None
+
+    def earliest(self, round_: int) -> Record | None:
+        """Return a finished chunk of a round, that of the lowest rows; None where there is none."""
+        try:
+            return self._load(round_, min(self.places.get(round_, ())))
+        except _DAMAGE:  # of an empty sequence there is no lowest
+            return None
 
     def take(self, round_: int, rows: "np.ndarray[Any, Any]") -> Record | None:
         """Read a chunk and count it among those of ``records``; chunks come in order of rows."""

@@ -21,6 +21,7 @@ from saddlepoint.audit.witness import inspect
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Goal, Untargeted
 from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
@@ -109,6 +110,7 @@ class Rounds:
                 self.evidence.rejected[number, int(row)] = str(fault)
         if number == 0:
             self.evidence.label[record["rows"]] = record["label"]
+            self.evidence.prediction[record["rows"]] = record["scores"].argmax(1)
             self.scores.put(record["rows"], record["scores"])
 
     def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
@@ -121,7 +123,15 @@ class Rounds:
     def _clean(self, rows: Tensor) -> Record:
         began = time.perf_counter()
         x, goal = self._batch(rows)
-        oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
+        try:
+            oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
+        except (Invalid, Unsupported):
+            raise
+        except Exception as error:
+            raise Unsupported(
+                f"the model failed on the clean samples {int(rows[0])} to {int(rows[-1])}: {error}; "
+                "what was finished is kept, and the same call continues"
+            ) from error
         oracle.ledger.given = 0  # here the clean input is the whole attack
         record = self._record(rows, oracle, None, began)
         record["label"] = goal.label.cpu().numpy()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from saddlepoint.audit import probes
 from saddlepoint.audit.checks import examine
@@ -106,7 +106,8 @@ class Session:
                 evidence.notes = notes
                 own = (journal, evidence, scores, progress, self.team)
                 rounds = Rounds(door, self.plan, self.samples, *own)
-                self._search(rounds, look, force)
+                self._same_answers(door, journal, notes)
+                self._search(rounds, force)
             if self.folder is not None and self.team.first:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal, scores)
@@ -114,12 +115,11 @@ class Session:
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, scores, str(door.device or "cpu"))
 
-    def _search(self, rounds: Rounds, look: Tensor, force: bool) -> None:
+    def _search(self, rounds: Rounds, force: bool) -> None:
         """Ask about the clean inputs, then run what the strategy asks for."""
         try:
             rounds.clean()
             self.team.wait()  # all have read the journal before it may be thrown away
-            self._same_answers(rounds.scores, rounds.evidence, look)
             if not force:
                 refuse_chance(rounds.evidence)
         except Invalid:
@@ -151,12 +151,19 @@ class Session:
         plan = {k: v for k, v in self.plan.describe().items() if k != "batch_size"}
         return {**self.hashes, "plan": plan, "saddlepoint": metadata.version("saddlepoint")}
 
-    def _same_answers(self, scores: ScoreTable, evidence: Evidence, look: Tensor) -> None:
-        """Hashes cover weights, not code: compare what the model says now with the journal."""
-        now = look.float().cpu().numpy()
-        then = scores.get(torch.arange(len(look))).numpy()
+    def _same_answers(self, door: Door, journal: Journal, notes: dict[str, float]) -> None:
+        """Hashes cover weights, not code: compare what the model says now with the journal.
+
+        Before anything is added to it: answers of two models must not meet in one journal.
+        """
+        record = journal.earliest(0)
+        if record is None:
+            return
+        then = record["scores"]
+        x, _ = self.samples.batch(torch.from_numpy(record["rows"]))
+        now = door.scores(door.fit(x)).float().cpu().numpy()
         gap = float(np.abs(now - then).max() / max(float(np.abs(now).max()), 1e-12))
-        loose = evidence.notes["repeat_gap"] + evidence.notes["batch_gap"]
+        loose = notes["repeat_gap"] + notes["batch_gap"]
         if gap > 1e-2 and not loose > 1e-3:
             raise Invalid(
                 "out",
