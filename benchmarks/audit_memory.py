@@ -70,7 +70,7 @@ def measure(n: int, suite: str, eps: float) -> dict[str, float]:
     """Audit n samples in this process."""
     torch.set_num_threads(1)
     attacks = None if suite == "cascade" else (sp.FGSM(),)
-    more = {"max_passes": 20.0, "survivors": 0} if suite == "cascade" else {}
+    more = {"max_passes": 100.0, "survivors": 0} if suite == "cascade" else {}
     sp.audit(weights(), rows(4096), sp.Linf(eps=eps), attacks, **more)  # what torch needs anyway
     watch, begin = Watch(), time.monotonic()
     watch.start()

@@ -25,6 +25,12 @@ COLUMNS = {
 }
 
 
+def small(rows: Array) -> Array:
+    """Sample numbers, which are in order, in the smaller type where they fit."""
+    fits = not len(rows) or int(rows[-1]) <= np.iinfo(np.int32).max
+    return rows.astype(np.int32 if fits else np.int64, copy=False)
+
+
 def code(status: Status) -> int:
     """Return the number of a status in evidence.npz."""
     return CODES.index(status)
@@ -58,8 +64,7 @@ class Round:
         """Nothing observed yet on these rows."""
         columns: dict[str, Any] = {k: np.zeros(len(rows), dtype=t) for k, t in COLUMNS.items()}
         columns["margin"][:] = np.nan
-        small = not len(rows) or int(rows[-1]) < np.iinfo(np.int32).max
-        return cls(name, arm, stage, rows.astype(np.int32 if small else np.int64), **columns)
+        return cls(name, arm, stage, small(rows), **columns)
 
     def take(self, record: dict[str, Array]) -> None:
         """Enter a finished chunk; its rows are consecutive among this round's."""
@@ -136,7 +141,7 @@ class Evidence:
 
     def open_rows(self) -> Array:
         """Samples that nothing has broken so far, in order."""
-        return np.flatnonzero(~self.marked(Status.BROKEN))
+        return small(np.flatnonzero(~self.marked(Status.BROKEN)))
 
     def margin(self) -> Array:
         """(n,) the worst margin that any round reached, NaN where none ran."""

@@ -50,8 +50,7 @@ class Rounds:
 
     def clean(self) -> None:
         """Ask about every input as it is."""
-        everyone = np.arange(self.plan.n)
-        self._run(Round.empty("clean", "clean", "clean", everyone), None)
+        self._run(Round.empty("clean", "clean", "clean", np.arange(self.plan.n)), None)
 
     def attack(self, move: Move) -> None:
         """Run one attack on the samples of the move."""
@@ -129,8 +128,8 @@ class Rounds:
             raise
         except Exception as error:
             raise Unsupported(
-                f"the model failed on the clean samples {int(rows[0])} to {int(rows[-1])}: {error}; "
-                "what was finished is kept, and the same call continues"
+                f"the model failed on the clean samples {int(rows[0])} to {int(rows[-1])}: "
+                f"{error}; what was finished is kept, and the same call continues"
             ) from error
         oracle.ledger.given = 0  # here the clean input is the whole attack
         record = self._record(rows, oracle, None, began)
