@@ -13,7 +13,7 @@ from torch import Tensor
 
 import saddlepoint as sp
 from saddlepoint.audit.journal import Journal
-from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.errors import BadData, Invalid, Unsupported
 from tests.audit.conftest import Subject
 
 ATTACKS = (sp.FGSM(), sp.PGD(steps=5))
@@ -237,3 +237,54 @@ def test_a_refused_run_gives_its_folder_back(subject: Subject, tmp_path: Path) -
     with pytest.raises(Invalid, match="better than guessing"):
         run(Subject(Answering(subject.model, 1), subject.x, subject.y), tmp_path / "run")
     run(subject, tmp_path / "run")
+
+
+@pytest.mark.parametrize("calls", [3, 9])
+def test_answers_of_two_models_do_not_meet(subject: Subject, tmp_path: Path, calls: int) -> None:
+    """Same weights and other answers between two halves of a run: the first stays as it is."""
+    halves = [Subject(Answering(subject.model, k), subject.x, subject.y) for k in (0, 1)]
+    run(halves[0], tmp_path / "straight", figures=0)
+    with pytest.raises(KeyboardInterrupt):
+        run(halves[0], tmp_path / "run", progress=stop_after(calls))
+    before = records(tmp_path / "run").read_bytes()
+    with pytest.raises(Invalid, match="gave other scores to the same inputs"):
+        run(halves[1], tmp_path / "run")
+    assert records(tmp_path / "run").read_bytes() == before
+    run(halves[0], tmp_path / "run", figures=0)
+    there, here = (tmp_path / name / "evidence.npz" for name in ("straight", "run"))
+    assert there.read_bytes() == here.read_bytes()
+
+
+class Tripping(torch.nn.Module):
+    """Throws at one of its batches."""
+
+    def __init__(self, inner: torch.nn.Module, calls: int) -> None:
+        super().__init__()
+        self.inner, self.left = inner, calls
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.left -= 1
+        if self.left == 0 and len(x) > 1:
+            raise RuntimeError("out of memory")
+        return self.inner(x)
+
+
+def test_a_model_that_throws_at_a_clean_batch_is_named(subject: Subject, tmp_path: Path) -> None:
+    calls = 0
+
+    def count(module: object, args: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    def note(name: str, done: int, todo: int, broken: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with subject.model.register_forward_pre_hook(count), pytest.raises(KeyboardInterrupt):
+        run(subject, tmp_path / "counted", progress=note)
+    model = Tripping(subject.model, calls + 1)
+    with pytest.raises(Unsupported, match="failed on the clean samples 32 to 47: out of memory"):
+        run(Subject(model, subject.x, subject.y), tmp_path / "run")
+    kept = records(tmp_path / "run").read_bytes()
+    assert run(Subject(model, subject.x, subject.y), tmp_path / "run").document["n"] == 60
+    assert records(tmp_path / "run").read_bytes()[: len(kept)] == kept

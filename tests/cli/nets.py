@@ -1,5 +1,7 @@
 """Factories that the command line tests name."""
 
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -58,3 +60,20 @@ class Restless(nn.Module):
 
 def restless() -> nn.Module:
     return Restless()
+
+
+class Forsaken(nn.Module):
+    """The second process meets a shape that it cannot take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = linear()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if os.environ.get("RANK") == "1":
+            raise RuntimeError("no memory left on this GPU")
+        return self.inner(x)
+
+
+def forsaken() -> nn.Module:
+    return Forsaken()

@@ -6,6 +6,7 @@ from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.run import audit
 from saddlepoint.audit.sweep import default_nearest
+from saddlepoint.audit.team import Team, gathered
 from saddlepoint.audit.trace import curve
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "Audit",
     "Comparison",
     "Curve",
+    "Team",
     "audit",
     "compare",
     "curve",
     "default_nearest",
+    "gathered",
 ]

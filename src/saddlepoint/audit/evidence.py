@@ -25,6 +25,12 @@ COLUMNS = {
 }
 
 
+def small(rows: Array) -> Array:
+    """Sample numbers, which are in order, in the smaller type where they fit."""
+    fits = not len(rows) or int(rows[-1]) <= np.iinfo(np.int32).max
+    return rows.astype(np.int32 if fits else np.int64, copy=False)
+
+
 def code(status: Status) -> int:
     """Return the number of a status in evidence.npz."""
     return CODES.index(status)
@@ -35,7 +41,7 @@ class Round:
     """One attack on some samples: what each answered, and what it cost.
 
     name: distinct within the audit. arm: the text of the attack. rows: (m,) sample numbers in
-    order. status, margin, forward, backward, nonfinite, zero_gradient: (m,).
+    order, int32 where they fit. status, margin, forward, backward, nonfinite, zero_gradient: (m,).
     """
 
     name: str
@@ -58,14 +64,16 @@ class Round:
         """Nothing observed yet on these rows."""
         columns: dict[str, Any] = {k: np.zeros(len(rows), dtype=t) for k, t in COLUMNS.items()}
         columns["margin"][:] = np.nan
-        return cls(name, arm, stage, rows.astype(np.int64, copy=False), **columns)
+        return cls(name, arm, stage, small(rows), **columns)
 
     def take(self, record: dict[str, Array]) -> None:
         """Enter a finished chunk; its rows are consecutive among this round's."""
         first = int(np.searchsorted(self.rows, record["rows"][0]))
         place = slice(first, first + len(record["rows"]))
         for name in COLUMNS:
-            getattr(self, name)[place] = record[name]
+            # Memory that was never written to costs nothing, and most counters stay at zero.
+            if record[name].any():
+                getattr(self, name)[place] = record[name]
         self.seconds += float(record["seconds"])
         self.rows_forward += int(record["rows_forward"])
         self.rows_backward += int(record["rows_backward"])
@@ -86,10 +94,10 @@ class Round:
 class Evidence:
     """Every round in order; the first is the clean input.
 
-    label: (n,). rejected: what the independent checker said against a witness, by (round, sample).
-    hits: by sample, how many of ``votes`` draws after the verdict its witness broke again; empty
-    where one answer decides. notes: measurements made before the search. probes: measurements made
-    after it, for the health checks and the figures.
+    label: (n,). prediction: (n,) of the clean input. rejected: what the independent checker said
+    against a witness, by (round, sample). hits: by sample, how many of ``votes`` draws after the
+    verdict its witness broke again; empty where one answer decides. notes: measurements made before
+    the search. probes: measurements made after it, for the health checks and the figures.
     """
 
     plan: Plan
@@ -101,11 +109,13 @@ class Evidence:
     notes: dict[str, float] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     model_changed: bool = False
+    prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 
     @classmethod
     def empty(cls, plan: Plan, classes: int) -> "Evidence":
         """Nothing observed yet."""
-        return cls(plan, classes, np.zeros(plan.n, dtype=np.int64))
+        said = np.zeros(plan.n, dtype=np.int32)
+        return cls(plan, classes, np.zeros(plan.n, dtype=np.int64), prediction=said)
 
     @property
     def n(self) -> int:
@@ -126,14 +136,14 @@ class Evidence:
 
     def broken_by(self) -> Array:
         """(n,) the number of the round that first broke each sample, -1 where none did."""
-        first = np.full(self.n, -1, dtype=np.int64)
+        first = np.full(self.n, -1, dtype=np.int32)
         for number in range(len(self.rounds) - 1, -1, -1):
             first[self.rounds[number].where(Status.BROKEN)] = number
         return first
 
     def open_rows(self) -> Array:
         """Samples that nothing has broken so far, in order."""
-        return np.flatnonzero(~self.marked(Status.BROKEN))
+        return small(np.flatnonzero(~self.marked(Status.BROKEN)))
 
     def margin(self) -> Array:
         """(n,) the worst margin that any round reached, NaN where none ran."""

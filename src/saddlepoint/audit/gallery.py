@@ -1,18 +1,19 @@
 """The pictures of a report: a few witnesses with what the model said before and after."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+from saddlepoint.audit.breaks import witnesses
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.inspection import one_of_each
 from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.door import Door
 
-__all__ = ["gallery", "witnesses"]
+__all__ = ["gallery"]
 
 Array = np.ndarray[Any, Any]
 PICTURES = 10
@@ -21,31 +22,9 @@ PICTURES = 10
 def _choose(e: Evidence) -> dict[int, int]:
     """Pick samples that an attack broke, one class after another: {sample: round}."""
     first = e.broken_by()
-    turns: dict[int, int] = {}
-    order = []
-    for row in np.flatnonzero(first > 0).tolist():
-        label = int(e.label[row])
-        turns[label] = turns.get(label, 0) + 1
-        order.append((turns[label], row))
-    rows = sorted(row for _, row in sorted(order)[:PICTURES])
-    return {row: int(first[row]) for row in rows}
-
-
-def witnesses(
-    e: Evidence, journal: Journal, rounds: set[int] | None = None
-) -> Iterator[tuple[Array, Array]]:
-    """Yield sample numbers and perturbed inputs, as floats, of the first break of each sample.
-
-    One chunk at a time; ``rounds`` leaves out what other rounds broke.
-    """
-    first = e.broken_by()
-    for number in sorted(rounds if rounds is not None else set(first[first >= 0].tolist())):
-        for record in journal.records(number):
-            mine = first[record["witness_rows"]] == number
-            if mine.any():
-                x = record["witness"][mine]
-                x = x / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
-                yield record["witness_rows"][mine], x
+    fell = np.flatnonzero(first > 0)
+    rows = fell[one_of_each(e.label[fell], PICTURES)]
+    return {row: int(first[row]) for row in rows.tolist()}
 
 
 def _collect(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int, Array]:

@@ -30,12 +30,10 @@ def one_of_each(label: Array, count: int) -> Array:
     >>> one_of_each(np.array([3, 3, 1, 2, 1]), 4).tolist()
     [0, 1, 2, 3]
     """
-    turn = np.zeros(len(label), dtype=np.int64)
-    for c in np.unique(label):
-        rows = np.flatnonzero(label == c)
-        turn[rows] = np.arange(len(rows))
-    order = np.lexsort((np.arange(len(label)), turn))
-    return np.sort(order[:count])
+    found = [np.flatnonzero(label == c)[:count] for c in np.unique(label)]
+    rows = np.concatenate([*found, np.empty(0, dtype=np.int64)])
+    turn = np.concatenate([np.arange(len(f)) for f in found] or [rows])
+    return np.sort(rows[np.lexsort((rows, turn))[:count]])
 
 
 def first_filters(model: Model) -> Array | None:

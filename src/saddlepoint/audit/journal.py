@@ -1,11 +1,14 @@
 """The journal: finished chunks, appended to a file, so that a run can stop anywhere and go on."""
 
+import contextlib
 import io
 import json
 import os
 import struct
+import tempfile
 import zipfile
 import zlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -26,37 +29,31 @@ FOLDER = "journal"
 # first row, length and CRC-32.
 _FRAME = struct.Struct("<4s16sIIQQI")
 _MARK = b"SPj1"
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a record lies."""
-
-    path: Path
-    offset: int
-    length: int
-    crc: int
-    attempt: int
+_DAMAGE = (OSError, KeyError, ValueError, EOFError, struct.error, zipfile.BadZipFile)
+_IN_MEMORY = 64 << 20  # bytes of a journal without a folder; what exceeds them lies on disk
+_FILES = 1 << 16  # at most, so that a place is one number: offset * _FILES + file
 
 
 @dataclass
 class Journal:
-    """Chunks of evidence in files under ``folder/journal``, or in memory where it is None.
+    """Chunks of evidence in files under ``folder/journal``, or in one without a name.
 
     Each process appends to a file of its own and reads all of them. A record is framed by its
     length and checksum, so that one cut short by a kill is recognised, dropped and done again.
     ``run.json`` names plan, model and data by their hashes; a folder with another header, and a
     record of another run, are refused.
+
+    places: by round and first row. taken: the first rows of finished chunks by round. Both are
+    small: a run of ten million samples has a hundred thousand chunks in each round.
     """
 
     folder: Path | None
     key: bytes
     begun: bool  # by this call, not by an earlier one
     rank: int = 0
-    memory: dict[tuple[int, int], Record] = field(default_factory=dict)
-    places: dict[tuple[int, int], _Place] = field(default_factory=dict)
-    taken: dict[int, set[int]] = field(default_factory=dict)
-    seen: dict[Path, int] = field(default_factory=dict)
+    places: dict[int, dict[int, int]] = field(default_factory=dict)
+    taken: dict[int, "array[int]"] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
     _file: IO[bytes] | None = None
 
     @classmethod
@@ -74,15 +71,16 @@ class Journal:
         if self.folder is None:
             return
         for path in sorted((self.folder / FOLDER).glob("*.records")):
-            self.seen[path] = self._scan(path, self.seen.get(path, 0))
+            number = int(path.stem)
+            self.seen[number] = self._scan(number, path, self.seen.get(number, 0))
 
-    def _scan(self, path: Path, start: int) -> int:
+    def _scan(self, number: int, path: Path, start: int) -> int:
         """Index whole records from ``start`` on; return where the last of them ends."""
         size = path.stat().st_size
         with path.open("rb") as f:
             while start + _FRAME.size <= size:
                 f.seek(start)
-                mark, key, round_, attempt, first, length, crc = _FRAME.unpack(f.read(_FRAME.size))
+                mark, key, round_, attempt, first, length, _ = _FRAME.unpack(f.read(_FRAME.size))
                 if mark != _MARK:
                     break  # a hole that a crash left: what follows cannot be trusted
                 if key != self.key:
@@ -93,19 +91,36 @@ class Journal:
                 end = start + _FRAME.size + length
                 if end > size:
                     break
-                old = self.places.get((round_, first))
-                if old is None or old.attempt <= attempt:
-                    place = _Place(path, start + _FRAME.size, length, crc, attempt)
-                    self.places[round_, first] = place
+                if self._attempt(round_, first) <= attempt:
+                    self.places.setdefault(round_, {})[first] = start * _FILES + number
                 start = end
         return start
+
+    def _path(self, number: int) -> Path:
+        return Path(self.folder or ".") / FOLDER / f"{number:04d}.records"
+
+    def _attempt(self, round_: int, first: int) -> int:
+        """How often a chunk was done again; -1 before it was done at all."""
+        place = self.places.get(round_, {}).get(first)
+        return -1 if place is None else self._frame(place)[0]
+
+    def _frame(self, place: int, content: bool = False) -> tuple[int, int, bytes]:
+        """Attempt, checksum and, where it is wanted, content of the record at a place."""
+        offset, number = divmod(place, _FILES)
+        with contextlib.ExitStack() as opened:
+            f = self._file
+            if self.folder is not None or f is None:
+                f = opened.enter_context(self._path(number).open("rb"))
+            f.seek(offset)
+            *_, attempt, _, length, crc = _FRAME.unpack(f.read(_FRAME.size))
+            return attempt, crc, f.read(length) if content else b""
 
     def discard(self) -> None:
         """Give the folder back when the run was refused before it began in earnest."""
         if self.folder is not None and self.begun:
             self.close()
             for path in (self.folder / FOLDER).glob("*.records"):
-                path.unlink()
+                path.unlink(missing_ok=True)
             if (self.folder / FOLDER).exists():
                 (self.folder / FOLDER).rmdir()
             (self.folder / HEADER).unlink(missing_ok=True)
@@ -124,61 +139,66 @@ class Journal:
         first = int(rows[0])
         try:
             record = self._load(round_, first)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        except _DAMAGE:
             return None
-        if not np.array_equal(record.get("rows", np.empty(0)), rows):
+        return record if np.array_equal(record.get("rows", np.empty(0)), rows) else None
+
+    def earliest(self, round_: int) -> Record | None:
+        """Return a finished chunk of a round, that of the lowest rows; None where there is none."""
+        try:
+            return self._load(round_, min(self.places.get(round_, ())))
+        except _DAMAGE:  # of an empty sequence there is no lowest
             return None
-        self.taken.setdefault(round_, set()).add(first)
+
+    def take(self, round_: int, rows: "np.ndarray[Any, Any]") -> Record | None:
+        """Read a chunk and count it among those of ``records``; chunks come in order of rows."""
+        record = self.read(round_, rows)
+        if record is not None:
+            self.taken.setdefault(round_, array("q")).append(int(rows[0]))
         return record
 
     def records(self, round_: int) -> Iterator[Record]:
-        """Every finished chunk of a round, in order of rows, one in memory at a time."""
-        for first in sorted(self.taken.get(round_, ())):
+        """Every chunk that was taken of a round, in order of rows, one in memory at a time."""
+        for first in self.taken.get(round_, ()):
             yield self._load(round_, first)
 
     def _load(self, round_: int, first: int) -> Record:
-        if self.folder is None:
-            return self.memory[round_, first]
-        place = self.places[round_, first]
-        with place.path.open("rb") as f:
-            f.seek(place.offset)
-            content = f.read(place.length)
-        if zlib.crc32(content) != place.crc:
+        _, crc, content = self._frame(self.places[round_][first], content=True)
+        if zlib.crc32(content) != crc:
             raise ValueError("checksum")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             return {k: stored[k] for k in stored.files}
 
     def write(self, round_: int, record: Record) -> None:
         """Keep a finished chunk; ``record['rows']`` says which rows it is about."""
-        first = int(record["rows"][0])
-        self.taken.setdefault(round_, set()).add(first)
-        if self.folder is None:
-            self.memory[round_, first] = record
-            return
-        buffer = io.BytesIO()
+        first, buffer = int(record["rows"][0]), io.BytesIO()
         np.savez(buffer, allow_pickle=False, **record)
-        self._append(round_, first, buffer.getvalue())
+        content = buffer.getvalue()
+        attempt = self._attempt(round_, first) + 1
+        head = (_MARK, self.key, round_, attempt, first, len(content), zlib.crc32(content))
+        # What follows the last whole record was cut short by a kill or a full disk.
+        start = self.seen.get(self.rank, 0)
+        self._append(start, _FRAME.pack(*head) + content)
+        self.places.setdefault(round_, {})[first] = start * _FILES + self.rank
+        self.seen[self.rank] = start + _FRAME.size + len(content)
 
-    def _append(self, round_: int, first: int, content: bytes) -> None:
-        path = Path(self.folder or ".") / FOLDER / f"{self.rank:04d}.records"
-        crc = zlib.crc32(content)
-        old = self.places.get((round_, first))
-        attempt = 0 if old is None else old.attempt + 1
-        frame = _FRAME.pack(_MARK, self.key, round_, attempt, first, len(content), crc)
+    def _append(self, start: int, content: bytes) -> None:
+        path = self._path(self.rank)
         with full_disk(path):
             if self._file is None:
-                path.parent.mkdir(exist_ok=True)
-                self._file = path.open("r+b" if path.exists() else "w+b")
-            # What follows the last whole record was cut short by a kill or a full disk.
-            start = self.seen.get(path, 0)
+                self._file = self._open(path)
             self._file.seek(start)
             self._file.truncate()
-            self._file.write(frame + content)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        place = _Place(path, start + _FRAME.size, len(content), crc, attempt)
-        self.places[round_, first] = place
-        self.seen[path] = start + _FRAME.size + len(content)
+            self._file.write(content)
+            if self.folder is not None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def _open(self, path: Path) -> IO[bytes]:
+        if self.folder is None:
+            return tempfile.SpooledTemporaryFile(_IN_MEMORY)
+        path.parent.mkdir(exist_ok=True)
+        return path.open("r+b" if path.exists() else "w+b")
 
 
 def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
@@ -203,7 +223,8 @@ def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
                 f"it holds another run ({'; '.join(other)}): choose another --out or delete it",
             )
         return False
-    if folder.exists() and any(folder.iterdir()):
+    # Over NFS an open file without a name, such as a spool's, shows as .nfs….
+    if folder.exists() and any(not p.name.startswith(".nfs") for p in folder.iterdir()):
         raise Invalid("out", str(folder), "an empty folder or a run's", "it holds other files")
     write_bytes(path, text.encode())
     return True

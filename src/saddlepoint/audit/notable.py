@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from saddlepoint.audit.breaks import witnesses
 from saddlepoint.audit.evidence import Evidence, code
-from saddlepoint.audit.gallery import witnesses
 from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
@@ -51,13 +51,12 @@ def choose(e: Evidence) -> list[tuple[str, int]]:
     return [(kind, int(row)) for kind, rows in zip(KINDS, ranked, strict=True) for row in rows]
 
 
-def answers(e: Evidence, journal: Journal, door: Door) -> dict[int, int]:
-    """Return the class that the model takes each stored witness for."""
-    said: dict[int, int] = {}
+def answers(e: Evidence, journal: Journal, door: Door) -> Array:
+    """(n,) int32 the class that the model takes each stored witness for, -1 where there is none."""
+    said = np.full(e.n, -1, dtype=np.int32)
     for rows, x in witnesses(e, journal):
-        pred = door.scores(door.fit(torch.from_numpy(x))).argmax(1).tolist()
-        said.update(zip(rows.tolist(), pred, strict=True))
-    return dict(sorted(said.items()))
+        said[rows] = door.scores(door.fit(torch.from_numpy(x))).argmax(1).cpu().numpy()
+    return said
 
 
 def notable(
@@ -72,21 +71,19 @@ def notable(
     said, chosen = answers(e, journal, door), choose(e)
     rows = np.array([row for _, row in chosen], dtype=np.int64)
     x, _ = samples.batch(torch.from_numpy(rows) if len(rows) else torch.arange(1))
-    clean = scores.get(torch.from_numpy(rows)).argmax(1).tolist()
-    fell = e.broken_by()
+    clean = scores.get(torch.from_numpy(rows)).argmax(1).numpy()
+    fell, stored = e.broken_by(), np.flatnonzero(said >= 0)
     return {
         "kind": np.array([kind for kind, _ in chosen], dtype="<U8"),
         "index": rows,
         "x": x[: len(rows)].numpy().astype(np.float32),
         "label": e.label[rows],
-        "pred": np.array(
-            [said.get(r, c) for r, c in zip(rows.tolist(), clean, strict=True)], dtype=np.int64
-        ),
+        "pred": np.where(said[rows] >= 0, said[rows], clean).astype(np.int64),
         "margin": margin_at_break(e)[rows],
         "passes": passes_to_break(e)[rows],
         "attack": np.array(
             [e.rounds[fell[r]].arm if fell[r] > 0 else "" for r in rows.tolist()], dtype=np.str_
         ),
-        "witness_index": np.array(list(said), dtype=np.int64),
-        "witness_pred": np.array(list(said.values()), dtype=np.int64),
+        "witness_index": stored,
+        "witness_pred": said[stored].astype(np.int64),
     }

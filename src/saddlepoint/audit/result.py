@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.table import by_round, by_sample
 
 __all__ = ["About", "Audit"]
 
@@ -45,6 +48,17 @@ class Audit:
         """Interval for the population's share of samples that these attacks cannot break."""
         low, high = self.document["robust_accuracy"]["interval"]
         return low, high
+
+    def table(self) -> dict[str, "np.ndarray[Any, Any]"]:
+        """One row per sample, as equally long columns: ``pandas.DataFrame(result.table())``.
+
+        index, label, prediction, status, margin, broken_by, forward, backward (see ``by_sample``).
+        """
+        return by_sample(self.evidence)
+
+    def rounds(self) -> dict[str, "np.ndarray[Any, Any]"]:
+        """One row per attack that ran, likewise; the first is the clean input."""
+        return by_round(self.document)
 
     def __repr__(self) -> str:
         low, high = self.interval

@@ -3,7 +3,7 @@
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,12 @@ from saddlepoint.audit.witness import inspect
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Goal, Untargeted
 from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
-from saddlepoint.core.shapes import pieces
 
 __all__ = ["Progress", "Rounds"]
 
@@ -51,8 +51,7 @@ class Rounds:
 
     def clean(self) -> None:
         """Ask about every input as it is."""
-        everyone = np.arange(self.plan.n)
-        self._run(Round.empty("clean", "clean", "clean", everyone), None)
+        self._run(Round.empty("clean", "clean", "clean", np.arange(self.plan.n)), None)
 
     def attack(self, move: Move) -> None:
         """Run one attack on the samples of the move."""
@@ -67,8 +66,8 @@ class Rounds:
         broken = int(self.evidence.marked(Status.BROKEN).sum())
         self.evidence.rounds.append(round_)
         self.progress(round_.name, 0, total, broken)
-        chunks = list(pieces(torch.from_numpy(round_.rows), self.plan.batch_size))
-        for i, chunk in enumerate(chunks):
+        for i, chunk in enumerate(self._chunks(round_)):
+            self.team.heed()
             if self.team.mine(i):
                 record = self._record_of(number, round_.name, attack, chunk)
                 broken += self._newly(record, number)
@@ -76,9 +75,15 @@ class Rounds:
             self.progress(round_.name, min(done, total - 1), total, broken)
         self.team.wait()
         self.journal.refresh()
-        for chunk in chunks:
+        for chunk in self._chunks(round_):
             self._take(number, round_, chunk)
         self.progress(round_.name, total, total, int(self.evidence.marked(Status.BROKEN).sum()))
+
+    def _chunks(self, round_: Round) -> Iterator[Tensor]:
+        """Cut a round's rows, one chunk in memory at a time."""
+        for first in range(0, len(round_.rows), self.plan.batch_size):
+            rows = round_.rows[first : first + self.plan.batch_size]
+            yield torch.from_numpy(rows.astype(np.int64))
 
     def _newly(self, record: Record, number: int) -> int:
         return int((record["status"] == CODES.index(Status.BROKEN)).sum())
@@ -96,7 +101,7 @@ class Rounds:
         return record
 
     def _take(self, number: int, round_: Round, chunk: Tensor) -> None:
-        record = self.journal.read(number, chunk.numpy())
+        record = self.journal.take(number, chunk.numpy())
         if record is None:
             raise OSError(f"the journal lost rows {int(chunk[0])} … of {round_.name}: run it again")
         round_.take(record)
@@ -110,6 +115,7 @@ class Rounds:
                 self.evidence.hits.setdefault(int(row), int(hits))
         if number == 0:
             self.evidence.label[record["rows"]] = record["label"]
+            self.evidence.prediction[record["rows"]] = record["scores"].argmax(1)
             self.scores.put(record["rows"], record["scores"])
 
     def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
@@ -122,7 +128,15 @@ class Rounds:
     def _clean(self, rows: Tensor) -> Record:
         began = time.perf_counter()
         x, goal = self._batch(rows)
-        oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
+        try:
+            oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
+        except (Invalid, Unsupported):
+            raise
+        except Exception as error:
+            raise Unsupported(
+                f"the model failed on the clean samples {int(rows[0])} to {int(rows[-1])}: "
+                f"{error}; what was finished is kept, and the same call continues"
+            ) from error
         oracle.ledger.given = 0  # here the clean input is the whole attack
         record = self._record(rows, oracle, None, began)
         record["label"] = goal.label.cpu().numpy()

@@ -1,19 +1,21 @@
 """The audit itself: plan, rounds, evidence, report."""
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
-from saddlepoint.audit.samples import Samples, as_samples
-from saddlepoint.audit.session import Session
+from saddlepoint.audit.samples import Data, as_samples
+from saddlepoint.audit.session import Session, held
+from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["audit"]
@@ -21,7 +23,7 @@ __all__ = ["audit"]
 
 def audit(
     model: Model,
-    data: Samples | tuple[Tensor, Tensor],
+    data: Data,
     threat: ThreatModel,
     attacks: tuple[Attack[Any], ...] | str | None = None,
     *,
@@ -46,16 +48,18 @@ def audit(
 ) -> Audit:
     """Attack a model on the first n samples and report what withstood, with evidence.
 
-    data: a pair (x, y) of tensors, a split of ``load_data`` or a loader of such pairs. attacks: a
-    tuple, in order, each on what still stands; ``"autoattack"``, the standard suite; None, the
-    cascade, which spends ``max_passes`` (or what ``effort`` says: quick 80, standard 300, thorough
-    2000) per sample where breaks are, and lets ``survivors`` of what is left meet the standard
-    suite. out: a folder for the run's files; calling again with the same arguments continues an
-    interrupted run. eot, votes: for a randomised model, the passes that each answer to an attack is
-    averaged over, and the fresh draws whose majority decides whether a sample is broken, or right
-    when clean. figures: samples behind the report's curves, 0 for none. probes: samples that the
-    health checks measure on, after the search; 0 for none. force: go on when clean accuracy is at
-    chance, or the model returns probabilities. team: this process among several that share ``out``.
+    data: a pair (x, y) of tensors, a split of ``load_data``, or a loader of batches (x, y): it is
+    read once, into a file without a name in ``out`` or the temporary folder. attacks: a tuple, in
+    order, each on what still stands; ``"autoattack"``, the standard suite; None, the cascade, which
+    spends ``max_passes`` (or what ``effort`` says: quick 80, standard 300, thorough 2000) per
+    sample where breaks are, and lets ``survivors`` of what is left meet the standard suite. out: a
+    folder for the run's files; calling again with the same arguments continues an interrupted run.
+    eot, votes: for a randomised model, the passes that each answer to an attack is averaged over,
+    and the fresh draws whose majority decides whether a sample is broken, or right when clean.
+    figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
+    measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
+    model returns probabilities. team: this process among several that share ``out``, as
+    ``gathered()`` gives it under torchrun.
 
     Raises ``Invalid`` for what cannot be audited, before any long work.
 
@@ -67,11 +71,16 @@ def audit(
     >>> result.robust_accuracy
     1.0
     """
+    folder, team = None if out is None else Path(out), team or Team()
+    if folder is None and team.size > 1:
+        raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
     samples = as_samples(data)
+    # Of a loader nobody knows the length; what else is wrong is said before it is read.
+    known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
         strategy=strategy(attacks, threat, access, effort, max_passes, survivors),
-        n=len(samples) if n is None else n,
+        n=known if n is None else n,
         seed=seed,
         access=access,
         precision=precision,
@@ -80,6 +89,9 @@ def audit(
         eot=eot,
         votes=votes,
     )
-    folder = None if out is None else Path(out)
-    session = Session(plan, model, samples, about or About(), folder, team or Team())
-    return session.run(figures, force, progress or (lambda *_: None), probes)
+    with held(folder, team) as files:
+        if samples is None:
+            samples = files.enter_context(contextlib.closing(spool(data, n, folder)))
+            plan = replace(plan, n=len(samples) if n is None else n)
+        session = Session(plan, model, samples, about or About(), folder, team, files)
+        return session.run(figures, force, progress or (lambda *_: None), probes)

@@ -1,15 +1,16 @@
 """Samples to audit: anything with a length, batches and a hash of its content."""
 
 import hashlib
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
 from saddlepoint.core.errors import BadData, Invalid
 
-__all__ = ["Pair", "Samples", "as_samples"]
+__all__ = ["Data", "Pair", "Samples", "as_samples"]
 
 
 class Samples(Protocol):
@@ -24,6 +25,9 @@ class Samples(Protocol):
     def sha256(self, n: int) -> str:
         """Hash the content of the first n samples."""
         ...
+
+
+Data: TypeAlias = Samples | tuple[Tensor, Tensor] | Iterable[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +63,17 @@ class Pair:
         return digest.hexdigest()
 
 
-def as_samples(data: Samples | tuple[Tensor, Tensor]) -> Samples:
-    """Take a pair of tensors, or anything with ``batch`` and ``sha256``, as samples."""
-    if isinstance(data, tuple) and len(data) == 2:
-        return Pair(*data)
-    if not isinstance(data, tuple) and hasattr(data, "batch") and hasattr(data, "sha256"):
-        return data
-    raise Invalid("data", f"<{type(data).__name__}>", "a pair (x, y) of tensors, or a data split")
+def as_samples(data: Data) -> Samples | None:
+    """Take a pair of tensors, or anything with ``batch`` and ``sha256``, as samples.
+
+    Returns None for a loader, which has to be read first; raises ``Invalid`` for what is neither.
+    """
+    given: Any = data
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor):
+        return Pair(*given)
+    if hasattr(given, "batch") and hasattr(given, "sha256"):
+        return given  # type: ignore[no-any-return]
+    if isinstance(data, Iterable | Sized) and not isinstance(data, Tensor | dict | str | bytes):
+        return None
+    allowed = "a pair (x, y) of tensors, a data split, or a loader of such pairs"
+    raise Invalid("data", f"<{type(data).__name__}>", allowed)

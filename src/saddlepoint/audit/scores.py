@@ -1,12 +1,14 @@
 """Scores of the clean inputs: in memory while they are few, in a file of their own when many."""
 
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from saddlepoint.audit.rowfile import RowFile
 
 __all__ = ["ScoreTable"]
 
@@ -23,18 +25,33 @@ class ScoreTable:
     """
 
     def __init__(self, n: int, classes: int, folder: Path | None) -> None:
-        self.values: np.ndarray[Any, Any]
-        if folder is None or n * classes * 4 <= _IN_MEMORY:
-            self.values = np.zeros((n, classes), dtype=np.float32)
-            return
-        # Unlinked at once: it vanishes with the process, however that ends.
-        with tempfile.TemporaryFile(dir=folder) as file:
-            self.values = np.memmap(file, np.float32, "w+", shape=(n, classes))
+        self.shape = (n, classes)
+        few = n * classes * 4 <= _IN_MEMORY
+        self._here = np.zeros((n if few else 0, classes), dtype=np.float32)
+        self._there = None if few else RowFile(folder, np.dtype(np.float32), (classes,), n)
 
     def put(self, rows: "np.ndarray[Any, Any]", scores: "np.ndarray[Any, Any]") -> None:
         """Enter the scores (B, K) of the given rows."""
-        self.values[rows] = scores
+        if self._there is not None:
+            self._there.put(rows, scores)
+        else:
+            self._here[rows] = scores
 
     def get(self, rows: Tensor) -> Tensor:
         """(B, K) scores of the given rows."""
-        return torch.from_numpy(np.array(self.values[rows.numpy()]))
+        chosen = rows.numpy()
+        if self._there is not None:
+            return torch.from_numpy(self._there.take(chosen))
+        return torch.from_numpy(self._here[chosen])
+
+    def pieces(self) -> "Iterator[np.ndarray[Any, Any]]":
+        """All rows in order, a piece at a time."""
+        if self._there is not None:
+            yield from self._there.pieces()
+        else:
+            yield self._here
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        if self._there is not None:
+            self._there.close()

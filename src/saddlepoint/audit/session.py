@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from saddlepoint.audit import probes
 from saddlepoint.audit.checks import examine
@@ -17,7 +18,7 @@ from saddlepoint.audit.document import SCHEMA_VERSION, document
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.gallery import gallery
 from saddlepoint.audit.inspection import inspection
-from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.journal import HEADER, Journal
 from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance
@@ -30,11 +31,46 @@ from saddlepoint.audit.store import npz_bytes, write_evidence, write_json, write
 from saddlepoint.audit.team import Team
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.files import write_bytes
+from saddlepoint.core.files import full_disk, write_bytes
 from saddlepoint.core.ledger import Status
+from saddlepoint.core.lock import alone
 from saddlepoint.core.threat import Convex, Graded
 
-__all__ = ["Session", "model_hash"]
+__all__ = ["Session", "held", "model_hash"]
+
+
+@contextlib.contextmanager
+def held(folder: Path | None, team: Team) -> Iterator[contextlib.ExitStack]:
+    """Hold the run's folder, made where it is missing, against other runs: for all processes.
+
+    Yields a stack for what has to be closed with it. Raises ``Invalid`` where another run holds
+    the folder, or a file is in the way.
+    """
+    with contextlib.ExitStack() as files:
+        if folder is None:
+            yield files
+            return
+        made = _make(folder)
+        try:
+            if team.first:
+                files.enter_context(alone(folder))
+            yield files
+        except BaseException:
+            files.close()
+            if made:  # and refused before it left anything
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
+
+
+def _make(folder: Path) -> bool:
+    """Make the folder; return whether it was new."""
+    if folder.exists() and not folder.is_dir():
+        raise Invalid("out", str(folder), "a folder", "a file of that name is in the way")
+    new = not folder.exists()
+    with full_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return new
 
 
 def model_hash(model: Model, of_file: str) -> str:
@@ -52,6 +88,7 @@ class Session:
     about: About
     folder: Path | None
     team: Team = field(default_factory=Team)
+    files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # closed at the end
     hashes: dict[str, str] = field(default_factory=dict)
 
     def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
@@ -64,13 +101,15 @@ class Session:
                 "model_sha256": model_hash(self.model, self.about.model_sha256),
                 "data_sha256": self.samples.sha256(self.plan.n),
             }
+            scores = ScoreTable(self.plan.n, look.shape[1], self.folder)
+            self.files.enter_context(contextlib.closing(scores))
             with contextlib.closing(self._journal()) as journal:
                 evidence = Evidence.empty(self.plan, look.shape[1])
                 evidence.notes = notes
-                scores = ScoreTable(self.plan.n, look.shape[1], self.folder)
                 own = (journal, evidence, scores, progress, self.team)
                 rounds = Rounds(door, self.plan, self.samples, *own)
-                self._search(rounds, look, force)
+                self._same_answers(door, journal, notes)
+                self._search(rounds, force)
                 if self.team.first:
                     evidence.probes = measured(rounds, self.folder, probes)
             if self.folder is not None and self.team.first:
@@ -80,11 +119,11 @@ class Session:
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, scores, str(door.device or "cpu"))
 
-    def _search(self, rounds: Rounds, look: Tensor, force: bool) -> None:
+    def _search(self, rounds: Rounds, force: bool) -> None:
         """Ask about the clean inputs, then run what the strategy asks for."""
         try:
             rounds.clean()
-            self._same_answers(rounds.scores, rounds.evidence, look)
+            self.team.wait()  # all have read the journal before it may be thrown away
             if not force:
                 refuse_chance(rounds.evidence)
         except Invalid:
@@ -98,22 +137,37 @@ class Session:
         """Open the journal; of several processes the first claims the folder for all."""
         if self.team.first:
             journal = Journal.open(self.folder, self._header(), self.team.rank)
+            self.team.wait()
+            return journal
         self.team.wait()
-        if not self.team.first:
-            journal = Journal.open(self.folder, self._header(), self.team.rank)
-        return journal
+        if self.folder is None or not (self.folder / HEADER).exists():
+            allowed = "a folder that every process sees"
+            raise Invalid("out", str(self.folder), allowed, "the first process wrote to another")
+        try:
+            return Journal.open(self.folder, self._header(), self.team.rank)
+        except Invalid as error:
+            who = f"<process {self.team.rank}>"
+            hint = f"compared with the first, {error}"
+            raise Invalid("process", who, "given the same model, data and plan", hint) from error
 
     def _header(self) -> dict[str, Any]:
         """What must be equal for a run to be continued; chunks tell batch sizes apart."""
         plan = {k: v for k, v in self.plan.describe().items() if k != "batch_size"}
         return {**self.hashes, "plan": plan, "saddlepoint": metadata.version("saddlepoint")}
 
-    def _same_answers(self, scores: ScoreTable, evidence: Evidence, look: Tensor) -> None:
-        """Hashes cover weights, not code: compare what the model says now with the journal."""
-        now = look.float().cpu().numpy()
-        then = scores.get(torch.arange(len(look))).numpy()
+    def _same_answers(self, door: Door, journal: Journal, notes: dict[str, float]) -> None:
+        """Hashes cover weights, not code: compare what the model says now with the journal.
+
+        Before anything is added to it: answers of two models must not meet in one journal.
+        """
+        record = journal.earliest(0)
+        if record is None:
+            return
+        then = record["scores"]
+        x, _ = self.samples.batch(torch.from_numpy(record["rows"]))
+        now = door.scores(door.fit(x)).float().cpu().numpy()
         gap = float(np.abs(now - then).max() / max(float(np.abs(now).max()), 1e-12))
-        loose = evidence.notes["repeat_gap"] + evidence.notes["batch_gap"]
+        loose = notes["repeat_gap"] + notes["batch_gap"]
         if gap > 1e-2 and not loose > 1e-3:
             raise Invalid(
                 "out",
@@ -129,6 +183,7 @@ class Session:
         said = document(evidence, findings, {**self._names(evidence), **self.hashes}, device)
         if self.folder is not None and self.team.first:
             self._write(self.folder, said, evidence, journal, scores)
+        self.team.wait()  # the folder is complete when any process returns
         return Audit(said, evidence, findings, self.folder)
 
     def _names(self, evidence: Evidence) -> dict[str, Any]:
@@ -207,7 +262,7 @@ class Session:
 
         header = {k: said[k] for k in ("schema_version", "model_sha256", "data_sha256")}
         header["threat"] = said["threat"]["spec"]
-        write_evidence(folder / "evidence.npz", evidence, scores.values)
+        write_evidence(folder / "evidence.npz", evidence, scores)
         write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
         # audit.json comes last of the data: a folder that has one is complete.
         write_json(folder / "audit.json", said)

@@ -1,20 +1,32 @@
-"""Several processes at one audit: who they are, and how they wait for each other."""
+"""Several processes at one audit: who they are, how they wait for each other, and end together."""
 
 import contextlib
-import datetime
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["Team", "gathered"]
+from saddlepoint.train.device import processes
 
-# Chunks take as long as they take; a process that dies is noticed by torchrun, not by a timer.
-_PATIENCE = datetime.timedelta(days=7)
+__all__ = ["Elsewhere", "Team", "gathered"]
+
+_GATHERINGS = (
+    itertools.count()
+)  # a script may audit more than once: each time on a board of its own
+_PATIENCE = 10.0  # seconds to hear the last words of another process
+
+
+class Elsewhere(RuntimeError):
+    """Another process of the team has failed, and this one has to end with it."""
 
 
 @dataclass(frozen=True)
 class Team:
     """Process ``rank`` of ``size``; each takes every ``size``-th chunk of a round.
+
+    board: a ``torch.distributed.Store`` that all see, None in one process. Nothing else passes
+    between processes: a process that waits looks at the board, so that none waits for the dead.
 
     >>> Team().mine(3), Team(rank=1, size=2).mine(3), Team(rank=1, size=2).mine(4)
     (True, True, False)
@@ -22,6 +34,7 @@ class Team:
 
     rank: int = 0
     size: int = 1
+    board: Any = field(default=None, repr=False)
 
     @property
     def first(self) -> bool:
@@ -32,25 +45,89 @@ class Team:
         """Whether the chunk of this number is this process's to do."""
         return chunk % self.size == self.rank
 
-    def wait(self) -> None:
-        """Go on when every process has come here."""
-        if self.size > 1:
-            import torch.distributed
+    def heed(self) -> None:
+        """Raise ``Elsewhere`` where another process has failed."""
+        if self.board is not None and _read(lambda: self.board.check(["failed"])):
+            raise Elsewhere("another process of this audit failed: its message says why")
 
-            torch.distributed.barrier()
+    def wait(self) -> None:
+        """Go on when every process has come here; raises ``Elsewhere`` where one never will."""
+        if self.board is None:
+            return
+        # Nobody comes to the next meeting before this one is complete: the count tells them apart.
+        come = _read(lambda: self.board.add("come", 1))
+        complete = -(-come // self.size) * self.size
+        for _ in _looks():
+            if _read(lambda: self.board.add("come", 0)) >= complete:
+                return
+            self.heed()
+
+    def call_off(self) -> None:
+        """Tell the others that this process has failed."""
+        if self.board is not None:
+            with contextlib.suppress(Elsewhere):
+                _read(lambda: self.board.set("failed", ""))
+
+    def speaks(self) -> bool:
+        """Whether this process is the first of those that have something to say."""
+        if self.board is None:
+            return True
+        with contextlib.suppress(Elsewhere):
+            return bool(_read(lambda: self.board.add("speakers", 1)) == 1)
+        return True  # the board is gone, and with it whoever hears
+
+    def spoken(self) -> None:
+        """Tell the others that this process has said why it failed."""
+        if self.board is not None:
+            with contextlib.suppress(Elsewhere):
+                _read(lambda: self.board.set("spoken", ""))
+
+    def hears(self) -> bool:
+        """Whether another process says, before long, why it failed."""
+        until = time.monotonic() + _PATIENCE
+        with contextlib.suppress(Elsewhere):
+            for _ in _looks():
+                if _read(lambda: self.board.check(["spoken"])):
+                    return True
+                if time.monotonic() > until:
+                    break
+        return False
+
+
+def _read(ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the store answers
+    try:
+        return ask()
+    except RuntimeError as error:  # torch raises subclasses of it where the connection is lost
+        raise Elsewhere("the other processes of this audit are gone") from error
+
+
+def _looks() -> Iterator[None]:
+    """Look often at first, then five times a second."""
+    pause = 0.001
+    while True:
+        yield
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.2)
 
 
 @contextlib.contextmanager
 def gathered() -> Iterator[Team]:
-    """Join the processes that torchrun has started; one process is a team of its own."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    """Join the processes that torchrun has started; one process is a team of its own.
+
+    >>> with gathered() as team:
+    ...     team
+    Team(rank=0, size=1)
+    """
+    if processes() == 1:
         yield Team()
         return
-    import torch.distributed
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
-    torch.distributed.init_process_group("gloo", timeout=_PATIENCE)
+    store, rank, size = next(rendezvous("env://"))
+    team = Team(rank, size, PrefixStore(f"saddlepoint-{next(_GATHERINGS)}", store))
     try:
-        yield Team(torch.distributed.get_rank(), size)
-    finally:
-        torch.distributed.destroy_process_group()
+        yield team
+    except BaseException:
+        team.call_off()
+        raise

@@ -1,5 +1,6 @@
 """``curve``: robust accuracy at every radius, from one minimum-norm run."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,10 @@ from torch import Tensor
 from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.result import About
 from saddlepoint.audit.samples import Samples, as_samples
+from saddlepoint.audit.session import held
+from saddlepoint.audit.spool import spool
 from saddlepoint.audit.sweep import Sweep, default_nearest
+from saddlepoint.audit.team import Team
 from saddlepoint.audit.tracing import Progress, Tracing
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door, Model, Precision
@@ -49,16 +53,19 @@ def curve(
     >>> found.at(0).accuracy, found.median
     (0.0, 0.0)
     """
-    samples = as_samples(data)
-    sweep = Sweep(
-        threat=threat,
-        attack=default_nearest(threat) if attack is None else attack,
-        n=len(samples) if n is None else n,
-        seed=seed,
-        precision=precision,
-        confidence=confidence,
-        batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
-    )
     folder = None if out is None else Path(out)
-    tracing = Tracing(sweep, model, samples, about or About(), folder)
-    return tracing.run(progress or (lambda *_: None))
+    with held(folder, Team()) as files:
+        samples = as_samples(data)
+        if samples is None:
+            samples = files.enter_context(contextlib.closing(spool(data, n, folder)))
+        sweep = Sweep(
+            threat=threat,
+            attack=default_nearest(threat) if attack is None else attack,
+            n=len(samples) if n is None else n,
+            seed=seed,
+            precision=precision,
+            confidence=confidence,
+            batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
+        )
+        tracing = Tracing(sweep, model, samples, about or About(), folder)
+        return tracing.run(progress or (lambda *_: None))

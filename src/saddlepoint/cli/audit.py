@@ -9,8 +9,10 @@ from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit
 from saddlepoint.audit.suites import Effort
+from saddlepoint.audit.team import Team
 from saddlepoint.cli.console import OUT, AuditProgress
 from saddlepoint.cli.gates import Gates, Verdict
+from saddlepoint.cli.joined import joined
 from saddlepoint.cli.options import (
     ArchOption,
     AttackOption,
@@ -171,19 +173,21 @@ def audit_command(
     """Attack a model under a stated threat model and write a report with evidence.
 
     Robust accuracy is the share of all samples that withstood every attack: an upper bound.
-    The same command continues an interrupted run. The options --fail-under, --fail-on and
-    --baseline exit 1 where they do not hold, once the run's folder is complete.
+    The same command continues an interrupted run; under torchrun its processes share the work. The
+    options --fail-under, --fail-on and --baseline exit 1 where they do not hold, once the run's
+    folder is complete.
 
     Example: saddlepoint audit --model net.safetensors --arch conv-small --data mnist
     --threat "Linf(eps=0.3)" --n 1000 --out run
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    settings = settle(AuditSettings, plan, flags)
-    gates = _gates(settings)
-    result = run_audit(settings, gates)
-    folder = result.folder
-    OUT.print(Text(f"report: {folder}/report.html"))
-    gates.hold(result)
+    with joined() as team:
+        settings = settle(AuditSettings, plan, flags)
+        gates = _gates(settings)
+        result = run_audit(settings, gates, team)
+        OUT.print(Text(f"report: {result.folder}/report.html"))
+        if team.first:
+            gates.hold(result)
 
 
 def attack_command(
@@ -214,24 +218,29 @@ def attack_command(
     --threat "L2(eps=2)" --attack "PGD(steps=40)" --n 100 --out witnesses
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
-    settings = settle(AuditSettings, plan, {**flags, "figures": 0, "probes": 0})
-    if len(settings.attack) != 1:
-        raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
-    gates = _gates(settings)
-    result = run_audit(settings, gates)
-    count = result.document["counts"]["broken"]
-    OUT.print(Text(f"{count} witnesses: {result.folder}/witnesses.safetensors"))
-    gates.hold(result)
+    with joined() as team:
+        settings = settle(AuditSettings, plan, {**flags, "figures": 0, "probes": 0})
+        if len(settings.attack) != 1:
+            raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
+        gates = _gates(settings)
+        result = run_audit(settings, gates, team)
+        count = result.document["counts"]["broken"]
+        OUT.print(Text(f"{count} witnesses: {result.folder}/witnesses.safetensors"))
+        if team.first:
+            gates.hold(result)
 
 
 def _gates(settings: AuditSettings) -> Gates:
     return Gates.of(settings.fail_under, settings.fail_on, settings.baseline, settings.out)
 
 
-def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
+def run_audit(
+    settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
+) -> Audit:
     """Load what the settings name, audit it, and print the outcome.
 
-    A baseline of ``gates`` that cannot be compared is refused before the audit starts.
+    A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
+    process among several that were all given the same settings; None where it works by itself.
     """
     threat: Any = parse_threat(settings.threat)
     if settings.quantize and not isinstance(threat, Quantize):
@@ -267,6 +276,7 @@ def run_audit(settings: AuditSettings, gates: Gates | None = None) -> Audit:
             votes=settings.votes,
             force=settings.force,
             progress=progress,
+            team=team,
         )
     print_outcome(result)
     return result

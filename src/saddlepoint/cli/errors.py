@@ -12,7 +12,7 @@ from rich.text import Text
 from saddlepoint.core.errors import BadData, Invalid, Missing, Unsound, Unsupported
 from saddlepoint.train import Diverged
 
-__all__ = ["readable"]
+__all__ = ["readable", "say"]
 
 P = ParamSpec("P")
 
@@ -37,7 +37,8 @@ def _words(error: BaseException, code: int) -> str:
     return str(error)
 
 
-def _say(error: BaseException) -> typer.Exit:
+def say(error: BaseException) -> typer.Exit:
+    """Print what went wrong, and return the exit that goes with it."""
     kind, code = next((name, code) for types, name, code in _KINDS if isinstance(error, types))
     if isinstance(error, KeyboardInterrupt) and error.args:
         return typer.Exit(code)  # training has said where it stopped, and how to go on
@@ -58,6 +59,6 @@ def readable(command: Callable[P, None]) -> Callable[P, None]:
         except (Exception, KeyboardInterrupt) as error:
             if os.environ.get("SADDLEPOINT_DEBUG"):
                 raise
-            raise _say(error) from None
+            raise say(error) from None
 
     return wrapped

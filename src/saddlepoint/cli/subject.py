@@ -1,5 +1,6 @@
 """Load the model and the samples that a command names."""
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from saddlepoint.core.door import Model
 from saddlepoint.core.errors import Invalid
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
+from saddlepoint.train.device import processes
 
 __all__ = ["Subject", "load_subject", "pick_device"]
 
@@ -41,11 +43,18 @@ def pick_device(name: str | None) -> torch.device:
     return device
 
 
+def _own(device: torch.device) -> torch.device:
+    """Give each process of torchrun a GPU of its own, where none is named by number."""
+    if processes() == 1 or str(device) != "cuda":
+        return device
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+
+
 def load_subject(
     model: str, arch: str | None, data: str, split: str, device: str | None
 ) -> Subject:
     """Load data first: its shape and number of classes complete an architecture."""
-    where = pick_device(device)
+    where = _own(pick_device(device))
     dataset = load_data(data)
     # A file knows its classes; data in which the highest class is absent does not.
     code = ":" in (arch or model)

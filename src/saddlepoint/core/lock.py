@@ -28,7 +28,9 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             allowed = "a folder that no other process is using"
-            raise Invalid("out", str(folder), allowed, "wait for it to end") from error
+            raise Invalid(
+                "out", str(folder), allowed, "wait for it to end, or choose another"
+            ) from error
         except OSError:
             pass  # this file system knows no locks
         yield

@@ -1,6 +1,7 @@
 """Class by class: what stands, within which interval, and what the rest is taken for."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from saddlepoint.audit.stats import clopper_pearson
 
 __all__ = ["ClassRow", "ClassTable", "class_table"]
 
+Array = np.ndarray[Any, Any]
 MOST = 20  # rows; of more classes, the weakest
 
 
@@ -35,31 +37,31 @@ class ClassTable:
     confused: bool
 
 
-def _confusion(run: Run) -> dict[int, list[int]]:
-    """Return for each class what the model takes its witnesses for, right answers left out."""
-    label_of = dict(
-        zip(run.evidence["index"].tolist(), run.evidence["label"].tolist(), strict=True)
-    )
-    found: dict[int, list[int]] = {}
-    if run.samples:
-        pairs = (run.samples["witness_index"].tolist(), run.samples["witness_pred"].tolist())
-        for index, pred in zip(*pairs, strict=True):
-            label = label_of.get(index, pred)
-            if label != pred:
-                found.setdefault(label, []).append(pred)
-    return found
+def _confusion(run: Run) -> tuple[Array, Array]:
+    """Return label and answer of each witness that the model does not take for its label."""
+    none = np.zeros(0, dtype=np.int64)
+    if not run.samples:
+        return none, none
+    index, label = run.evidence["index"], run.evidence["label"]
+    seen, pred = run.samples["witness_index"], run.samples["witness_pred"]
+    if (index[1:] < index[:-1]).any():
+        order = np.argsort(index, kind="stable")
+        index, label = index[order], label[order]
+    at = np.searchsorted(index, seen).clip(max=len(index) - 1)
+    wrong = (index[at] == seen) & (label[at] != pred)
+    return label[at][wrong], pred[wrong]
 
 
-def _most_frequent(wrong: list[int]) -> str:
+def _most_frequent(wrong: Array) -> str:
     """The most frequent class and its share; the lower number of a tie."""
-    if not wrong:
+    if not len(wrong):
         return ""
     classes, times = np.unique(wrong, return_counts=True)
     best = int(times.argmax())
     return f"{classes[best]} ({count(int(times[best]))} of {count(len(wrong))})"
 
 
-def _row(run: Run, label: int, confidence: float, wrong: list[int]) -> ClassRow:
+def _row(run: Run, label: int, confidence: float, wrong: Array) -> ClassRow:
     mine = run.evidence["label"] == label
     n, broken = int(mine.sum()), int(run.broken[mine].sum())
     return ClassRow(
@@ -74,13 +76,15 @@ def _row(run: Run, label: int, confidence: float, wrong: list[int]) -> ClassRow:
 
 def class_table(run: Run) -> ClassTable | None:
     """Return one row per class in the order of labels; of very many classes the weakest."""
-    classes, place = np.unique(run.evidence["label"], return_inverse=True)
+    label = run.evidence["label"]
+    classes = np.unique(label)
     if len(classes) < 2:
         return None
+    place = np.searchsorted(classes, label)
     left = np.bincount(place, ~run.broken) / np.bincount(place)
     kept = np.sort(classes[np.argsort(left, kind="stable")[:MOST]])
     given = run.audit["robust_accuracy"].get("confidence")
     confidence = given if given is not None and 0 < given < 1 else 0.95
-    wrong = _confusion(run)
-    rows = tuple(_row(run, c, confidence, wrong.get(c, [])) for c in kept.tolist())
+    of, taken = _confusion(run)
+    rows = tuple(_row(run, c, confidence, taken[of == c]) for c in kept.tolist())
     return ClassTable(rows, len(classes), confidence, any(r.taken_for for r in rows))

@@ -1,8 +1,10 @@
 """Reading the files of a run: JSON, npz and safetensors only, nothing that can run code."""
 
+import contextlib
 import json
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 
 from saddlepoint.core.errors import BadData
 
-__all__ = ["Arrays", "read_json", "read_npz", "read_witnesses"]
+__all__ = ["Arrays", "Columns", "read_json", "read_npz", "read_witnesses"]
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
+_IN_MEMORY = 64 << 20  # bytes of arrays that are read at once
 
 
 def _absent(_constant: str) -> None:
@@ -33,15 +36,46 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_npz(path: Path) -> Arrays:
-    """Return the arrays in ``path``; object arrays, being pickles, are refused with BadData."""
+class Columns(Mapping[str, NDArray[Any]]):
+    """Arrays of a large archive, each read when it is asked for and kept by nobody."""
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self.path, self.names = path, names
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.names:
+            raise KeyError(name)
+        with _opened(self.path) as archive:
+            array: NDArray[Any] = archive[name]
+            return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def read_npz(path: Path, at_once: int = _IN_MEMORY) -> Arrays:
+    """Return the arrays in ``path``; object arrays, being pickles, are refused with BadData.
+
+    Of archives with more than ``at_once`` bytes of arrays, those that are asked for are read.
+    """
+    with _opened(path) as archive:
+        if sum(member.file_size for member in archive.zip.infolist()) > at_once:
+            return Columns(path, list(archive.files))
+        return {name: archive[name] for name in archive.files}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as file:  # ours to close, whatever np.load makes of it
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise BadData(f"{path}: a single array, not an npz archive")
             with archive:
-                return {name: archive[name] for name in archive.files}
+                yield archive
     except FileNotFoundError:
         raise BadData(f"{path}: missing; the run is incomplete") from None
     except BadData:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,19 +68,19 @@ class Run:
         """The model's name, as the report prints it."""
         return str(self.audit["model"]["name"])
 
-    @property
+    @cached_property
     def broken(self) -> NDArray[np.bool_]:
         """(n,) whether some attack, or no change at all, broke the sample."""
         return self._any(self.evidence["status"] == BROKEN)
 
-    @property
+    @cached_property
     def undecided(self) -> NDArray[np.bool_]:
         """(n,) whether nothing broke the sample, but an attack failed on it or none was run."""
         status = self.evidence["status"]
         attacked = self._any(~self._clean & (status != NOT_RUN))
         return ~self.broken & (self._any(status == ERROR) | ~attacked)
 
-    @property
+    @cached_property
     def clean_wrong(self) -> NDArray[np.bool_]:
         """(n,) whether the model is wrong on the unchanged sample."""
         return self._any(self._clean & (self.evidence["status"] == BROKEN))
@@ -88,13 +89,14 @@ class Run:
     def margin(self) -> NDArray[np.float64]:
         """(n,) the worst margin any attack reached, NaN where none ran."""
         worst = np.full(self.audit["n"], np.nan)
-        np.fmax.at(worst, self.evidence["sample"], self.evidence["margin"].astype(np.float64))
+        np.fmax.at(worst, self.evidence["sample"], self.evidence["margin"])
         return worst
 
     @property
     def _clean(self) -> NDArray[np.bool_]:
         """Which rows of the evidence are about the unchanged sample."""
-        clean: NDArray[np.bool_] = self.evidence["attacks"][self.evidence["attack"]] == "clean"
+        # Texts are compared once for each attack: written out by row they would fill the memory.
+        clean: NDArray[np.bool_] = (self.evidence["attacks"] == "clean")[self.evidence["attack"]]
         return clean
 
     def _any(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:

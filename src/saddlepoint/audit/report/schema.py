@@ -192,25 +192,30 @@ def check_audit(audit: Mapping[str, Any], path: Path) -> None:
         _expect(row, _FINDING, f"{path}: findings[{i}]")
 
 
-def _vectors(arrays: Arrays, wanted: Mapping[str, str], path: Path) -> None:
+def _vectors(arrays: Arrays, wanted: Mapping[str, str], path: Path) -> dict[str, int]:
+    """Return the length of each."""
+    lengths = {}
     for name, kinds in wanted.items():
-        if name not in arrays or arrays[name].ndim != 1:
+        column = arrays.get(name)  # once: each look may read a file
+        if column is None or column.ndim != 1:
             raise BadData(f"{path}: {name} must be there, with one axis")
-        if arrays[name].dtype.kind not in kinds:
-            raise BadData(f"{path}: {name} has type {arrays[name].dtype}")
+        if column.dtype.kind not in kinds:
+            raise BadData(f"{path}: {name} has type {column.dtype}")
+        lengths[name] = len(column)
+    return lengths
 
 
 def check_evidence(evidence: Arrays, n: int, path: Path) -> None:
     """Raise BadData when the arrays of evidence.npz do not fit together or not fit ``n``."""
     rounds = ["attacks", *(k for k in ("arms", "stages") if k in evidence)]
     wanted = {**_ROWS, **dict.fromkeys(rounds, "U"), "label": "iu", "index": "iu"}
-    _vectors(evidence, wanted, path)
+    lengths = _vectors(evidence, wanted, path)
     for columns in (_ROWS, rounds):
-        if len({len(evidence[name]) for name in columns}) > 1:
+        if len({lengths[name] for name in columns}) > 1:
             raise BadData(f"{path}: {', '.join(columns)} differ in length")
-    if {len(evidence["label"]), len(evidence["index"])} != {n}:
+    if {lengths["label"], lengths["index"]} != {n}:
         raise BadData(f"{path}: label and index must have n = {n} entries")
-    for name, limit in (("sample", n), ("attack", len(evidence["attacks"])), ("status", 4)):
+    for name, limit in (("sample", n), ("attack", lengths["attacks"]), ("status", 4)):
         rows = evidence[name]
         if len(rows) and not (rows.min() >= 0 and rows.max() < limit):
             raise BadData(f"{path}: {name} must lie in 0..{limit - 1}")
