@@ -26,7 +26,7 @@ def batches(x: torch.Tensor, y: torch.Tensor, size: int = 7) -> Loader:
 
 
 def audit(s: Subject, loader: Any, **more: Any) -> sp.Audit:  # noqa: ANN401
-    options: dict[str, Any] = {"batch_size": 16, "figures": 0, **more}
+    options: dict[str, Any] = {"batch_size": 16, "figures": 0, "probes": 0, **more}
     return sp.audit(s.model, loader, THREAT, ATTACKS, **options)
 
 

@@ -13,7 +13,8 @@ from tests.cli.kit import run, said
 
 @pytest.fixture
 def gated(tmp_path: Path) -> list[object]:
-    return ["audit", *WORDS, "--threat", "Linf(eps=0.08)", "--out", tmp_path / "run"]
+    own = ("--threat", "Linf(eps=0.08)", "--out", tmp_path / "run", "--probes", 0)
+    return ["audit", *WORDS, *own]
 
 
 def test_fail_under(runs: dict[str, Path], tmp_path: Path) -> None:

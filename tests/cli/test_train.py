@@ -10,10 +10,8 @@ from typer.main import get_command
 
 from saddlepoint.cli import after, train
 from saddlepoint.cli.main import app
-from saddlepoint.cli.options import settle
 from saddlepoint.cli.train import TrainSettings
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack
 from saddlepoint.train import Diverged
 from saddlepoint.train import run as runs
 from tests.cli.kit import run, said
@@ -86,26 +84,6 @@ def test_other_refusals_of_the_audit_stay_as_they_are(
     monkeypatch.setattr(after, "_audit", refuse)
     assert "clean accuracy = <9 % of 20>" in said(run("train", *WORDS, "--out", model, code=2))
     assert (model / "card.md").exists()
-
-
-@pytest.mark.parametrize(("options", "more"), [({"stem": 0.3}, True), ({"stem": 0}, False)])
-def test_a_threshold_stem_is_attacked_without_gradients_too(
-    options: dict[str, float], more: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    asked: list[Any] = []
-
-    def take(settings: after.AuditSettings) -> None:
-        asked.extend(settings.attack)
-        raise Invalid("nothing", "<more>", "asked")
-
-    monkeypatch.setattr(after, "run_audit", take)
-    monkeypatch.setattr(after, "_card", lambda folder: None)
-    settings = settle(TrainSettings, None, {"threat": THREAT[1], "options": options})
-    with pytest.raises(Invalid, match="nothing"):
-        after.audit_and_card(tmp_path, settings)
-    assert [repr(parse_attack(text)) for text in asked] == asked
-    assert len(asked) == (6 if more else 0)
-    assert asked[-1:] == (["RandomSearch(n_queries=500)"] if more else [])
 
 
 # -- runs that end early --------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Tracing:
             first_look(door, sweep, self.samples)
             with contextlib.closing(Journal.open(self.folder, self._header())) as journal:
                 self._chunks(door, journal, progress)
-        return self._finish(journal, str(door.device or "cpu"))
+                return self._finish(journal, str(door.device or "cpu"))
 
     def _chunks(self, door: Door, journal: Journal, progress: Progress) -> None:
         """Attack what the journal lacks."""
@@ -64,6 +64,7 @@ class Tracing:
             if record is None or str(record["error"]):  # what raised gets another chance
                 record = self._attack(door, rows)
                 journal.write(0, record)
+            journal.take(0, rows.numpy())
             done += len(rows)
             broken += int((record["status"] == BROKEN).sum())
             progress(done, sweep.n, broken)
