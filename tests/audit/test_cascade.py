@@ -190,13 +190,7 @@ def test_repeats_say_how_much_is_unseen() -> None:
     assert found["residual"]["unseen"] == pytest.approx(once**2 / (2 * twice) / 2)
 
 
-@pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
-@pytest.mark.parametrize(
-    "threat",
-    [sp.Linf(0.05), sp.L2(0.5), sp.L1(3.0), sp.L0(3), sp.Quantize(sp.Linf(16 / 255))],
-    ids=repr,
-)
-def test_every_set_and_access(subject: Subject, access: str, threat: object) -> None:
+def check_set_and_access(subject: Subject, access: str, threat: object) -> None:
     data = (subject.x, subject.y)
     result = sp.audit(subject.model, data, threat, access=access, effort="quick", figures=0)
     assert result.document["plan"]["suite"] == "cascade"
@@ -206,6 +200,22 @@ def test_every_set_and_access(subject: Subject, access: str, threat: object) -> 
     assert (used > 0) == (access == "gradients")
 
 
+SETS = [sp.Linf(0.05), sp.L2(0.5), sp.L1(3.0), sp.L0(3), sp.Quantize(sp.Linf(16 / 255))]
+
+
+@pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
+def test_every_access(subject: Subject, access: str) -> None:
+    check_set_and_access(subject, access, sp.Linf(0.05))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("access", ["gradients", "scores", "labels"])
+@pytest.mark.parametrize("threat", SETS, ids=repr)
+def test_every_set_and_access(subject: Subject, access: str, threat: object) -> None:
+    check_set_and_access(subject, access, threat)
+
+
+@pytest.mark.slow
 def test_it_is_as_strong_as_exhaustive_search_on_a_linear_model(subject: Subject) -> None:
     threat, data = sp.Linf(0.05), (subject.x, subject.y)
     exact = sp.audit(subject.model, data, threat, (sp.Targets(sp.PGD(loss="margin"), n=9),))

@@ -47,6 +47,7 @@ def test_intervals_hold_the_accuracy_and_the_band_holds_the_intervals_middle() -
     assert bool(((curve.band_low >= 0) & (curve.band_high <= 1)).all())
 
 
+@pytest.mark.slow
 def test_the_band_holds_the_whole_curve_as_often_as_it_says() -> None:
     """Uniform distances: the true accuracy at eps is 1 - eps."""
     rng, eps = np.random.default_rng(1), np.linspace(0, 1, 101)

@@ -44,7 +44,9 @@ def stop_after(calls: int) -> object:
     return progress
 
 
-@pytest.mark.parametrize("calls", [2, 4, 7, 11, 14])
+@pytest.mark.parametrize(
+    "calls", [2, 11, *(pytest.param(c, marks=pytest.mark.slow) for c in (4, 7, 14))]
+)
 def test_interrupted_anywhere_ends_the_same(subject: Subject, tmp_path: Path, calls: int) -> None:
     run(subject, tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
@@ -60,7 +62,9 @@ def records(out: Path) -> Path:
     return out / "journal/0000.records"
 
 
-@pytest.mark.parametrize("keep", [0, 3, 40, 100, -1, -2000])
+@pytest.mark.parametrize(
+    "keep", [0, -1, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 40, 100, -2000))]
+)
 def test_a_torn_last_record_is_done_again(subject: Subject, tmp_path: Path, keep: int) -> None:
     run(subject, tmp_path)
     before, whole = (tmp_path / "evidence.npz").read_bytes(), records(tmp_path).read_bytes()

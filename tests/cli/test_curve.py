@@ -86,6 +86,7 @@ def test_a_plan_file_says_the_same(words: list[object], tmp_path: Path) -> None:
     assert " 0.4 " in shown
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(words: list[object], tmp_path: Path) -> None:
     slow = ("--threat", "L2(eps=0.5)", "--attack", "FMN(steps=1500)", "--batch-size", "2")
     command = [sys.executable, "-m", "saddlepoint", *map(str, words), *slow]
