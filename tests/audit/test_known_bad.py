@@ -38,10 +38,10 @@ def verdicts(s: Subject, threat: Any, attacks: Any, force: bool = False) -> dict
     return {f.check: f.verdict for f in result.findings}
 
 
-def check(name: str, attacks: Any) -> None:  # noqa: ANN401
+def check(name: str, attacks: Any, flags: dict[str, str]) -> None:  # noqa: ANN401
     s, eps = subject(name)
     found = verdicts(s, sp.Linf(eps), attacks, force=name == "Softmax")
-    for key, verdict in FLAGS[name].items():
+    for key, verdict in flags.items():
         assert found[key] in (("warn", "fail") if verdict == "flag" else (verdict,)), key
 
 
@@ -52,13 +52,15 @@ def test_every_known_bad_model_is_tried() -> None:
 @pytest.mark.parametrize("name", FLAGS)
 def test_flagged_after_plain_pgd(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rivals, "QUERIES", 200)  # the search of scores is the longest probe
-    check(name, PLAIN)
+    check(name, PLAIN, FLAGS[name])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLAGS)
 def test_flagged_after_the_default_attacks(name: str) -> None:
-    check(name, None)
+    # The cascade gets past the stem's dead gradients: a surrogate then finds nothing that it left.
+    flags = {k: v for k, v in FLAGS[name].items() if not k.startswith("transfer")}
+    check(name, None, flags)
 
 
 def test_probabilities_stop_an_audit_unless_forced() -> None:

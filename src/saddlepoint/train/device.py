@@ -1,5 +1,6 @@
 """Where training runs: one device, or one per process when started by torchrun."""
 
+import atexit
 import contextlib
 import logging
 import os
@@ -57,7 +58,17 @@ def launch(device: str, precision: Precision, strategy: str = "auto") -> "Fabric
             precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         )
         fabric.launch()
+    if world > 1:
+        atexit.register(_part)
     return fabric
+
+
+def _part() -> None:
+    """Leave the other processes; gloo's threads, left running at exit, can abort the process."""
+    import torch.distributed
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _strategy(name: str, world: int) -> Any:  # noqa: ANN401 - a name, or an object of Fabric
