@@ -68,6 +68,14 @@ def paired_words(pair: Paired, first: str, second: str, things: str) -> str:
     )
 
 
+def _attacks(run: Run) -> str:
+    """What was planned; rounds of a cascade differ from model to model, and may."""
+    plan = run.audit.get("plan") or {}
+    if plan.get("suite") == "cascade":
+        return f"{plan.get('attacks')} {plan.get('max_passes')} {plan.get('survivors')}"
+    return str([a["spec"] for a in run.audit["attacks"]])
+
+
 def caveats(runs: Sequence[Run]) -> list[str]:
     """Return why the runs may not be comparable; empty when they played the same game."""
     parts = {
@@ -75,7 +83,7 @@ def caveats(runs: Sequence[Run]) -> list[str]:
         "goal": [run.audit["threat"].get("goal") for run in runs],
         "data": [run.audit.get("data_sha256") or run.audit["data"]["name"] for run in runs],
         "number of samples": [run.audit["n"] for run in runs],
-        "attacks": [str([a["spec"] for a in run.audit["attacks"]]) for run in runs],
+        "attacks": [_attacks(run) for run in runs],
         "status": [run.audit["status"] for run in runs],
     }
     differ = [part for part, values in parts.items() if len(set(values)) > 1]
