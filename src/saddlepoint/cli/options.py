@@ -123,7 +123,7 @@ def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
             raise Invalid(
                 name, "<nothing>", f"given: pass {flag}, or {name} = … in a plan"
             ) from None
-        raise Invalid(name, first["input"], first["msg"]) from None
+        raise Invalid(name, first["input"], first["msg"].removeprefix("Input should be ")) from None
 
 
 def _over(planned: object, flag: object) -> object:
