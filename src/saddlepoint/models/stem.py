@@ -4,6 +4,7 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import has_torch_function_unary
 
 from saddlepoint.core.errors import Invalid
 
@@ -83,6 +84,8 @@ class ThresholdStem(nn.Module):
         # step more than the rounded eps is at least both. Rounding keeps order, so that for every
         # u <= low, round(0 + u) <= low and round(1 - u) >= round(1 - low), which is high.
         low = (self.eps * _STEP).to(x.dtype)
+        if has_torch_function_unary(x):  # who records operators must see them
+            return (x.clamp(low, 1 - low) - low) / (1 - 2 * low)
         out: Tensor = _Threshold.apply(x, low, 1 - low)  # type: ignore[no-untyped-call]
         return out
 

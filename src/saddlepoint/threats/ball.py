@@ -26,6 +26,7 @@ class Ball:
     """
 
     order: ClassVar[float]
+    is_box: ClassVar[bool] = False  # whether the hull holds nothing but members
     eps: float | Tensor
     box: tuple[float, float] = (0.0, 1.0)
 
@@ -67,6 +68,12 @@ class Ball:
         widest = self.box[1] - self.box[0] if math.isinf(self.order) else math.inf
         cut = eps.clamp(max=widest) if isinstance(eps, Tensor) else min(eps, widest)
         return replace(self, eps=cut)
+
+    def hull(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Smallest box around the members, (B, *F) each: one coordinate may take all of eps."""
+        low, high = self.box
+        eps = self._eps(x)
+        return (x - eps).clamp(min=low), (x + eps).clamp(max=high)
 
     def start(self, x: Tensor) -> Tensor:
         """Return the zero perturbation, (B, *F)."""
@@ -120,6 +127,7 @@ class Linf(Ball):
     """
 
     order = math.inf
+    is_box = True
 
     def sample(self, x: Tensor, draw: Draw) -> Tensor:
         """Uniform in the ball, cut to the box."""

@@ -1,0 +1,1 @@
+"""Bounds from above: what no member of a set can do to a network, with a certificate."""

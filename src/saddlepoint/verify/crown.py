@@ -1,0 +1,211 @@
+"""Linear bounds propagated backward through a network (CROWN, 1811.00866)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from saddlepoint.core.shapes import pieces
+from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.network import Network
+from saddlepoint.verify.operators.affine import Scale
+from saddlepoint.verify.operators.operator import Linear, Lines, Relaxed
+from saddlepoint.verify.operators.rearrange import Reshape
+from saddlepoint.verify.region import Box, Region
+
+__all__ = ["Bounds", "Plane", "Pull", "backward", "crown", "least", "lower_rows"]
+
+Bounds = dict[int, Interval]  # of the nodes that a function bends, by their index
+ROOM = 1 << 24  # numbers that the coefficients of one node may have at a time
+
+
+class Plane(NamedTuple):
+    """<slope, x> + constant, below the rows that were asked for: (B, R, *F) and (B, R)."""
+
+    slope: Tensor
+    constant: Tensor
+
+
+class Pull(NamedTuple):
+    """What multipliers of split constraints add at a node: (B, 1, *shape) and (B, 1)."""
+
+    slope: Tensor
+    constant: Tensor
+
+
+@dataclass
+class Choice:
+    """What is free in a bound: any t in [0, 1] and any multiplier >= 0 are sound.
+
+    t: by the index of a relaxed node, for its lower and upper line, (B, 1 or R, *shape) each;
+    pull: by the index of a node. Nothing chosen is CROWN's own rule.
+    """
+
+    t: Mapping[int, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
+    pull: Mapping[int, Pull] = field(default_factory=dict)
+
+
+def backward(
+    network: Network,
+    node: int,
+    a: Tensor,
+    bounds: Bounds,
+    choice: Choice | None = None,
+    seen: dict[int, Tensor] | None = None,
+) -> Plane:
+    """Return a plane below <a, value of ``node``>, a function of the input: a is (B, R, *shape).
+
+    ``bounds`` must hold the interval of every node that a relaxed node below ``node`` reads. The
+    coefficients that arrive at relaxed nodes are written to ``seen``, where branching reads them.
+    """
+    choice = choice or Choice()
+    waiting: dict[int, Tensor] = {node: a}
+    total = a.new_zeros(a.shape[:2])
+    for n in range(node, 0, -1):
+        coefficient = waiting.pop(n, None)
+        if n in choice.pull:
+            slope, constant = choice.pull[n]
+            coefficient = slope if coefficient is None else coefficient + slope
+            total = total + constant
+        if coefficient is None:
+            continue
+        op, inputs = network.nodes[n].op, network.nodes[n].inputs
+        parts: tuple[Tensor | None, ...]
+        if isinstance(op, Relaxed):
+            if seen is not None:
+                seen[n] = coefficient
+            lines = op.lines(bounds[inputs[0]], *choice.t.get(n, (None, None)))
+            part, constant = relax(coefficient, lines)
+            parts, total = (part,), total + constant
+        elif isinstance(op, Linear):
+            added = op.constant(coefficient)
+            total = total if added is None else total + added
+            parts = op.transpose(coefficient, tuple(network.nodes[i].shape for i in inputs))
+        else:
+            raise AssertionError(f"{type(op).__name__} is neither linear nor relaxed")
+        for i, part in zip(inputs, parts, strict=True):
+            if part is not None:
+                waiting[i] = waiting[i] + part if i in waiting else part
+    if 0 in choice.pull:
+        raise AssertionError("the input is split by its region, not by multipliers")
+    slope = waiting.get(0)
+    if slope is None:
+        slope = a.new_zeros(*a.shape[:2], *network.nodes[0].shape)
+    return Plane(slope, total)
+
+
+def relax(a: Tensor, lines: Lines) -> tuple[Tensor, Tensor]:
+    """Coefficients and constant that put lines in the place of the function.
+
+    A coefficient >= 0 needs the line below, one < 0 the line above.
+    """
+    up, down = a.clamp(min=0), a.clamp(max=0)
+    slope = up * lines.low_slope + down * lines.high_slope
+    constant = weigh(down, lines.high_offset)
+    if lines.low_offset is not None:
+        constant = constant + weigh(up, lines.low_offset)
+    return slope, constant
+
+
+def weigh(a: Tensor, offset: Tensor) -> Tensor:
+    """<a, offset> for every row: (B, R, *shape) and (B, 1 or R, *shape) -> (B, R)."""
+    if offset.shape[1] == 1:
+        return (a.flatten(2) @ offset.flatten(1)[..., None]).squeeze(-1)
+    return (a * offset).flatten(2).sum(2)
+
+
+def least(
+    network: Network,
+    region: Region,
+    node: int,
+    a: Tensor,
+    bounds: Bounds,
+    choice: Choice | None = None,
+) -> Tensor:
+    """(B, R) lower bounds of <a, value of ``node``> over the region."""
+    plane = backward(network, node, a, bounds, choice)
+    return region.least(plane.slope) + plane.constant
+
+
+def crown(network: Network, region: Region, until: int | None = None) -> Bounds:
+    """Bounds of every node that a relaxed node reads, in the order of computation.
+
+    Intervals come first; the elements that stay bent are bounded backward, both ways. Where
+    intervals are exact (one layer of a box) nothing is gained backward and nothing is tried.
+    """
+    box = region.hull()
+    found = [box]
+    bounds: Bounds = {}
+    readers = {network.nodes[n].inputs[0]: n for n in reversed(network.relaxed)}
+    until = network.output if until is None else until
+    for n in range(until + 1):
+        node = network.nodes[n]
+        if node.op is not None:
+            found.append(node.op.ibp(*(found[i] for i in node.inputs)))
+        if n in readers:
+            interval = found[n]
+            op = network.nodes[readers[n]].op
+            if isinstance(op, Relaxed) and not exact(network, region, n):
+                interval = _tighten(network, region, n, interval, op.bent(interval), bounds)
+            found[n] = bounds[n] = interval
+    return bounds
+
+
+def exact(network: Network, region: Region, n: int) -> bool:
+    """Whether intervals alone are exact at a node: a box, and one layer that mixes."""
+    if not isinstance(region, Box):
+        return n == 0
+    mixing = 0
+    while n:
+        node = network.nodes[n]
+        if len(node.inputs) != 1 or not isinstance(node.op, Linear):
+            return False
+        mixing += not isinstance(node.op, Scale | Reshape)
+        n = node.inputs[0]
+    return mixing <= 1
+
+
+def _tighten(
+    network: Network, region: Region, n: int, interval: Interval, bent: Tensor, bounds: Bounds
+) -> Interval:
+    """Bound the bent elements of node n backward."""
+    low, high = interval.low.flatten(1).clone(), interval.high.flatten(1).clone()
+    widest = max(node.shape.numel() for node in network.nodes[: n + 1])
+    for index, mask in _columns(bent.flatten(1), max(1, ROOM // (2 * widest * len(low)))):
+        a = unit_rows(index, network.nodes[n].shape, low)
+        found = least(network, region, n, torch.cat([a, -a], 1), bounds)
+        below, above = found.chunk(2, 1)
+        # Where padding repeats an element both give the same value: the order does not matter.
+        old_low, old_high = low.gather(1, index), high.gather(1, index)
+        low.scatter_(1, index, torch.where(mask, torch.maximum(old_low, below), old_low))
+        high.scatter_(1, index, torch.where(mask, torch.minimum(old_high, -above), old_high))
+    return Interval(low.view_as(interval.low), high.view_as(interval.high))
+
+
+def _columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices of the chosen elements of each sample (B, N), at most ``most`` at a time.
+
+    Samples with fewer of them repeat their first; the mask says which are meant.
+    """
+    count = int(chosen.sum(1).max()) if chosen.numel() else 0
+    if not count:
+        return
+    order = chosen.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :count]
+    real = chosen.gather(1, order)
+    order = torch.where(real, order, order[:, :1])
+    real = real | (order == order[:, :1]) & chosen.any(1, keepdim=True)
+    for columns in pieces(torch.arange(count, device=chosen.device), most):
+        yield order[:, columns], real[:, columns]
+
+
+def unit_rows(index: Tensor, shape: torch.Size, like: Tensor) -> Tensor:
+    """(B, R) element numbers -> (B, R, *shape) with a one at that element."""
+    rows = like.new_zeros(*index.shape, shape.numel())
+    return rows.scatter_(2, index[..., None], 1.0).unflatten(2, shape)
+
+
+def lower_rows(network: Network, weight: Tensor) -> Tensor:
+    """Rows whose lower bounds are minus the upper bounds of the rows ``weight`` (B, R, K)."""
+    return -weight.unflatten(2, network.nodes[-1].shape)

@@ -1,0 +1,83 @@
+"""A model as a list of operators, in the order of computation."""
+
+import dataclasses
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.verify.operators.operator import Operator, Relaxed
+
+__all__ = ["Network", "Node"]
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """``op`` applied to the values of the nodes ``inputs``; ``shape`` is that of one sample."""
+
+    op: Operator | None  # None: the input of the network
+    inputs: tuple[int, ...]
+    shape: torch.Size
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Nodes in topological order; the first is the input, the last the output."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def output(self) -> int:
+        """Index of the last node."""
+        return len(self.nodes) - 1
+
+    @property
+    def relaxed(self) -> list[int]:
+        """Indices of the nodes that are not linear, in order."""
+        return [i for i, node in enumerate(self.nodes) if isinstance(node.op, Relaxed)]
+
+    def values(self, x: Tensor) -> list[Tensor]:
+        """Value of every node for x (B, *shape)."""
+        values = [x]
+        for node in self.nodes[1:]:
+            if node.op is None:
+                raise AssertionError("only the first node is an input")
+            values.append(node.op.forward(*(values[i] for i in node.inputs)))
+        return values
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, *shape) -> (B, K), what the model answers."""
+        values: list[Tensor | None] = [x]
+        last = self.last_use()
+        for n, node in enumerate(self.nodes[1:], 1):
+            if node.op is None:
+                raise AssertionError("only the first node is an input")
+            values.append(node.op.forward(*(values[i] for i in node.inputs)))  # type: ignore[arg-type, misc]
+            for i in node.inputs:
+                if last[i] == n:
+                    values[i] = None
+        out = values[-1]
+        if out is None:
+            raise AssertionError("the output is used by no node")
+        return out
+
+    def last_use(self) -> dict[int, int]:
+        """For every node the last one that reads it."""
+        return {i: n for n, node in enumerate(self.nodes) for i in node.inputs}
+
+    def to(self, dtype: torch.dtype) -> "Network":
+        """Return a copy with detached constants of another type, for checks in float64."""
+        return Network(tuple(replace(node, op=_cast(node.op, dtype)) for node in self.nodes))
+
+
+def _cast(op: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any operator
+    if op is None or not dataclasses.fields(op):
+        return op
+    found = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
+    cast = {
+        name: value.detach().to(dtype)
+        for name, value in found.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+    return replace(op, **cast) if cast else op

@@ -1,0 +1,1 @@
+"""Operators that bounds can pass through, one small class each."""

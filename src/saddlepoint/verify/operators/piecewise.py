@@ -1,0 +1,133 @@
+"""Piecewise linear functions of one element: ReLU, leaky ReLU, absolute value, clipping."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.operators.operator import Lines
+
+__all__ = ["Bend", "Clip"]
+
+_TINY = 1e-30  # keeps 0 / 0 of an interval without width from being NaN
+
+
+@dataclass(frozen=True)
+class Bend:
+    """left z below 0 and right z above: ReLU is (0, 1), leaky ReLU (s, 1), the absolute (-1, 1).
+
+    left < right, so the function is convex: its upper line is the chord, and below it lies every
+    line through the origin with a slope between the two.
+
+    >>> x = Interval(torch.tensor([[-1.0]]), torch.tensor([[3.0]]))
+    >>> Bend().lines(x, None, None).high_slope
+    tensor([[[0.7500]]])
+    """
+
+    left: float = 0.0
+    right: float = 1.0
+    free: ClassVar[tuple[bool, bool]] = (True, False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, *shape) -> (B, *shape)."""
+        if (self.left, self.right) == (0.0, 1.0):
+            return x.relu()
+        return torch.where(x > 0, self.right * x, self.left * x)
+
+    def ibp(self, x: Interval) -> Interval:
+        """Ends mapped; a function that falls on the left is least at 0."""
+        one, two = self.forward(x.low), self.forward(x.high)
+        if self.left >= 0:
+            return Interval(one, two)
+        least = torch.minimum(one, two)
+        low = torch.where(self.bent(x), torch.zeros_like(least), least)
+        return Interval(low, torch.maximum(one, two))
+
+    def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
+        """Chord above; below, the slope left + t (right - left)."""
+        down, up = x.low[:, None].clamp(max=0), x.high[:, None].clamp(min=0)
+        share = up / (up - down).clamp(min=_TINY)  # 1 where z cannot be negative
+        span = self.right - self.left
+        t = self.default(x)[0][:, None] if low is None else low
+        t = torch.where(self.bent(x)[:, None], t, share)
+        offset = -span * share * down
+        return Lines(self.left + span * t, None, self.left + span * share, offset)
+
+    def default(self, x: Interval) -> tuple[Tensor, Tensor | None]:
+        """Return 1 where more of the interval lies above 0 than below."""
+        return (x.high > -x.low).to(x.low.dtype), None
+
+    def bent(self, x: Interval) -> Tensor:
+        """Whether 0 lies inside."""
+        return (x.low < 0) & (x.high > 0)
+
+    def knot(self, x: Interval) -> Tensor:
+        """0."""
+        return torch.zeros_like(x.low)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """min(max(z, least), most): clamp, hard tanh, ReLU6, the threshold stem.
+
+    Convex at ``least`` and concave at ``most``. Where z may fall below ``least``, the lower line
+    turns around that corner, from flat to as steep as the values above allow; in the same way the
+    upper line around ``most``.
+    """
+
+    least: float
+    most: float
+    free: ClassVar[tuple[bool, bool]] = (True, True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, *shape) -> (B, *shape)."""
+        return x.clamp(self.least, self.most)
+
+    def ibp(self, x: Interval) -> Interval:
+        """Ends clipped."""
+        return Interval(self.forward(x.low), self.forward(x.high))
+
+    def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
+        """Lines around the corners that lie inside, the chord or a constant elsewhere."""
+        l, u = x.low[:, None], x.high[:, None]
+        a, b = self.least, self.most
+        under, over = (l < a) & (u > a), (l < b) & (u > b)
+        inner_l, inner_u = l.clamp(a, b), u.clamp(a, b)
+        steep = inner_u - inner_l  # rise of the function over the interval
+        low_most = torch.where(over, steep / (u - inner_l).clamp(min=_TINY), 1.0)
+        high_most = torch.where(under, steep / (inner_u - l).clamp(min=_TINY), 1.0)
+        own = self.default(x)
+        t = own[0][:, None] if low is None else low
+        s = own[1][:, None] if high is None else high
+        low_slope = torch.where(under, t * low_most, low_most)
+        high_slope = torch.where(over, s * high_most, high_most)
+        flat = (u <= a) | (l >= b)
+        low_slope = torch.where(flat, 0.0, low_slope)
+        high_slope = torch.where(flat, 0.0, high_slope)
+        # Both lines go through the function's own values at the ends of its inner part.
+        return Lines(
+            low_slope,
+            inner_l - low_slope * torch.where(under, inner_l, l),
+            high_slope,
+            inner_u - high_slope * torch.where(over, inner_u, u),
+        )
+
+    def default(self, x: Interval) -> tuple[Tensor, Tensor]:
+        """Steep lines where less of the interval lies beyond the corner than before it."""
+        low = x.high - self.least > self.least - x.low
+        high = x.high - self.most < self.most - x.low
+        return low.to(x.low.dtype), high.to(x.low.dtype)
+
+    def bent(self, x: Interval) -> Tensor:
+        """Whether a corner lies inside."""
+        return self._inside(x, self.least) | self._inside(x, self.most)
+
+    @staticmethod
+    def _inside(x: Interval, corner: float) -> Tensor:
+        return (x.low < corner) & (x.high > corner)
+
+    def knot(self, x: Interval) -> Tensor:
+        """The corner inside, ``least`` first."""
+        return torch.where(self._inside(x, self.least), self.least, self.most).to(x.low.dtype)
