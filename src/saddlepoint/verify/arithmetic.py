@@ -42,8 +42,15 @@ def _constant(value: Any, x: Traced) -> Tensor:  # noqa: ANN401
 
 def _both(x: Any, y: Any) -> tuple[Any, Any]:  # noqa: ANN401
     """Broadcast the traced ones of two operands to their common shape."""
-    shape = torch.broadcast_shapes(getattr(x, "shape", ()), getattr(y, "shape", ()))
-    return tuple(_spread(t, shape) if isinstance(t, Traced) else t for t in (x, y))  # type: ignore[return-value]
+    shape = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+        getattr(x, "shape", ()), getattr(y, "shape", ())
+    )
+    first, second = (_spread(t, shape) if isinstance(t, Traced) else t for t in (x, y))
+    return first, second
+
+
+def _traced_first(x: Any, y: Any) -> tuple[Traced, Any]:  # noqa: ANN401
+    return (x, y) if isinstance(x, Traced) else (y, x)
 
 
 def add(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
@@ -53,8 +60,8 @@ def add(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
         y = multiply(y, alpha) if isinstance(y, Traced) else alpha * y
     if isinstance(x, Traced) and isinstance(y, Traced):
         return x.tape.add(Add(), x, y)
-    x, y = (x, y) if isinstance(x, Traced) else (y, x)
-    return x.tape.add(Scale(None, _constant(y, x)), x)
+    t, c = _traced_first(x, y)
+    return t.tape.add(Scale(None, _constant(c, t)), t)
 
 
 def subtract(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
@@ -72,8 +79,8 @@ def multiply(x: Any, y: Any) -> Traced:  # noqa: ANN401
     x, y = _both(x, y)
     if isinstance(x, Traced) and isinstance(y, Traced):
         raise Unsupported("a product of two tensors that both depend on the input")
-    x, y = (x, y) if isinstance(x, Traced) else (y, x)
-    return x.tape.add(Scale(_constant(y, x)), x)
+    t, c = _traced_first(x, y)
+    return t.tape.add(Scale(_constant(c, t)), t)
 
 
 def _divide(x: Any, y: Any, *, rounding_mode: str | None = None) -> Traced:  # noqa: ANN401
@@ -90,9 +97,8 @@ def largest(x: Any, y: Any) -> Traced:  # noqa: ANN401
     """max(x, y) = y + relu(x - y); of constants or traced tensors."""
     x, y = _both(x, y)
     if not (isinstance(x, Traced) and isinstance(y, Traced)):
-        x, y = (x, y) if isinstance(x, Traced) else (y, x)
-        rest = x.tape.add(Bend(), subtract(x, y))
-        return add(rest, y)
+        t, c = _traced_first(x, y)
+        return add(t.tape.add(Bend(), subtract(t, c)), c)
     rest = x.tape.add(Bend(), subtract(x, y))
     return x.tape.add(Larger(), x, y, rest)
 
@@ -159,8 +165,9 @@ def _product(x: Any, y: Any) -> Traced:  # noqa: ANN401
         return x.tape.add(Matrix(y.T), x)
     if x.dim() != 2 or y.dim() < 3:
         raise Unsupported("a matrix product that mixes samples")
-    swap = Sift(lambda t: t.transpose(-1, -2))
-    return y.tape.add(swap, y.tape.add(Matrix(x), y.tape.add(swap, y)))
+    swap, right = Sift(lambda t: t.transpose(-1, -2)), _traced_first(y, x)[0]
+    tape = right.tape
+    return tape.add(swap, tape.add(Matrix(x), tape.add(swap, right)))
 
 
 def _addmm(c: Any, x: Any, y: Any, *, beta: float = 1, alpha: float = 1) -> Traced:  # noqa: ANN401

@@ -25,19 +25,19 @@ from saddlepoint.verify.tracing import Traced
 
 __all__ = ["HANDLERS", "QUESTIONS"]
 
-Handler = Callable[..., Any]
+Handler = Callable[..., Traced]
 
 # What may be asked of a traced tensor without being recorded: all but its numbers.
 QUESTIONS: frozenset[Any] = frozenset(
     {
         Tensor.shape.__get__,  # type: ignore[attr-defined]
         Tensor.dtype.__get__,  # type: ignore[attr-defined]
-        Tensor.device.__get__,  # type: ignore[attr-defined]
+        Tensor.device.__get__,
         Tensor.ndim.__get__,  # type: ignore[attr-defined]
         Tensor.layout.__get__,  # type: ignore[attr-defined]
         Tensor.requires_grad.__get__,  # type: ignore[attr-defined]
         Tensor.is_cuda.__get__,  # type: ignore[attr-defined]
-        Tensor.grad_fn.__get__,  # type: ignore[attr-defined]
+        Tensor.grad_fn.__get__,  # type: ignore[union-attr]
         Tensor.is_sparse.__get__,  # type: ignore[attr-defined]
         Tensor.is_quantized.__get__,  # type: ignore[attr-defined]
         Tensor.size,
@@ -90,8 +90,8 @@ def bend(left: float) -> Operator:
 
 def _clamp(
     x: Traced,
-    min: Any = None,
-    max: Any = None,
+    min: Any = None,  # noqa: ANN401
+    max: Any = None,  # noqa: ANN401
     inplace: bool = False,
 ) -> Traced:
     return element(Clip(_number(min, -torch.inf), _number(max, torch.inf)))(x, inplace)
@@ -188,7 +188,7 @@ _NOTHING: dict[Any, Handler] = {
     ),
 }
 
-HANDLERS: dict[Any, Handler] = {
+HANDLERS: dict[Any, Callable[..., Any]] = {
     **_ELEMENTS,
     **_NOTHING,
     **arithmetic.HANDLERS,

@@ -109,7 +109,7 @@ def _stack(xs: Sequence[Traced], dim: int = 0) -> Traced:
 
 
 def _split(x: Traced, sizes: Any, dim: int = 0) -> tuple[Traced, ...]:  # noqa: ANN401
-    return _parts(x, x.plain.split(sizes, dim), dim)
+    return _parts(x, torch.split(x.plain, sizes, dim), dim)
 
 
 def _chunk(x: Traced, chunks: int, dim: int = 0) -> tuple[Traced, ...]:

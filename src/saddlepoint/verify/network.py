@@ -53,7 +53,7 @@ class Network:
         for n, node in enumerate(self.nodes[1:], 1):
             if node.op is None:
                 raise AssertionError("only the first node is an input")
-            values.append(node.op.forward(*(values[i] for i in node.inputs)))  # type: ignore[arg-type, misc]
+            values.append(node.op.forward(*(values[i] for i in node.inputs)))
             for i in node.inputs:
                 if last[i] == n:
                     values[i] = None
