@@ -52,12 +52,8 @@ def _leaky(x: Traced, negative_slope: float = 0.01) -> Traced:
 
 
 def _leak(x: Traced, weight: Tensor) -> Traced:
-    return x.tape.add(Leak(weight), x, x.tape.add(Bend(), x))
-
-
-def _prelu(x: Traced, weight: Tensor) -> Traced:
-    ones = [1] * max(0, x.dim() - 2)
-    return _leak(x, weight if weight.numel() == 1 else weight.reshape(-1, *ones))
+    rank = max(0, x.dim() - 2) if weight.numel() > 1 else 0
+    return x.tape.add(Leak(weight, rank), x, x.tape.add(Bend(), x))
 
 
 def _rrelu(x: Traced, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Traced:
@@ -145,8 +141,10 @@ def _power(x: Traced, exponent: Any) -> Traced:  # noqa: ANN401
 def _softmax(function: Callable[..., Tensor]) -> Handler:
     """Handle what can only come last: it keeps the order of the scores."""
 
-    def handle(x: Traced, dim: int | None = None, _stacklevel: int = 3) -> Traced:
-        if x.dim() != 2 or dim not in (None, 1, -1):
+    def handle(
+        x: Traced, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
+    ) -> Traced:
+        if x.dim() != 2 or dim not in (None, 1, -1) or dtype not in (None, x.dtype):
             raise Unsupported("softmax anywhere but over the scores of the classes")
         return Traced.of(x.tape, x.node, functools.partial(function, dim=1))
 
@@ -182,7 +180,7 @@ HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((torch.clamp, torch.clip, Tensor.clamp, Tensor.clip), _clamp),
     **dict.fromkeys((torch.clamp_min, Tensor.clamp_min), _clamp_below),
     **dict.fromkeys((torch.clamp_max, Tensor.clamp_max), _clamp_above),
-    **dict.fromkeys((torch.prelu, Tensor.prelu), _prelu),
+    **dict.fromkeys((torch.prelu, Tensor.prelu), _leak),
     **dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), _softmax(torch.softmax)),
     **dict.fromkeys(
         (F.log_softmax, torch.log_softmax, Tensor.log_softmax), _softmax(torch.log_softmax)

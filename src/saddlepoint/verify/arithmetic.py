@@ -172,7 +172,7 @@ def _product(x: Any, y: Any) -> Traced:  # noqa: ANN401
             return x.tape.add(Sift(lambda t: t.squeeze(-1)), _product(x, y[:, None]))
         if y.dim() != 2:
             raise Unsupported("a matrix product by a constant that is no matrix")
-        return x.tape.add(Matrix(y.T), x)
+        return x.tape.add(Matrix(y, turned=True), x)
     if x.dim() != 2 or y.dim() < 3:
         raise Unsupported("a matrix product that mixes samples")
     swap, right = Sift(lambda t: t.transpose(-1, -2)), _traced_first(y, x)[0]

@@ -128,12 +128,6 @@ def _parts(x: Traced, parts: Sequence[Tensor], dim: int) -> tuple[Traced, ...]:
     return tuple(found)
 
 
-def _getitem(x: Traced, index: Any) -> Traced:  # noqa: ANN401
-    if isinstance(index, Tensor) and index.dtype == torch.bool:
-        raise Unsupported("an index by a mask")
-    return sifted(Tensor.__getitem__)(x, index)
-
-
 def _pad(
     x: Traced, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Traced:
@@ -189,12 +183,12 @@ VIEWS: dict[Any, Callable[..., Any]] = {
     Tensor.unfold: sifted(Tensor.unfold),
     Tensor.expand: _expand,
     Tensor.expand_as: lambda x, other: _expand(x, *other.shape),
-    Tensor.__getitem__: _getitem,
+    Tensor.__getitem__: sifted(Tensor.__getitem__),
 }
 
 HANDLERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((torch.index_select, Tensor.index_select), sifted(torch.index_select)),
-    **dict.fromkeys((torch.flip, Tensor.flip), sifted(torch.flip)),
+    **dict.fromkeys((torch.flip, Tensor.flip), sifted(Tensor.flip)),
     **dict.fromkeys((torch.roll, Tensor.roll), sifted(torch.roll)),
     **dict.fromkeys((torch.tile, Tensor.tile, Tensor.repeat), sifted(Tensor.repeat)),
     **dict.fromkeys((torch.mean, Tensor.mean), _over_axes(torch.mean)),

@@ -38,7 +38,7 @@ class Tape:
                 "bounds need operators that keep the samples apart, on the first axis"
             )
         self.nodes.append(Node(op, tuple(t.node for t in inputs), value.shape[1:]))
-        self.values.append(value)
+        self.values.append(value.detach())
         return Traced.of(self, len(self.nodes) - 1)
 
 
@@ -73,6 +73,9 @@ class Traced(Tensor):
         traced._tape, traced._node, traced.ending = tape, node, ending
         traced._memory, traced._writes = Memory(), 0
         return traced
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return "a tensor that depends on the input"
 
     @property
     def tape(self) -> Tape:
@@ -138,11 +141,17 @@ class Traced(Tensor):
                 return func(*args, **kwargs)
         handler = HANDLERS.get(func)
         if handler is None:
-            raise Unsupported(_unknown(func))
+            raise _Refusal(_unknown(func))
         try:
             return handler(*args, **kwargs)
+        except Unsupported as error:
+            raise _Refusal(str(error)) from error
         except TypeError as error:  # an option that the handler does not know
-            raise Unsupported(f"{_name(func)} as it is called here: {error}") from error
+            raise _Refusal(f"{_name(func)} as it is called here: {error}") from error
+
+
+class _Refusal(Exception):
+    """``Unsupported`` on its way through torch, whose operators take a TypeError for a hint."""
 
 
 def _name(func: Callable[..., Any]) -> str:
@@ -153,12 +162,15 @@ def _name(func: Callable[..., Any]) -> str:
     return str(name).replace("TensorBase.", "Tensor.")
 
 
-_LOOKS = ("__bool__", "item", "tolist", "numpy", "__index__", "__float__", "__int__", "nonzero")
+_LOOKS = frozenset(
+    ("bool", "item", "tolist", "numpy", "index", "float", "int", "nonzero", "any", "all")
+    + ("lt", "gt", "le", "ge", "eq", "ne", "argmax", "argmin", "argsort")
+)
 
 
 def _unknown(func: Callable[..., Any]) -> str:
     name = _name(func)
-    if any(word in name for word in _LOOKS):
+    if name.split(".")[-1].strip("_") in _LOOKS:
         return (
             f"the model looks at the numbers it computes ({name}): bounds need the same operators "
             "for every input. Write the branch with torch.where or clamp, or split the model"
@@ -196,22 +208,32 @@ def trace(
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(SAMPLES + _OTHERS, *shape, generator=generator).to(_kind(model))
     tape = Tape(x[:SAMPLES])
+    out = _run(model, Traced.of(tape, 0))
+    if not isinstance(out, Traced):
+        raise Unsupported(
+            f"the model returns {type(out).__name__}: bounds need one tensor that is computed "
+            "from the input by operators they know"
+        )
+    ending, out.ending = out.ending, None
+    if ending is not None and not order_only:
+        raise Unsupported(
+            "softmax: bounds know the scores before it. Remove it, or say order_only=True "
+            "where only differences of scores are compared with 0"
+        )
+    network = _used(tape, out.node, "" if ending is None else "softmax")
     with torch.no_grad():
-        out = model(Traced.of(tape, 0))
-        if not isinstance(out, Traced):
-            raise Unsupported(
-                f"the model returns {type(out).__name__}: bounds need one tensor that is computed "
-                "from the input by operators they know"
-            )
-        ending, out.ending = out.ending, None
-        if ending is not None and not order_only:
-            raise Unsupported(
-                "softmax: bounds know the scores before it. Remove it, or say order_only=True "
-                "where only differences of scores are compared with 0"
-            )
-        network = _used(tape, out.node, "" if ending is None else "softmax")
         _agree(network, model, x, ending)
     return network
+
+
+def _run(model: Callable[[Tensor], Tensor], x: Tensor) -> Any:  # noqa: ANN401
+    try:
+        return model(x)
+    except _Refusal as refusal:
+        raise Unsupported(str(refusal)) from refusal.__cause__
+    except RuntimeError as error:
+        first = str(error).partition("\n")[0]
+        raise Unsupported(f"the model fails on inputs {tuple(x.shape)}: {first}") from error
 
 
 def _refuse_compiled(model: Any) -> None:  # noqa: ANN401
@@ -249,7 +271,7 @@ def _agree(
 ) -> None:
     """Compare the network with the model on samples it has not seen, beyond the unit box too."""
     for probe in (x[SAMPLES:], 3 * x[:SAMPLES] - 1):
-        ours, theirs = network.forward(probe), model(probe.clone())
+        ours, theirs = network.forward(probe), _run(model, probe.clone())
         ours = ours if ending is None else ending(ours)
         gap = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else torch.nan
         if not gap <= _TOLERANCE * max(1.0, float(theirs.abs().max())):

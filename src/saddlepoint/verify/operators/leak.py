@@ -14,15 +14,20 @@ __all__ = ["Leak"]
 class Leak:
     """w z + (1 - w) r with r = relu(z), an own node that can be relaxed and split.
 
-    Inputs are z and r; ``weight`` w broadcasts to one sample and may have any sign. The interval is
-    that of the function itself, which is tighter than the sum of both intervals.
+    Inputs are z and r; w is a parameter, one or one for each channel, of any sign. The interval is
+    that of the function itself, which is tighter than the sum of both.
     """
 
     weight: Tensor
+    rank: int = 0  # axes after the channel, where there is a weight for each
+
+    def factor(self) -> Tensor:
+        """w, as it broadcasts to one sample."""
+        return self.weight.reshape(-1, *[1] * self.rank)
 
     def forward(self, z: Tensor, r: Tensor) -> Tensor:
         """(B, *shape) twice -> (B, *shape)."""
-        return torch.where(z > 0, z, self.weight * z)
+        return torch.where(z > 0, z, self.factor() * z)
 
     def ibp(self, z: Interval, r: Interval) -> Interval:
         """Ends mapped, and 0 where it lies inside: a negative weight falls and then rises."""
@@ -33,7 +38,8 @@ class Leak:
 
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor, Tensor]:
         """The coefficients times w, and times 1 - w."""
-        return a * self.weight, a * (1 - self.weight)
+        w = self.factor()
+        return a * w, a * (1 - w)
 
     def constant(self, a: Tensor) -> None:
         """Nothing."""

@@ -33,22 +33,27 @@ def _by_centre(
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """x W' + b over the last axis; ``weight`` is (out, in), ``bias`` (out,) or None."""
+    """x W' + b over the last axis; W is (out, in), ``bias`` (out,) or None."""
 
     weight: Tensor
     bias: Tensor | None = None
+    turned: bool = False  # weight is W', (in, out), as in a product x @ weight
+
+    @property
+    def _w(self) -> Tensor:
+        return self.weight.mT if self.turned else self.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, …, in) -> (B, …, out)."""
-        return F.linear(x, self.weight, self.bias)
+        return F.linear(x, self._w, self.bias)
 
     def ibp(self, x: Interval) -> Interval:
         """W c + b -+ |W| r."""
-        return _by_centre(F.linear, self.weight, x, self.bias)
+        return _by_centre(F.linear, self._w, x, self.bias)
 
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor]:
         """A W."""
-        return (a @ self.weight,)
+        return (a @ self._w,)
 
     def constant(self, a: Tensor) -> Tensor | None:
         """<a, b>."""
