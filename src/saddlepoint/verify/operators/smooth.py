@@ -134,12 +134,18 @@ class Smooth:
         return None, None
 
     def bent(self, x: Interval) -> Tensor:
-        """Whether the interval has any width to speak of."""
-        return x.width > 1e-4
+        """Whether the interval has any width to speak of, or a knot inside."""
+        wide = x.width > 1e-4
+        for k in self.knots:
+            wide = wide | ((x.low < k) & (x.high > k))
+        return wide
 
     def knot(self, x: Interval) -> Tensor:
-        """The middle."""
-        return (x.low + x.high) / 2
+        """A knot inside, or else the middle."""
+        at = (x.low + x.high) / 2
+        for k in self.knots:
+            at = torch.where((x.low < k) & (x.high > k), torch.full_like(at, k), at)
+        return at
 
 
 def _tanh_gelu(x: Tensor) -> Tensor:
