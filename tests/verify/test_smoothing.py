@@ -289,6 +289,15 @@ def test_a_class_that_the_second_draws_never_give() -> None:
     assert found.prediction.tolist() == [ABSTAIN]
 
 
+@pytest.mark.parametrize("alpha", [0.5, 0.3, 0.05, 0.001, 0.25, 1e-9])
+def test_so_few_draws_that_nothing_follows_are_refused(alpha: float) -> None:
+    least = next(n for n in range(1, 99) if alpha ** (1 / n) > 0.5)
+    assert Smoothing(1.0, n=least, alpha=alpha).largest > 0
+    if least > 1:
+        with pytest.raises(Invalid, match=f"at least {least} at alpha"):
+            Smoothing(1.0, n=least - 1, alpha=alpha)
+
+
 def test_the_largest_radius_is_that_of_a_constant() -> None:
     smoothing = Smoothing(0.25, n=100, alpha=0.001)
     found = smoothing(lambda x: torch.zeros(len(x), dtype=torch.int64), torch.zeros(1, 2))
@@ -301,7 +310,7 @@ def test_the_largest_radius_is_that_of_a_constant() -> None:
     ("name", "value"),
     [
         *(("sigma", v) for v in (0, -1.0, math.inf, math.nan, "1", True)),
-        *(("n", v) for v in (0, -5, 10.0, True, 1 << 32)),
+        *(("n", v) for v in (0, -5, 10.0, True, 1 << 32, 9)),
         *(("n0", v) for v in (0, 1.5)),
         *(("alpha", v) for v in (0, 1, -0.1, 1.1, math.nan)),
         ("batch_size", 0),

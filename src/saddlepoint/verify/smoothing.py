@@ -118,6 +118,11 @@ class Smoothing:
             raise Invalid("sigma", self.sigma, "a finite number above 0")
         if not _number(self.alpha) or not 0 < self.alpha < 1:
             raise Invalid("alpha", self.alpha, "a number between 0 and 1", "0.001 is usual")
+        # Where all n draws agree the bound is alpha^(1/n), which has to be above one half.
+        least = math.floor(math.log(1 / self.alpha, 2)) + 1
+        if self.n < least:
+            hint = "fewer draws certify nothing, even where all agree"
+            raise Invalid("n", self.n, f"at least {least} at alpha = {self.alpha:g}", hint)
 
     @property
     def largest(self) -> float:
