@@ -12,6 +12,7 @@ from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
+from saddlepoint.cli.smooth import smooth_command
 from saddlepoint.cli.train import train_command
 
 __all__ = ["app", "main"]
@@ -27,6 +28,7 @@ app.command("train")(readable(train_command))
 app.command("audit")(readable(audit_command))
 app.command("attack")(readable(attack_command))
 app.command("curve")(readable(curve_command))
+app.command("smooth")(readable(smooth_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
