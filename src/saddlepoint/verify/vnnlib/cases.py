@@ -44,7 +44,7 @@ class _Box:
     def bound(self, row: Row) -> None:
         """Apply a x_i + c >= 0, that is x_i >= -c / a or <=, by the sign of a."""
         ((i, a),) = row.terms
-        limit = -row.constant / a
+        limit = -row.constant / a + 0.0  # and never -0.0, which would make boxes differ
         if abs(a) != 1:  # the quotient is rounded: outwards, so that nothing asked for is lost
             limit = np.nextafter(limit, -np.inf if a > 0 else np.inf)
         if a > 0:
