@@ -1,5 +1,6 @@
 """VNN-LIB files: what is read, and what is refused with which words."""
 
+import gc
 import gzip
 from pathlib import Path
 
@@ -289,3 +290,11 @@ def test_forms_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask("").inputs == 2  # the limit is one form's, not the file's
     with pytest.raises(Unsupported, match="a form of more than 12 words"):
         ask(f"(assert (or {'(<= Y_0 1)' * 4}))")
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    for before in (False, True):
+        (gc.enable if before else gc.disable)()
+        with pytest.raises(BadData):
+            ask("(")
+        assert gc.isenabled() == before

@@ -1,6 +1,6 @@
 """From a formula to cases: boxes of inputs, each with the outputs that are unsafe there."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +88,9 @@ def cases_of(
         )
     for box in boxes:
         _require_bounds(box, source)
-    made = (_case(box, product(whole, box.outputs), inputs, outputs) for box in boxes)
-    cases = tuple(case for case in made if case.clauses)
+    clauses = (product(whole, box.outputs) for box in boxes)
+    pairs = zip(boxes, clauses, strict=True)
+    cases = tuple(_case(box, found, inputs, outputs) for box, found in pairs if found)
     return cases, _notes(cases, empty)
 
 
@@ -158,20 +159,21 @@ def _require_bounds(box: _Box, source: Source) -> None:
 
 def _case(box: _Box, clauses: list[Conjunction], inputs: int, outputs: int) -> Case:
     A, a = _dense(box.extra, inputs, lambda v: v)
-    made = tuple(_clause(rows, outputs) for rows in clauses)
-    return Case(torch.from_numpy(box.low), torch.from_numpy(box.high), A, a, made)
+    filled = [rows or (Row((), 1.0),) for rows in clauses]
+    # One tensor for all clauses, of which each gets a part: a file may have a hundred thousand.
+    C, d = _dense([row for rows in filled for row in rows], outputs, lambda v: -1 - v)
+    strict = torch.tensor([row.strict for rows in filled for row in rows])
+    sizes = [len(rows) for rows in filled]
+    made = map(Clause, *(torch.split(t, sizes) for t in (C, d, strict)))
+    return Case(torch.from_numpy(box.low), torch.from_numpy(box.high), A, a, tuple(made))
 
 
-def _clause(rows: Conjunction, outputs: int) -> Clause:
-    if not rows:
-        rows = (Row((), 1.0),)
-    C, d = _dense(rows, outputs, lambda v: -1 - v)
-    return Clause(C, d, torch.tensor([row.strict for row in rows]))
-
-
-def _dense(rows: Any, size: int, place: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401
-    matrix = torch.zeros(len(rows), size, dtype=torch.float64)
+def _dense(
+    rows: Sequence[Row], size: int, place: Callable[[int], int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    matrix = np.zeros((len(rows), size))
     for r, row in enumerate(rows):
         for v, a in row.terms:
             matrix[r, place(v)] = a
-    return matrix, torch.tensor([row.constant for row in rows], dtype=torch.float64)
+    constants = np.array([row.constant for row in rows], dtype=np.float64)
+    return torch.from_numpy(matrix), torch.from_numpy(constants)

@@ -5,9 +5,11 @@ A file declares ``X_0 ... Y_0 ...`` as Real and asserts formulas over them; thei
 parentheses and words are interpreted, within limits of size and depth; nothing is evaluated.
 """
 
+import contextlib
+import gc
 import gzip
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from saddlepoint.core.errors import BadData, closest
@@ -77,7 +79,23 @@ def parse(
     >>> [clause.C.tolist() for clause in problem.cases[0].clauses]
     [[[-1.0, 1.0]], [[1.0, 0.0]]]
     """
-    source = Source(text, name)
+    with _uncollected():
+        return _parsed(Source(text, name), inputs, outputs)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python's cycle collector off: it would walk millions of tuples again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _parsed(source: Source, inputs: int | None, outputs: int | None) -> Problem:
     declared: dict[int, int] = {}
     asserted: list[Formula] = []
     reader = Reader(source, declared)
@@ -90,7 +108,7 @@ def parse(
     n = _count(source, declared, "X", "inputs", inputs)
     k = _count(source, declared, "Y", "outputs", outputs)
     if not asserted:
-        raise source.bad(len(text), "nothing is asserted: expected (assert ...)")
+        raise source.bad(len(source.text), "nothing is asserted: expected (assert ...)")
     formula = And(tuple(asserted))
     cases, notes = cases_of(formula, n, k, source)
     return Problem(n, k, cases, formula, notes)

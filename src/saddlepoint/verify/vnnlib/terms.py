@@ -95,6 +95,9 @@ class Reader:
             raise self._source.bad(
                 form.at, f"{shown(form)!r} compares {found} expressions: expected 2"
             )
+        simple = self._bound(form, sign)
+        if simple is not None:
+            return Row(*simple, strict, form.at)
         left, right = self._sum(form.items[1]), self._sum(form.items[2])
         total = left.times(sign).plus(right, -sign)
         numbers = (*total.terms.values(), total.constant)
@@ -109,6 +112,16 @@ class Reader:
                 "comparison must be about inputs only or outputs only",
             )
         return Row(terms, total.constant, strict, form.at)
+
+    def _bound(self, form: Form, sign: float) -> tuple[tuple[tuple[int, float], ...], float] | None:
+        """Return the terms and the constant of (<= X_0 1.5), the form that files are made of."""
+        left, right = form.items[1:]
+        if not (isinstance(left, Word) and isinstance(right, Word)):
+            return None
+        which, value = variable(left.text), number(right.text)
+        if which is None or value is None or which not in self._declared or math.isinf(value):
+            return None
+        return ((which, sign),), -sign * value
 
     def _sum(self, expression: Expression) -> _Sum:
         if isinstance(expression, Word):
