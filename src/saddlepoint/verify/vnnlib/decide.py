@@ -1,4 +1,4 @@
-"""The verifier that answers VNN-LIB files: bounds, then branch and bound by what varies."""
+"""The verifier that answers VNN-LIB files: halved boxes where few inputs vary, else the ladder."""
 
 import time
 from collections.abc import Sequence
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.verify.alpha import initial
 from saddlepoint.verify.bisect import Bisect, Halved
-from saddlepoint.verify.branch import Branch, Problem
-from saddlepoint.verify.crown import crown
+from saddlepoint.verify.descend import descend
+from saddlepoint.verify.ladder import Ladder, Rung
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.region import Box
 from saddlepoint.verify.spec import Spec
@@ -19,13 +18,17 @@ from saddlepoint.verify.vnnlib.query import Decision, Query
 
 __all__ = ["ByBounds"]
 
+_SLACK = 1e-9  # by which bounds in float64 must hold
+_STARTS, _STEPS = 4, 20
+
 
 @dataclass(frozen=True)
 class ByBounds:
-    """Decide boxes in float64: CROWN first, then branch and bound on those that stay open.
+    """Decide boxes in float64.
 
-    Boxes with at most ``few`` inputs that vary are halved, ``batch`` at a time; in the others the
-    neurons are split. Time is shared evenly among the boxes that are left.
+    Boxes with at most ``few`` inputs that vary are halved, ``batch`` at a time. The others climb
+    the ladder: bounds of all, then a short descent and branch and bound over the neurons of each
+    that is open, the seconds shared evenly among those that are left.
     """
 
     few: int = 12
@@ -39,17 +42,7 @@ class ByBounds:
         varying = int((query.high > query.low).flatten(1).sum(1).max())
         if varying <= self.few:
             return _decisions(Bisect(seconds, batch=self.batch)(network, box, spec))
-        first = Bisect(seconds, boxes=len(query.low), batch=self.batch)(network, box, spec)
-        found = _decisions(first)
-        open_ = [i for i, decision in enumerate(found) if decision.fate == "timeout"]
-        for done, i in enumerate(open_):
-            share = (end - time.monotonic()) / (len(open_) - done)
-            if share > 0:
-                one = torch.tensor([i])
-                found[i] = _branched(network, box[one], spec[one], share)
-            if found[i].fate == "unsafe":
-                break  # one is enough for an answer
-        return found
+        return _climbed(network, box, spec, end)
 
 
 def _decisions(halved: Halved) -> list[Decision]:
@@ -62,24 +55,45 @@ def _decisions(halved: Halved) -> list[Decision]:
     return found
 
 
-def _branched(network: Network, box: Box, spec: Spec, seconds: float) -> Decision:
-    """Split neurons of the network on one box."""
-    a, offset = _grouped(spec, network.nodes[network.output].shape)
-    groups = torch.zeros(len(a)).long()
-    with torch.no_grad():
-        bounds = crown(network, box)
-    each = {n: x.take(groups) for n, x in bounds.items()}
-    slopes = initial(network, each, network.output, a.shape[1])
-    problem = Problem(network, box, a, offset, bounds, slopes)
-    outcome = Branch(seconds=seconds)(problem, range(len(a)))
-    if outcome.found is not None:
-        return Decision("unsafe", outcome.found[0])
-    return Decision("safe" if outcome.closed else "timeout")
+def _climbed(network: Network, box: Box, spec: Spec, end: float) -> list[Decision]:
+    cheap = Ladder(seconds=0.0, slack=_SLACK)(network, box, spec)
+    found = [Decision("safe" if verdict.certified else "timeout") for verdict in cheap]
+    open_ = [i for i, decision in enumerate(found) if decision.fate != "safe"]
+    for done, i in enumerate(open_):
+        one = torch.tensor([i])
+        share = (end - time.monotonic()) / (len(open_) - done)
+        if share > 0:
+            found[i] = _searched(network, box[one], spec[one], share)
+        if found[i].fate == "unsafe":
+            break  # one is enough for an answer
+    return found
 
 
-def _grouped(spec: Spec, shape: torch.Size) -> tuple[Tensor, Tensor]:
-    """Return -C and -d of one sample by group, (G, R, *out) and (G, R), the last row repeated."""
-    members = [(spec.group == g).nonzero().squeeze(1) for g in range(spec.groups)]
-    most = max(len(rows) for rows in members)
-    index = torch.stack([torch.cat([rows, rows[-1:].expand(most - len(rows))]) for rows in members])
-    return -spec.weight[0][index].reshape(*index.shape, *shape), -spec.offset[0][index]
+def _searched(network: Network, box: Box, spec: Spec, seconds: float) -> Decision:
+    """Descend from a few points of one box, then split neurons."""
+    x = _descended(network, box, spec)
+    if x is not None:
+        return Decision("unsafe", x)
+    search = Ladder(seconds=seconds, rungs=(Rung.BRANCH,), slack=_SLACK)
+    (verdict,) = search(network, box, spec)
+    if verdict.found is not None:
+        return Decision("unsafe", verdict.found[0])
+    return Decision("safe" if verdict.certified else "timeout")
+
+
+def _descended(network: Network, box: Box, spec: Spec) -> Tensor | None:
+    """Return an input of one box that breaks a group, or None."""
+    draw = torch.Generator().manual_seed(0)
+    share = torch.rand(_STARTS, *box.low.shape[1:], generator=draw, dtype=box.low.dtype)
+    share[0] = 0.5
+    start = box.low + share * (box.high - box.low)
+    out = network.nodes[network.output].shape
+    same = torch.zeros(_STARTS).long()
+    for group in range(spec.groups):
+        rows = spec.group == group
+        a = -spec.weight[:, rows][same].unflatten(2, tuple(out))
+        x, values = descend(network, box[same], start, a, -spec.offset[:, rows][same], _STEPS)
+        broken = (values.amax(1) < 0).nonzero().flatten()
+        if len(broken):
+            return x[broken[0]]
+    return None
