@@ -95,6 +95,19 @@ def test_answers_by_splitting_neurons_are_not_wrong(tmp_path: Path, text: str) -
     assert found.verdict in (ANSWERS[text], "timeout")
 
 
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (f"(assert (<= (+ X_0 X_1) 0.5)) (assert (>= {SUM} 1.0001))", "unsat"),
+        (f"(assert (<= (+ X_0 X_1) 1.5)) (assert (<= {SUM} 0.01))", "sat"),
+        # It is unsat, but only the constraint on both inputs makes it so.
+        (f"(assert (<= (+ X_0 X_1) 0.5)) (assert (>= {SUM} 0.9))", "unknown"),
+    ],
+)
+def test_constraints_on_several_inputs(tmp_path: Path, text: str, verdict: str) -> None:
+    assert solve(*files(tmp_path, text), 60, ByBounds()).verdict == verdict
+
+
 def test_a_counterexample_is_written_read_and_checked(tmp_path: Path) -> None:
     onnx, vnnlib = files(tmp_path, f"(assert (>= {SUM} 0.999))")
     answer = solve(onnx, vnnlib, 20, ByBounds())

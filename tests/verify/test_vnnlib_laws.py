@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from saddlepoint.core.errors import BadData, Unsupported
 from saddlepoint.verify.vnnlib import Case, Clause, Problem, parse, text_of
 from saddlepoint.verify.vnnlib.formula import And
 
@@ -175,6 +176,24 @@ def test_any_layout_reads_the_same(tree: TREE) -> None:
     text = f"{HEAD}(assert {printed(('and', BOX, tree))})"
     spread = text.replace("(", " ; (\n ( ").replace(")", "\t)\r\n").replace("X_0", " X_0 ")
     assert content(parse(text)) == content(parse(spread))
+
+
+VALID = f"{HEAD}(assert {printed(BOX)})(assert (or (<= Y_0 1.5) (and (>= Y_1 (- 2)) (> X_0 0))))"
+PIECES = st.sampled_from([*'();|"-+*/<=. \n\x00é', "X_0", "Y_9", "and", "1e9", "(or", "assert"])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(VALID)), st.integers(0, 9), PIECES), max_size=3))
+def test_damaged_text_is_read_or_refused_in_words(edits: list[tuple[int, int, str]]) -> None:
+    text = VALID
+    for at, removed, piece in edits:
+        text = text[:at] + piece + text[at + removed :]
+    try:
+        problem = parse(text)
+    except (BadData, Unsupported) as error:
+        assert str(error).startswith("<text>:")  # noqa: PT017 - it need not be raised
+    else:
+        assert (problem.inputs, problem.outputs) == (2, 2)
 
 
 def test_a_row_is_summed_exactly() -> None:
