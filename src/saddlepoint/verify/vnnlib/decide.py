@@ -91,7 +91,8 @@ def _descended(network: Network, box: Box, spec: Spec) -> Tensor | None:
     same = torch.zeros(_STARTS).long()
     for group in range(spec.groups):
         rows = spec.group == group
-        a = -spec.weight[:, rows][same].unflatten(2, tuple(out))
+        a = -spec.weight[:, rows][same]
+        a = a.reshape(*a.shape[:2], *out)
         x, values = descend(network, box[same], start, a, -spec.offset[:, rows][same], _STEPS)
         broken = (values.amax(1) < 0).nonzero().flatten()
         if len(broken):
