@@ -14,6 +14,7 @@ from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
 from saddlepoint.cli.smooth import smooth_command
 from saddlepoint.cli.train import train_command
+from saddlepoint.cli.verify import verify_command
 
 __all__ = ["app", "main"]
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a claim does not hold, 2 bad input, 3 internal error, "
-    "130 interrupted.",
+    "130 interrupted; `verify` has its own.",
 )
 app.command("train")(readable(train_command))
 app.command("audit")(readable(audit_command))
@@ -32,6 +33,7 @@ app.command("smooth")(readable(smooth_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
+app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
