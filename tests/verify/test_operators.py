@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from elements import ELEMENTS
 from torch import Tensor
 from torch.nn import functional as F
 
 from saddlepoint.verify.interval import Interval
-from saddlepoint.verify.operators import smooth
 from saddlepoint.verify.operators.affine import Add, BatchNorm, Scale, Subtract
 from saddlepoint.verify.operators.leak import Leak
 from saddlepoint.verify.operators.linear import Convolution, Matrix, TransposedConvolution
 from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.operator import Linear
-from saddlepoint.verify.operators.piecewise import Bend, Clip
+from saddlepoint.verify.operators.piecewise import Bend
 from saddlepoint.verify.operators.rearrange import Concat, Reshape, Sift
 
 GENERATOR = torch.Generator()
@@ -196,33 +196,6 @@ def test_intervals_of_linear_operators_are_exact(name: str, width: float) -> Non
         high = high + (up * x.high[:, None] + down * x.low[:, None]).flatten(2).sum(2)
     torch.testing.assert_close(found.low.flatten(1), low, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(found.high.flatten(1), high, rtol=1e-10, atol=1e-10)
-
-
-ELEMENTS: dict[str, Any] = {
-    "relu": Bend(),
-    "leaky": Bend(0.1, 1.0),
-    "leaky-negative": Bend(-0.5, 1.0),
-    "abs": Bend(-1.0, 1.0),
-    "clip": Clip(-0.5, 1.0),
-    "clip-below": Clip(0.3, torch.inf),
-    "clip-above": Clip(-torch.inf, 0.3),
-    "clip-point": Clip(0.3, 0.3),
-    "sigmoid": smooth.SIGMOID,
-    "tanh": smooth.TANH,
-    "erf": smooth.ERF,
-    "softsign": smooth.SOFTSIGN,
-    "softplus": smooth.SOFTPLUS,
-    "silu": smooth.SILU,
-    "mish": smooth.MISH,
-    "gelu": smooth.GELU,
-    "tanh-gelu": smooth.TANH_GELU,
-    "hardswish": smooth.HARDSWISH,
-    "square": smooth.SQUARE,
-    "elu": smooth.elu(1.0),
-    "elu-flat": smooth.elu(0.3),
-    "elu-steep": smooth.elu(3.0),
-    "elu-negative": smooth.elu(-0.5),
-}
 
 
 @pytest.mark.parametrize("width", [0.0, 1e-3, 1.0, 100.0])

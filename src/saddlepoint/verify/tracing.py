@@ -159,7 +159,7 @@ def _name(func: Callable[..., Any]) -> str:
     if name.endswith("__get__"):
         owner = getattr(func, "__self__", None)
         return f"Tensor.{getattr(owner, '__name__', owner)}"
-    return str(name).replace("TensorBase.", "Tensor.")
+    return str(name).replace("TensorBase.", "Tensor.").replace("_VariableFunctionsClass", "torch")
 
 
 _LOOKS = {"bool", "item", "tolist", "numpy", "index", "float", "int", "nonzero", "any", "all"}
