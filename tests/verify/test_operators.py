@@ -63,6 +63,11 @@ LINEAR: dict[str, Case] = {
         [(3, 8, 9)],
         lambda op, x: F.conv2d(x, op.weight, op.bias, (1, 2), (2, 1), (3, 2)),
     ),
+    "conv2d-many-channels": (
+        lambda: Convolution(normal(12, 2, 3, 2), normal(12), (2, 1), (1, 2), (1, 2)),
+        [(2, 8, 5)],
+        lambda op, x: F.conv2d(x, op.weight, op.bias, (2, 1), (1, 2), (1, 2)),
+    ),
     "conv2d-groups": (
         lambda: Convolution(normal(6, 2, 3, 3), normal(6), (1, 1), (1, 1), (1, 1), 2),
         [(4, 5, 5)],
