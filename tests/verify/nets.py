@@ -159,7 +159,12 @@ def random_model(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
         layers.append(r.choice((nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1))))
     layers.append(nn.Flatten())
     layers.append(nn.Linear(c if pooled else c * side * side, 3))
+    layers.append(_last(r))
     return nn.Sequential(*layers).eval(), shape
+
+
+def _last(r: random.Random) -> nn.Module:
+    return r.choice((nn.Sigmoid, nn.ReLU))() if r.random() < 0.1 else nn.Identity()
 
 
 def _dense(r: random.Random) -> nn.Module:
@@ -171,4 +176,4 @@ def _dense(r: random.Random) -> nn.Module:
         if r.random() < 0.3:
             layers.append(Residual(nn.Sequential(nn.Linear(out, out), r.choice(ACTIVATIONS)())))
         width = out
-    return nn.Sequential(*layers, nn.Linear(width, 3)).eval()
+    return nn.Sequential(*layers, nn.Linear(width, 3), _last(r)).eval()

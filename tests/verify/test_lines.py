@@ -39,7 +39,7 @@ def random_t(op: Relaxed, x: Interval, seed: int) -> tuple[Tensor | None, Tensor
     return one(op.free[0]), one(op.free[1])
 
 
-def excess(op: Relaxed, x: Interval, lines: Lines, points: int = 1001) -> Tensor:
+def excess(op: Relaxed, x: Interval, lines: Lines, points: int = 301) -> Tensor:
     """How far the function is beyond either line at most, relative to the sizes involved."""
     share = torch.linspace(0, 1, points, dtype=torch.float64)[:, None, None, None]
     low, high = x.low.double()[:, None], x.high.double()[:, None]

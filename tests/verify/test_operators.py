@@ -16,6 +16,7 @@ from saddlepoint.verify.operators.linear import Convolution, Matrix, TransposedC
 from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.operator import Linear
 from saddlepoint.verify.operators.piecewise import Bend
+from saddlepoint.verify.operators.product import Product
 from saddlepoint.verify.operators.rearrange import Concat, Reshape, Sift
 
 GENERATOR = torch.Generator()
@@ -43,6 +44,11 @@ LINEAR: dict[str, Case] = {
     "matrix-axes": (lambda: Matrix(normal(3, 5)), [(2, 4, 5)], None),
     "matrix-axes-bias": (lambda: Matrix(normal(3, 5), normal(3)), [(4, 5)], None),
     "matrix-turned": (lambda: Matrix(normal(5, 3), normal(3), turned=True), [(5,)], None),
+    "einsum": (
+        lambda: Product(lambda x, w: torch.einsum("bchw,kc->bkhw", x, w), normal(3, 2)),
+        [(2, 3, 2)],
+        lambda op, x: (op.weight @ x.flatten(2)).unflatten(2, (3, 2)),
+    ),
     "conv1d": (
         lambda: Convolution(normal(4, 3, 3), normal(4), (2,), (1,), (1,)),
         [(3, 8)],
