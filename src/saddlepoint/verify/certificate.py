@@ -1,6 +1,7 @@
 """What proves that no input of a set breaks a sample: intervals, slopes, splits, multipliers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -49,15 +50,15 @@ class Certificate:
     """
 
     method: str = IBP
-    stored: Tensor = _empty("stored")
-    low: Tensor = _empty("low")
-    high: Tensor = _empty("high")
-    root: Tensor = _empty("root")
-    split: Tensor = _empty("split")
-    at: Tensor = _empty("at")
-    leaf: Tensor = _empty("leaf")
-    beta: Tensor = _empty("beta")
-    t: Tensor = _empty("t")
+    stored: Tensor = field(default_factory=partial(_empty, "stored"))
+    low: Tensor = field(default_factory=partial(_empty, "low"))
+    high: Tensor = field(default_factory=partial(_empty, "high"))
+    root: Tensor = field(default_factory=partial(_empty, "root"))
+    split: Tensor = field(default_factory=partial(_empty, "split"))
+    at: Tensor = field(default_factory=partial(_empty, "at"))
+    leaf: Tensor = field(default_factory=partial(_empty, "leaf"))
+    beta: Tensor = field(default_factory=partial(_empty, "beta"))
+    t: Tensor = field(default_factory=partial(_empty, "t"))
 
     def __post_init__(self) -> None:
         if self.method not in (IBP, PLANES):
@@ -76,7 +77,7 @@ class Certificate:
     def nbytes(self) -> int:
         """Bytes of all parts, ``stored`` as bits."""
         sizes = (getattr(self, f.name) for f in fields(self) if f.name not in ("method", "stored"))
-        return sum(t.nbytes for t in sizes) + -(-len(self.stored) // 8)
+        return sum(int(t.nbytes) for t in sizes) + -(-len(self.stored) // 8)
 
     @property
     def slopes(self) -> Tensor:

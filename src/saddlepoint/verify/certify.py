@@ -119,9 +119,7 @@ def _ground(checker: Checker, problem: Problem, where: Inputs) -> tuple[Certific
     found, drawn = sweep(network, where, settle)
     none = torch.zeros(0)
     stored = torch.cat([none.bool(), *kept])
-    base = Certificate(
-        PLANES, stored, torch.cat([none, *ends[0]]), torch.cat([none, *ends[1]])
-    )
+    base = Certificate(PLANES, stored, torch.cat([none, *ends[0]]), torch.cat([none, *ends[1]]))
     listed = slots(network, found, stored_of(network, stored))
     return base, Ground(network, where, found, drawn, listed)
 
@@ -150,7 +148,7 @@ def _plant(problem: Problem, tree: Tree) -> tuple[list[Leaf], Tensor, Tensor, Te
 
 
 class _Closed(NamedTuple):
-    """T (L, T) uint8, the row (L,) that each leaf bounds, and its multipliers, one after another."""
+    """T of some leaves (L, T) uint8, the row (L,) that each bounds, their multipliers in order."""
 
     t: Tensor
     row: Tensor
@@ -176,7 +174,9 @@ def _closed(
     row = torch.zeros(len(leaves), dtype=torch.int64)
     if a.shape[1] > 1:
         with torch.no_grad():
-            row = torch.stack([g.value(t, b) for g, (t, b) in zip(goals, tried, strict=True)]).argmax(0)
+            row = torch.stack(
+                [g.value(t, b) for g, (t, b) in zip(goals, tried, strict=True)]
+            ).argmax(0)
     leaf, cut = torch.arange(len(leaves)), torch.arange(len(beta))
     goal = _Goal(
         ground,
@@ -206,7 +206,8 @@ def _stored_t(problem: Problem, ground: Ground, leaf: Leaf) -> Tensor:
         x = problem.bounds[problem.network.nodes[node].inputs[0]]
         default = op.default(x)[side].flatten(1)
         pair = problem.slopes.get(node, (None, None))
-        root = default if pair[side] is None else pair[side][leaf.row].flatten(1)
+        own = pair[side]
+        root = default if own is None else own[leaf.row].flatten(1)
         dense = root.expand(problem.a.shape[1], -1).double().clone()
         if (node, side) in leaf.t:
             dense[:, op.bent(x).flatten().nonzero()[:, 0]] = leaf.t[node, side].double()
@@ -251,8 +252,8 @@ class _Goal:
             value = self.value(t, beta)
             # Where nothing is bent and nothing split there is nothing to differentiate.
             total = value.sum() + 0 * (t.sum() + beta.sum())
-            slopes = torch.autograd.grad(total, (t, beta))
-        return value.detach(), *slopes
+            by_t, by_beta = torch.autograd.grad(total, (t, beta))
+        return value.detach(), by_t, by_beta
 
     def climb(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
         """Some steps of Adam, all leaves at once; each leaf keeps the best it has seen."""

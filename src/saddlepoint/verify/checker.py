@@ -7,7 +7,6 @@ minima are its own (``proof/``).
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,10 @@ from saddlepoint.verify.network import Network
 from saddlepoint.verify.proof.inputs import Inputs
 from saddlepoint.verify.proof.leaves import Cut, Ground, paths, slots, stored_of
 from saddlepoint.verify.proof.lines import Lines
-from saddlepoint.verify.proof.sweep import ROOM, Far, Range, plane, sources, sweep
+from saddlepoint.verify.proof.sweep import ROOM, Far, Range, plane, sweep
 from saddlepoint.verify.proof.trust import inspect
 from saddlepoint.verify.spec import Spec
+from saddlepoint.verify.tracing import trace
 
 __all__ = ["Checker", "slack"]
 
@@ -29,7 +29,7 @@ _ULPS = 8
 
 
 def slack(network: Network, where: Inputs, a: Tensor, offset: Tensor) -> Tensor:
-    """(R,) what the bound of a row must exceed: 8 units in the last place, in float32, of its terms.
+    """(R,) what the bound of a row must exceed: 8 units in the last place of float32, of its terms.
 
     A bound holds for exact arithmetic. A model computes in float32, so that a margin closer to 0
     than its rounding could come out with either sign; the terms are taken at the middle of the set.
@@ -55,12 +55,12 @@ class Checker:
         inspect(self.network)
 
     @staticmethod
-    def of(model: nn.Module, network: Network) -> "Checker":
-        """Return a checker that has compared the network with the model itself, in float64."""
-        checker = Checker(network)
-        generator = torch.Generator().manual_seed(1)
-        x = torch.rand(8, *network.nodes[0].shape, generator=generator).double()
-        exact = copy.deepcopy(model).cpu().double().eval()
+    def of(model: nn.Module, shape: tuple[int, ...]) -> "Checker":
+        """Read the model for inputs (B, *shape), and compare what was read with it in float64."""
+        model = copy.deepcopy(model).cpu().float().eval()
+        checker = Checker(trace(model, shape))
+        exact, generator = model.double(), torch.Generator().manual_seed(1)
+        x = torch.rand(8, *shape, generator=generator, dtype=torch.float64)
         with torch.no_grad():
             for probe in (x, 3 * x - 1):
                 ours, theirs = checker.network.forward(probe), exact(probe)
@@ -75,7 +75,7 @@ class Checker:
         ``spec`` is that of one sample.
         """
         shape = self.network.nodes[-1].shape
-        a, offset = -spec.weight[0].double().unflatten(1, shape), -spec.offset[0].double()
+        a, offset = -spec.weight[0].double().reshape(-1, *shape), -spec.offset[0].double()
         goals = [(a[spec.group == g], offset[spec.group == g]) for g in range(spec.groups)]
         try:
             with torch.no_grad():
@@ -124,9 +124,7 @@ class Checker:
         return ""
 
 
-def _claims(
-    c: Certificate, stored: Mapping[int, Tensor]
-) -> Callable[[int, Range, Far], Range]:
+def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Range, Far], Range]:
     """What settles the interval of a node: its claims, each justified by intervals or by planes."""
     begin = 0
 
@@ -156,12 +154,13 @@ def _sane(c: Certificate, ground: Ground, cuts: Sequence[Cut]) -> None:
     """Raise ``BadData`` for numbers that are out of place."""
     nodes = ground.network.nodes
     if any(
-        not (0 <= s.node < len(nodes) and 0 <= s.index < nodes[s.node].shape.numel()) for s in cuts
+        not (0 <= s.node < len(nodes) and 0 <= s.element < nodes[s.node].shape.numel())
+        for s in cuts
     ):
         raise BadData("a split of an element that the network does not have")
     if len(c.beta) != len(cuts) or not bool((c.beta >= 0).all() & c.beta.isfinite().all()):
         raise BadData("multipliers that are not one number >= 0 for each split above a leaf")
-    if c.t.shape[1] != sum(len(slot.index) for slot in ground.slots):
+    if c.t.shape[1] != sum(len(slot.elements) for slot in ground.slots):
         raise BadData("slopes for other elements than are bent")
     if not bool(((c.slopes >= 0) & (c.slopes <= 1)).all()):
         raise BadData("a slope outside [0, 1]")

@@ -18,10 +18,10 @@ __all__ = ["Cut", "Ground", "Path", "Slot", "paths", "slots", "stored_of"]
 
 
 class Cut(NamedTuple):
-    """Element ``index`` of ``node`` is at most ``at`` (sign 1), or at least ``at`` (sign -1)."""
+    """Element ``element`` of ``node`` is at most ``at`` (sign 1), or at least ``at`` (sign -1)."""
 
     node: int
-    index: int
+    element: int
     at: float
     sign: int
 
@@ -34,11 +34,11 @@ class Path(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """Elements ``index`` of the function ``node`` whose t is stored, of line ``side``."""
+    """Elements of the function ``node`` whose t is stored, of line ``side``."""
 
     node: int
     side: int
-    index: Tensor
+    elements: Tensor
 
 
 def paths(c: Certificate) -> list[Path]:
@@ -49,7 +49,9 @@ def paths(c: Certificate) -> list[Path]:
     found: dict[int, Path] = {}
     met: set[int] = set()
     splits, at = c.split.tolist(), c.at.tolist()
-    todo = [(ref, group, ()) for group, ref in enumerate(c.root.tolist())]
+    todo: list[tuple[int, int, tuple[Cut, ...]]] = [
+        (ref, group, ()) for group, ref in enumerate(c.root.tolist())
+    ]
     while todo:
         ref, group, cuts = todo.pop()
         if ref in met or not -len(c.leaf) <= ref < len(splits):
@@ -73,7 +75,10 @@ def stored_of(network: Network, stored: Tensor) -> dict[int, Tensor]:
     sizes = {n: network.nodes[n].shape.numel() for n in sources(network)}
     if len(stored) != sum(sizes.values()):
         raise BadData(f"intervals for {len(stored)} elements instead of {sum(sizes.values())}")
-    return dict(zip(sizes, stored.split(list(sizes.values())), strict=True))
+    begin, found = 0, {}
+    for n, size in sizes.items():
+        found[n], begin = stored[begin : begin + size], begin + size
+    return found
 
 
 def slots(network: Network, found: Sequence[Range], stored: Mapping[int, Tensor]) -> list[Slot]:
@@ -108,12 +113,14 @@ class Ground:
         ends, pulls, constant = {}, {}, a.new_zeros(len(a))
         for node in sorted({cut[1] for cut in flat}):
             mine = [i for i, cut in enumerate(flat) if cut[1] == node]
-            k, _, index, at, sign = (torch.tensor(v) for v in zip(*(flat[i] for i in mine), strict=True))
+            k, _, index, at, sign = (
+                torch.tensor(v) for v in zip(*(flat[i] for i in mine), strict=True)
+            )
             ends[node] = _cut(self.found[node], len(a), k, index, at.double(), sign)
             pull = beta[mine] * sign
             shape = self.network.nodes[node].shape
             zero = a.new_zeros(len(a), shape.numel())
-            pulls[node] = zero.index_put((k, index), pull, accumulate=True).unflatten(1, shape)
+            pulls[node] = zero.index_put((k, index), pull, accumulate=True).reshape(-1, *shape)
             constant = constant.index_add(0, k, pull * at.double())
         drawn = {**self.drawn, **self._lines(ends, t)}
         slope, rest = plane(self.network, self.network.output, a, drawn, pulls)
@@ -123,12 +130,12 @@ class Ground:
         """Lines that the t of the leaves, or cuts of the intervals, change."""
         given: dict[int, list[Tensor | None]] = {}
         begin = 0
-        for node, side, index in self.slots:
-            part = t[:, begin : begin + len(index)]
-            begin += len(index)
+        for node, side, elements in self.slots:
+            part = t[:, begin : begin + len(elements)]
+            begin += len(elements)
             shape = self.network.nodes[node].shape
-            dense = t.new_zeros(len(t), shape.numel()).index_copy(1, index, part)
-            given.setdefault(node, [None, None])[side] = dense.unflatten(1, shape)
+            dense = t.new_zeros(len(t), shape.numel()).index_copy(1, elements, part)
+            given.setdefault(node, [None, None])[side] = dense.reshape(-1, *shape)
         made = {}
         for n in self.drawn:
             source = self.network.nodes[n].inputs[0]
@@ -145,4 +152,4 @@ def _cut(x: Range, count: int, k: Tensor, index: Tensor, at: Tensor, sign: Tenso
         end, pick = (high, torch.minimum) if sign[i] > 0 else (low, torch.maximum)
         end[k[i], index[i]] = pick(end[k[i], index[i]], at[i])
     shape = x[0].shape[1:]
-    return low.unflatten(1, shape), high.unflatten(1, shape)
+    return low.reshape(-1, *shape), high.reshape(-1, *shape)

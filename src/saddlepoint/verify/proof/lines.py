@@ -88,7 +88,8 @@ def _clip(op: Clip, low: Tensor, high: Tensor, t: Tensor | None, s: Tensor | Non
     """Lower line through the corner ``least`` or the left end, upper through ``most`` or the right.
 
     Right of the pivot p = max(low, least) the function is concave, so the chord from p to high is
-    below it; left of p it is flat, so any slope from 0 to the chord's is. The upper line mirrors it.
+    below it; left of p it is flat, so any slope from 0 to the chord's is. The upper line mirrors
+    this.
     """
     t = (high - op.least > op.least - low).to(low) if t is None else t
     s = (high - op.most < op.most - low).to(low) if s is None else s

@@ -94,7 +94,7 @@ def far(network: Network, n: int, where: Inputs, drawn: Mapping[int, Lines]) -> 
         for some in pieces(index, max(1, ROOM // widest)):
             a = torch.zeros(len(some), shape.numel(), dtype=torch.float64)
             a[torch.arange(len(some)), some] = float(sign)
-            slope, constant = plane(network, n, a.unflatten(1, shape), before)
+            slope, constant = plane(network, n, a.reshape(-1, *shape), before)
             parts.append(where.least(slope) + constant)
         return torch.cat(parts)
 

@@ -43,7 +43,7 @@ def _sift(op: Sift, shape: torch.Size) -> None:
     for some in pieces(order, max(1, _ROOM // max(1, count))):
         units = torch.zeros(len(some), count, dtype=torch.float64)
         units[torch.arange(len(some)), some] = 1.0
-        if bool((op.forward(units.unflatten(1, shape)) < 0).any()):
+        if bool((op.forward(units.reshape(-1, *shape)) < 0).any()):
             raise Unsupported("an operator with weights below zero where none are claimed")
     x, y = torch.rand(2, 1, *shape, generator=generator, dtype=torch.float64)
     gap = op.forward(2 * x - y) - (2 * op.forward(x) - op.forward(y))
@@ -53,10 +53,10 @@ def _sift(op: Sift, shape: torch.Size) -> None:
 
 def _larger(network: Network, inputs: tuple[int, ...]) -> None:
     x, y, r = inputs
-    rest = network.nodes[r]
+    rest: Any = network.nodes[r]
+    minus: Any = network.nodes[rest.inputs[0]] if rest.inputs else rest
     relu = isinstance(rest.op, Bend) and (rest.op.left, rest.op.right) == (0.0, 1.0)
-    minus = network.nodes[rest.inputs[0]] if relu else rest
-    if not relu or not isinstance(minus.op, Subtract) or minus.inputs != (x, y):
+    if not (relu and isinstance(minus.op, Subtract) and minus.inputs == (x, y)):
         raise Unsupported("a maximum that is not y + relu(x - y)")
 
 
