@@ -173,7 +173,7 @@ def _tighten(
     """Bound the bent elements of node n backward."""
     low, high = interval.low.flatten(1).clone(), interval.high.flatten(1).clone()
     widest = max(node.shape.numel() for node in network.nodes[: n + 1])
-    for index, mask in _columns(bent.flatten(1), max(1, ROOM // (2 * widest * len(low)))):
+    for index, mask in columns(bent.flatten(1), max(1, ROOM // (2 * widest * len(low)))):
         a = unit_rows(index, network.nodes[n].shape, low)
         found = least(network, region, n, torch.cat([a, -a], 1), bounds)
         below, above = found.chunk(2, 1)
@@ -184,7 +184,7 @@ def _tighten(
     return Interval(low.view_as(interval.low), high.view_as(interval.high))
 
 
-def _columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+def columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Indices of the chosen elements of each sample (B, N), at most ``most`` at a time.
 
     Samples with fewer of them repeat their first; the mask says which are meant.

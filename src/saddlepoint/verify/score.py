@@ -13,7 +13,8 @@ from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import Relaxed
 
 if TYPE_CHECKING:
-    from saddlepoint.verify.branch import Batch, Problem
+    from saddlepoint.verify.batch import Batch
+    from saddlepoint.verify.problem import Problem
 
 __all__ = ["Candidate", "best_splits", "candidates"]
 

@@ -1,8 +1,7 @@
-"""The tree of splits that a branch-and-bound search leaves: who was cut where, and what closed it."""
+"""The tree of splits that a search leaves: which element was cut where, and what closed it."""
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 __all__ = ["Leaf", "Split", "Tree"]
@@ -63,8 +62,3 @@ class Tree:
     def _new(self) -> int:
         self.size += 1
         return self.size - 1
-
-
-def gather(t: Tensor, index: Tensor) -> Tensor:
-    """Elements of (*shape) at flat numbers, kept in half precision: t needs no more."""
-    return t.flatten()[index].to(torch.float16)

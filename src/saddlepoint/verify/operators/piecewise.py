@@ -91,28 +91,27 @@ class Clip:
 
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Lines around the corners that lie inside, the chord or a constant elsewhere."""
-        l, u = x.low[:, None], x.high[:, None]
+        low_end, u = x.low[:, None], x.high[:, None]
         a, b = self.least, self.most
-        under, over = (l < a) & (u > a), (l < b) & (u > b)
-        inner_l, inner_u = l.clamp(a, b), u.clamp(a, b)
+        under, over = (low_end < a) & (u > a), (low_end < b) & (u > b)
+        inner_l, inner_u = low_end.clamp(a, b), u.clamp(a, b)
         steep = inner_u - inner_l  # rise of the function over the interval
         low_most = torch.where(over, steep / (u - inner_l).clamp(min=_TINY), 1.0)
-        high_most = torch.where(under, steep / (inner_u - l).clamp(min=_TINY), 1.0)
+        high_most = torch.where(under, steep / (inner_u - low_end).clamp(min=_TINY), 1.0)
         own = self.default(x)
         t = own[0][:, None] if low is None else low
         s = own[1][:, None] if high is None else high
         low_slope = torch.where(under, t * low_most, low_most)
         high_slope = torch.where(over, s * high_most, high_most)
-        flat = (u <= a) | (l >= b)
+        flat = (u <= a) | (low_end >= b)
         low_slope = torch.where(flat, 0.0, low_slope)
         high_slope = torch.where(flat, 0.0, high_slope)
-        # Both lines go through the function's own values at the ends of its inner part.
-        return Lines(
-            low_slope,
-            inner_l - low_slope * torch.where(under, inner_l, l),
-            high_slope,
-            inner_u - high_slope * torch.where(over, inner_u, u),
-        )
+        # A line turns around its corner, or else joins both ends: written from the nearer to 0.
+        near = low_end.abs() < u.abs()
+        z, f = torch.where(near, low_end, u), torch.where(near, inner_l, inner_u)
+        low_z, low_f = torch.where(under, inner_l, z), torch.where(under, inner_l, f)
+        high_z, high_f = torch.where(over, inner_u, z), torch.where(over, inner_u, f)
+        return Lines(low_slope, low_f - low_slope * low_z, high_slope, high_f - high_slope * high_z)
 
     def default(self, x: Interval) -> tuple[Tensor, Tensor]:
         """Steep lines where less of the interval lies beyond the corner than before it."""
@@ -130,4 +129,5 @@ class Clip:
 
     def knot(self, x: Interval) -> Tensor:
         """The corner inside, ``least`` first."""
-        return torch.where(self._inside(x, self.least), self.least, self.most).to(x.low.dtype)
+        least, most = torch.full_like(x.low, self.least), torch.full_like(x.low, self.most)
+        return torch.where(self._inside(x, self.least), least, most)
