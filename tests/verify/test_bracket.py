@@ -12,7 +12,7 @@ from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.nearest import nearest
 from saddlepoint.threats import L1, L2, Linf
-from saddlepoint.verify.branch import Branch
+from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.distance import Distance
 from saddlepoint.verify.milp import decide, smallest
 from saddlepoint.verify.region import region
@@ -36,7 +36,7 @@ def test_the_bracket_holds_the_distance_of_all_patterns(seed: int) -> None:
     assert found.lower - 1e-6 <= exact <= found.upper + 1e-6
     assert found.upper - found.lower <= 0.01 * found.upper
     assert found.x is not None
-    assert int(net(found.x).argmax()) != y
+    assert int(net.double()(found.x).argmax()) != y
     assert float((found.x - x).abs().max()) == pytest.approx(found.upper, abs=1e-6)
 
 
@@ -119,13 +119,13 @@ def test_a_wrong_sample_is_at_distance_zero() -> None:
     net, x = tiny(0), point(0, 3)
     found = CLOSE(trace(net, (3,)), L2(eps=0.5), x, leaving(int(net(x).argmin())))
     assert (found.state, found.lower, found.upper) == ("closed", 0.0, 0.0)
-    assert torch.equal(found.x, x)  # type: ignore[arg-type]
+    assert torch.equal(found.x, x.double())  # type: ignore[arg-type]
 
 
 def test_a_spent_budget_leaves_an_honest_bracket() -> None:
     net, x = tiny(5, (24, 24), inputs=12), point(5, 12)
     y, network = int(net(x).argmax()), trace(net, (12,))
-    short = Distance(tolerance=1e-4, branch=Branch(subproblems=1))(
+    short = Distance(tolerance=1e-4, ladder=Ladder(subproblems=1))(
         network, Linf(eps=1.0), x, leaving(y)
     )
     long = CLOSE(network, Linf(eps=1.0), x, leaving(y))

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -10,15 +10,16 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import Graded, graded
-from saddlepoint.verify.alpha import Ascent, Slopes, initial
-from saddlepoint.verify.branch import Branch, Outcome, Problem
-from saddlepoint.verify.crown import Bounds, crown
+from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.region import Region, region
 from saddlepoint.verify.spec import Spec
 
 __all__ = ["Bracket", "Distance"]
 
+# float64 rounds far less than this slack in a network of any usual size.
+_LADDER = Ladder(slack=1e-9)
 _RAY = 65  # points on the segment from x to a break that are looked at for a closer one
 
 
@@ -42,18 +43,18 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Distance:
-    """Bisect the size of a convex set, deciding each size by branch and bound.
+    """Bisect the size of a convex set, deciding each size by bounds and branch and bound.
 
     A certified size raises ``lower``; a break lowers ``upper`` to its own size, after a look at
     closer points on the way to it. Done when upper - lower <= ``tolerance`` times upper. A size
-    that the search leaves undecided counts as neither, and what is smaller is asked next.
-    branch: the search for one size; seconds: of CPU time for all sizes of a sample.
+    that the search leaves undecided counts as neither, and what is smaller is asked next. All of it
+    is computed in float64. seconds: of CPU time for all sizes of a sample; ladder: how one size is
+    decided, within its own budget.
     """
 
     tolerance: float = 0.01
     seconds: float = 60.0
-    branch: Branch = field(default_factory=Branch)
-    ascent: Ascent = field(default_factory=Ascent)
+    ladder: Ladder = _LADDER
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance < 1:
@@ -83,13 +84,15 @@ class Distance:
         >>> goal = margins(Untargeted(torch.tensor([0])), 2, torch.zeros(1))
         >>> x = torch.tensor([[0.75, 0.25]])
         >>> found = Distance()(trace(torch.nn.ReLU(), (2,)), L2(eps=1.0), x, goal)
-        >>> found.lower <= 0.5 * 2 ** 0.5 / 2 ** 0.5 / 2 ** 0.5 <= found.upper
-        True
+        >>> found.state, found.lower <= 0.125**0.5 <= found.upper
+        ('closed', True)
         """
         if len(x) != 1 or len(spec.weight) != 1:
             raise Invalid("x", f"<{len(x)} samples>", "one sample at a time")
-        search = _Search(self, network, graded(threat), x, spec)
-        if known is not None and not search.closer(known):
+        double = torch.float64
+        x, spec = x.detach().to(double), spec.to(double)
+        search = _Search(self, network.to(double), graded(threat), x, spec)
+        if known is not None and not search.closer(known.detach().to(double)):
             raise Invalid("known", "<not a break>", "a member of the set that breaks the sample")
         return search.run()
 
@@ -106,9 +109,6 @@ class _Search:
         self.lower, self.upper, self.cap = 0.0, math.inf, self.most
         self.found: Tensor | None = None
         self.searches = self.spent = 0
-        # Sizes at which each group is certified already: smaller ones need no search.
-        self.safe = [0.0] * spec.groups
-        self.slopes: Slopes = {}
 
     def run(self) -> Bracket:
         """Bisect until the ends meet, or nothing is left to spend."""
@@ -149,68 +149,36 @@ class _Search:
             u = member - self.x
             if not bool(self.threat.contains(self.x, u, 1e-6)):
                 return False
-            size = float(self.threat.size(self.x.double(), u.double()))
+            size = float(self.threat.size(self.x, u))
             if size < self.upper:
                 self.upper, self.found = size, member
         return bool(broken)
 
+    def _open(self, where: Region) -> Spec | None:
+        """The groups that a linear bound does not rule out; they are so at smaller sizes too."""
+        network, spec = self.network, self.spec
+        rows = lower_rows(network, spec.weight)
+        top = spec.offset - least(network, where, network.output, rows, crown(network, where))
+        hold = [bool((top[0, spec.group == g] < -self.how.ladder.slack).any()) for g in range(spec.groups)]
+        kept = torch.tensor([not hold[g] for g in spec.group.tolist()])
+        if not bool(kept.any()):
+            return None
+        _, group = spec.group[kept].unique(return_inverse=True)
+        return Spec(spec.weight[:, kept], spec.offset[:, kept], group)
+
     def _ask(self, size: float) -> None:
         """Certify or break one size; what is neither is not asked again, nor anything above."""
-        groups = [g for g, safe in enumerate(self.safe) if safe < size]
         where = region(self.threat.at(size), self.x)  # type: ignore[arg-type]
-        outcome = self._decide(where, groups, size) if groups else None
+        ladder = replace(self.how.ladder, seconds=min(self.how.ladder.seconds, self._left()))
         self.searches += 1
-        if outcome is not None:
-            self.spent += outcome.spent
-            if outcome.found is not None and self.closer(outcome.found):
-                return
-            if not outcome.closed:
-                self.cap = size
-                return
-        self.lower = size
-        self.safe = [max(safe, size) for safe in self.safe]
-
-    def _decide(self, where: Region, groups: list[int], size: float) -> Outcome | None:
-        """Linear bounds, then optimised ones, then branch and bound; None where bounds suffice."""
         with torch.no_grad():
-            bounds = crown(self.network, where)
-        a, offset = self._rows(groups)
-        count, rows = a.shape[:2]
-        flat = a.flatten(0, 1)[None]
-        start = self._warm(bounds, count * rows)
-        last = self.network.output
-        low, slopes, _ = self.how.ascent(self.network, where, last, flat, bounds, start)
-        self.slopes = slopes if len(groups) == self.spec.groups else self.slopes
-        shaped: Slopes = {
-            n: tuple(None if t is None else t[0].unflatten(0, (count, rows)) for t in pair)  # type: ignore[misc]
-            for n, pair in slopes.items()
-        }
-        problem = Problem(self.network, where, a, offset, bounds, shaped)
-        reach = (low[0].unflatten(0, (count, rows)) + offset).amax(1)
-        todo = []
-        for i, g in enumerate(groups):
-            if float(reach[i]) > problem.enough:
-                self.safe[g] = size
-            else:
-                todo.append(i)
-        left = max(1e-3, min(self._left(), self.how.branch.seconds))
-        return replace(self.how.branch, seconds=left)(problem, todo) if todo else None
-
-    def _warm(self, bounds: Bounds, rows: int) -> Slopes:
-        """Slopes of the last size where they fit, CROWN's own elsewhere."""
-        start = initial(self.network, bounds, self.network.output, rows)
-        for n, pair in self.slopes.items():
-            if n in start and all(
-                old is None or new is None or old.shape == new.shape
-                for old, new in zip(pair, start[n], strict=True)
-            ):
-                start[n] = pair
-        return start
-
-    def _rows(self, groups: list[int]) -> tuple[Tensor, Tensor]:
-        """(G, R, *out) and (G, R): minus the rows of each group, the last repeated to fill up."""
-        members = [(self.spec.group == g).nonzero().flatten().tolist() for g in groups]
-        most = max(len(m) for m in members)
-        index = torch.tensor([m + m[-1:] * (most - len(m)) for m in members])
-        shape = self.network.nodes[-1].shape
-        return -self.spec.weight[0][index].unflatten(2, shape), -self.spec.offset[0][index]
+            spec = self._open(where)
+        if spec is None:
+            self.lower = size
+            return
+        (verdict,) = ladder(self.network, where, spec)
+        self.spent += verdict.spent
+        if verdict.certified:
+            self.lower = size
+        elif verdict.found is None or not self.closer(verdict.found):
+            self.cap = size
