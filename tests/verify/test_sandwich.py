@@ -17,7 +17,7 @@ from saddlepoint.verify.ibp import ibp, ibp_margin
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.region import Region, region
-from saddlepoint.verify.spec import Spec, margins
+from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace
 
 ROUNDING = 2e-5  # of float32, relative to the numbers involved

@@ -1,7 +1,7 @@
 """Subproblems side by side, as tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -18,11 +18,12 @@ __all__ = ["Batch"]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Subproblems side by side, B of them with R rows each."""
+    """Subproblems side by side, B of them; a and offset hold the R rows of each one's group."""
 
     region: Region
     a: Tensor
     offset: Tensor
+    weights: Tensor
     bounds: Bounds
     slopes: Slopes
     multipliers: dict[int, Multiplier]
@@ -40,21 +41,32 @@ class Batch:
                 None if t is None else _dense(t, [leaf.t[n, side] for leaf in leaves], bent[n])
                 for side, t in enumerate(pair)
             )
-        multipliers = _multipliers(leaves, bounds, problem)
+        multipliers = _multipliers(leaves, bounds)
         places = tuple(tuple((s.node, s.index) for s, _ in leaf.path) for leaf in leaves)
         region = problem.region[torch.zeros(count).long()]
-        return Batch(
-            region, problem.a[rows], problem.offset[rows], bounds, slopes, multipliers, places
-        )
+        weights = torch.tensor([leaf.weights for leaf in leaves]).to(problem.a)
+        own = problem.a[rows], problem.offset[rows], weights
+        return Batch(region, *own, bounds, slopes, multipliers, places)
+
+    def row(self, weights: Tensor | None = None) -> Tensor:
+        """(B, 1, *out) the weighted sum of each one's rows, weights that sum to one."""
+        w = self.weights if weights is None else weights
+        w = w / w.sum(1, keepdim=True)
+        return torch.einsum("br,br...->b...", w, self.a)[:, None]
+
+    def shift(self, weights: Tensor | None = None) -> Tensor:
+        """(B, 1) the weighted sum of the offsets."""
+        w = self.weights if weights is None else weights
+        return (w * self.offset).sum(1, keepdim=True) / w.sum(1, keepdim=True)
 
     def choice(self) -> Choice:
         """What the bounds of this batch are made with."""
         return Choice(self.slopes, {n: m.pull(m.value) for n, m in self.multipliers.items()})
 
-    def with_choice(self, slopes: Slopes, beta: dict[int, Tensor]) -> "Batch":
-        """Return the batch with other slopes and multipliers."""
+    def with_choice(self, slopes: Slopes, beta: dict[int, Tensor], weights: Tensor) -> "Batch":
+        """Return the batch with other slopes, multipliers and weights."""
         made = {n: Multiplier(beta[n], m.sign, m.at) for n, m in self.multipliers.items()}
-        return Batch(self.region, self.a, self.offset, self.bounds, slopes, made, self.places)
+        return replace(self, slopes=slopes, multipliers=made, weights=weights)
 
     def keep(self, index: Tensor) -> "Batch":
         """Return some of the subproblems; rows may repeat."""
@@ -62,6 +74,7 @@ class Batch:
             self.region[index],
             self.a[index],
             self.offset[index],
+            self.weights[index],
             {n: x.take(index) for n, x in self.bounds.items()},
             {
                 n: tuple(None if t is None else t[index] for t in pair)  # type: ignore[misc]
@@ -80,39 +93,56 @@ class Batch:
 
 
 def _dense(root: Tensor, packed: Sequence[Tensor], bent: Tensor) -> Tensor:
-    """Slopes of bent elements put in their places, (B, R, *shape)."""
-    shape = root.shape[1:]
-    dense = root.new_zeros(len(packed), shape[0], shape[1:].numel())
+    """Slopes of bent elements put in their places, (B, 1, *shape)."""
+    shape = root.shape[2:]
+    dense = root.new_zeros(len(packed), 1, shape.numel())
     dense[:, :, bent] = torch.stack(list(packed)).to(root.dtype)
-    return dense.unflatten(2, shape[1:])
+    return dense.reshape(len(packed), 1, *shape)
 
 
-def _multipliers(leaves: Sequence[Leaf], bounds: Bounds, problem: Problem) -> dict[int, Multiplier]:
+@dataclass
+class _Cuts:
+    """Splits of one node, over all leaves: row, element, sign, place and multiplier."""
+
+    row: list[int] = field(default_factory=list)
+    element: list[int] = field(default_factory=list)
+    sign: list[int] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    beta: list[float] = field(default_factory=list)
+
+    def write(self, x: Interval) -> tuple[Interval, Multiplier]:
+        """Cut the intervals; return them with the multipliers of the cuts."""
+        i, k = torch.tensor(self.row), torch.tensor(self.element)
+        s, at = torch.tensor(self.sign), torch.tensor(self.at).to(x.low.dtype)
+        low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
+        for end, side, pick in ((high, s > 0, torch.minimum), (low, s < 0, torch.maximum)):
+            end[i[side], k[side]] = pick(end[i[side], k[side]], at[side])
+        sign = torch.zeros_like(low)
+        sign[i, k] = s.to(low.dtype)
+        value = torch.zeros_like(low)
+        value[i, k] = torch.tensor(self.beta).to(low.dtype)
+        where = None
+        if any(self.at):
+            where = torch.zeros_like(low)
+            where[i, k] = at
+            where = where.view_as(x.low)
+        shape = x.low.shape
+        cut = Interval(low.view(shape), high.view(shape))
+        return cut, Multiplier(value.view(shape)[:, None], sign.view(shape), where)
+
+
+def _multipliers(leaves: Sequence[Leaf], bounds: Bounds) -> dict[int, Multiplier]:
     """Write the splits into the bounds (in place); return their multipliers by node."""
-    found: dict[int, list[tuple[int, int, int, float, float]]] = {}
+    cuts: dict[int, _Cuts] = {}
     for i, leaf in enumerate(leaves):
         for (split, sign), beta in zip(leaf.path, leaf.beta, strict=True):
-            found.setdefault(split.node, []).append((i, split.index, sign, split.at, beta))
-    rows = problem.a.shape[1]
+            cut = cuts.setdefault(split.node, _Cuts())
+            cut.row.append(i)
+            cut.element.append(split.index)
+            cut.sign.append(sign)
+            cut.at.append(split.at)
+            cut.beta.append(beta)
     made = {}
-    for node, entries in found.items():
-        i, k, s, at, beta = (torch.tensor(column) for column in zip(*entries, strict=True))
-        low, high = bounds[node].low.clone(), bounds[node].high.clone()
-        below, above = s > 0, s < 0
-        flat_low, flat_high = low.flatten(1), high.flatten(1)
-        at = at.to(low.dtype)
-        flat_high[i[below], k[below]] = torch.minimum(flat_high[i[below], k[below]], at[below])
-        flat_low[i[above], k[above]] = torch.maximum(flat_low[i[above], k[above]], at[above])
-        bounds[node] = Interval(low, high)
-        sign = torch.zeros_like(flat_low)
-        sign[i, k] = s.to(low.dtype)
-        value = low.new_zeros(len(leaves), rows, flat_low.shape[1])
-        value[i, :, k] = beta.to(low.dtype)[:, None]
-        where = None
-        if bool((at != 0).any()):
-            where = torch.zeros_like(flat_low)
-            where[i, k] = at
-            where = where.view_as(low)
-        shape = low.shape[1:]
-        made[node] = Multiplier(value.unflatten(2, shape), sign.view_as(low), where)
+    for node, cut in cuts.items():
+        bounds[node], made[node] = cut.write(bounds[node])
     return made

@@ -9,7 +9,7 @@ from saddlepoint.verify.alpha import Ascent, initial
 from saddlepoint.verify.crown import ROOM, Bounds, columns, exact, unit_rows
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 
 __all__ = ["Refine"]
@@ -34,7 +34,7 @@ class Refine:
         for n in sorted(bounds):
             op = network.nodes[readers[n]].op
             found[n] = bounds[n]
-            if isinstance(op, Relaxed) and not exact(network, region, n):
+            if relaxes(op) and not exact(network, region, n):
                 found[n] = self._node(network, region, n, bounds[n], op.bent(bounds[n]), found)
         return found
 
@@ -48,8 +48,8 @@ class Refine:
             a = unit_rows(index, network.nodes[n].shape, low)
             rows = torch.cat([a, -a], 1)
             slopes = initial(network, earlier, n, rows.shape[1])
-            best, _, _ = self.ascent(network, region, n, rows, earlier, slopes)
-            below, above = best.chunk(2, 1)
+            found = self.ascent(network, region, n, rows, earlier, slopes)
+            below, above = found.bound.chunk(2, 1)
             old_low, old_high = low.gather(1, index), high.gather(1, index)
             low.scatter_(1, index, torch.where(mask, torch.maximum(old_low, below), old_low))
             high.scatter_(1, index, torch.where(mask, torch.minimum(old_high, -above), old_high))

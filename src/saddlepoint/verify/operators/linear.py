@@ -90,8 +90,10 @@ class Convolution:
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor]:
         """Convolution transposed, with the padding that gives the input its size back."""
         kernel = self.weight.shape[2:]
-        if self._n == 2 and self.groups == 1 and kernel.numel() <= 4 * self.weight.shape[0] // (
-            self.weight.shape[1]
+        if (
+            self._n == 2
+            and self.groups == 1
+            and kernel.numel() <= 4 * self.weight.shape[0] // (self.weight.shape[1])
         ):
             return (self._spread(a, shapes[0]),)
         extra = [
