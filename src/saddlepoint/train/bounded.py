@@ -91,14 +91,15 @@ def live(model: nn.Module, shape: tuple[int, ...]) -> Network:
 @contextlib.contextmanager
 def _moved(weights: list[nn.Parameter]) -> Iterator[Tensor]:
     """Other values for a while, then the old ones bit by bit; yields one of the tensors."""
-    before = [w.detach().clone() for w in weights]
+    # Not seen by autograd: what a graph has saved of them is the same again afterwards.
+    before = [w.data.clone() for w in weights]
     try:
         for w in weights:
-            w.mul_(1.1).add_(0.01 * w.abs().mean() + 1e-3)
-        yield weights[0]
+            w.data.mul_(1.1).add_(0.01 * w.data.abs().mean() + 1e-3)
+        yield weights[0].data
     finally:
         for w, old in zip(weights, before, strict=True):
-            w.copy_(old)
+            w.data.copy_(old)
 
 
 def ibp_rows(net: Network, within: Interval, y: Tensor) -> Tensor:
@@ -144,7 +145,7 @@ def certified(model: nn.Module, x: Tensor, y: Tensor, threat: ThreatModel) -> Te
     tensor([ True, False])
     """
     net = live(model, tuple(x.shape[1:]))
-    parts = zip(x.split(_BATCH), y.split(_BATCH), strict=True)
+    parts = zip(torch.split(x, _BATCH), torch.split(y, _BATCH), strict=True)
     with torch.no_grad():
         worst = [ibp_rows(net, box(threat, few), label).amax(1) for few, label in parts]
     return torch.cat(worst) < 0
