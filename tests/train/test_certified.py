@@ -309,7 +309,7 @@ def test_a_model_without_bounds_is_refused_before_any_work(
 # -- runs ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", ["ibp", "crown-ibp", "sabr", "mtl-ibp"])
+@pytest.mark.parametrize("loss", ["ibp", "crownibp", "sabr", "mtlibp"])
 def test_a_run_is_kept_by_what_it_proves(
     plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path, loss: str
 ) -> None:
@@ -320,7 +320,7 @@ def test_a_run_is_kept_by_what_it_proves(
     assert None not in shares
     assert trained.best.certified == max(s for s in shares if s is not None) > 0.2
     assert all(e.certified <= e.robust <= e.clean for e in trained.history)  # type: ignore[operator]
-    asks = loss in ("sabr", "mtl-ibp")
+    asks = loss in ("sabr", "mtlibp")
     assert all((e.own is not None) == asks for e in trained.history)
     with (tmp_path / "history.csv").open() as lines:
         assert [float(row["certified"]) for row in csv.DictReader(lines)] == shares

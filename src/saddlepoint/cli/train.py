@@ -83,7 +83,7 @@ def train_command(
         str | None,
         typer.Option(
             "--loss",
-            help="madry (default), natural, trades, mart, free, awp, ibp, crown-ibp, sabr, mtl-ibp; "
+            help="madry (default), natural, trades, mart, free, awp, ibp, crownibp, sabr, mtlibp; "
             "or TRADES(beta=6).",
         ),
     ] = None,

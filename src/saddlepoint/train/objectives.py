@@ -15,9 +15,9 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "free": Free(),
     "awp": AWP(),
     "ibp": IBP(),
-    "crown-ibp": CROWNIBP(),
+    "crownibp": CROWNIBP(),
     "sabr": SABR(),
-    "mtl-ibp": MTLIBP(),
+    "mtlibp": MTLIBP(),
 }
 
 
