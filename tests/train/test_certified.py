@@ -349,7 +349,7 @@ def test_digits_are_certified(digits: Digits, plan: MakePlan, tmp_path: Path) ->
     threat = Linf(eps=0.1)
     p = plan(
         arch="conv-small", loss=IBP(kappa=0.3), threat=threat, attack=PGD(steps=2), eps_ramp=0.5,
-        epochs=40, batch_size=64, lr=5e-3, schedule="cosine", ema=0.99,
+        epochs=16, batch_size=64, lr=5e-3, schedule="cosine", ema=0.99,
     )  # fmt: skip
     trained = train(p, net, x, y, tmp_path, progress=False)
     proved = certified(trained.model, x_test, y_test, threat)
