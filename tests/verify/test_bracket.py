@@ -12,8 +12,8 @@ from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.nearest import nearest
 from saddlepoint.threats import L1, L2, Linf
-from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.distance import Distance
+from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.milp import decide, smallest
 from saddlepoint.verify.region import region
 from saddlepoint.verify.tracing import trace
@@ -64,7 +64,7 @@ def test_a_linear_model_has_its_closed_form(threat: Any, dual: float) -> None:  
     layer.bias.copy_(torch.tensor([1.5, 0.0]))
     x = torch.full((1, 4), 0.5)
     w = layer.weight[1] - layer.weight[0]
-    margin = float((layer(x)[0, 0] - layer(x)[0, 1]))
+    margin = float(layer(x)[0, 0] - layer(x)[0, 1])
     wide = type(threat)(eps=threat.eps, box=(-5.0, 5.0))
     found = CLOSE(trace(layer, (4,)), wide, x, leaving(0, 2))
     exact = margin / float(torch.linalg.vector_norm(w, dual))

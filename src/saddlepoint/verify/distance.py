@@ -159,7 +159,10 @@ class _Search:
         network, spec = self.network, self.spec
         rows = lower_rows(network, spec.weight)
         top = spec.offset - least(network, where, network.output, rows, crown(network, where))
-        hold = [bool((top[0, spec.group == g] < -self.how.ladder.slack).any()) for g in range(spec.groups)]
+        hold = [
+            bool((top[0, spec.group == g] < -self.how.ladder.slack).any())
+            for g in range(spec.groups)
+        ]
         kept = torch.tensor([not hold[g] for g in spec.group.tolist()])
         if not bool(kept.any()):
             return None
