@@ -23,6 +23,7 @@ from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance
 from saddlepoint.audit.probing import measured
+from saddlepoint.audit.proving.stage import prove
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
@@ -110,6 +111,8 @@ class Session:
                 rounds = Rounds(door, self.plan, self.samples, *own)
                 self._same_answers(door, journal, notes)
                 self._search(rounds, force)
+                if p.verify is not None:
+                    evidence.proofs = prove(rounds, p.verify, self.folder)
                 if self.team.first:
                     evidence.probes = measured(rounds, self.folder, probes)
             if self.folder is not None and self.team.first:
