@@ -24,7 +24,8 @@ def stand_in(path: Path, shape: tuple[int, ...]) -> Path:
 def test_all_recipes_are_here() -> None:
     names = {p.stem for p in RECIPES}
     assert names == {
-        "digits", "mnist-linf", "mnist-linf-fast", "mnist-l2", "cifar10-linf", "cifar10-linf-fast",
+        "digits", "mnist-linf", "mnist-linf-fast", "mnist-l2", "mnist-smooth",
+        "cifar10-linf", "cifar10-linf-fast",
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from saddlepoint.train import (
     ROBUST_LOSSES,
     TRADES,
     Free,
+    Gaussian,
     Madry,
     Natural,
     RobustLoss,
@@ -51,7 +52,7 @@ PARTS: dict[str, Factory] = {
     **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
 }
 OBJECTIVES: dict[str, Factory] = {
-    kind.__name__: kind for kind in (Natural, Madry, TRADES, MART, Free, AWP)
+    kind.__name__: kind for kind in (Natural, Madry, TRADES, MART, Free, AWP, Gaussian)
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,

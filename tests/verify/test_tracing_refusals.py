@@ -60,6 +60,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "samples in columns": (lambda x: x.transpose(0, 1), "samples apart"),
     "samples looped over": (lambda x: torch.stack([t.relu() for t in x]), "loop over samples"),
     "size of the batch": (lambda x: x / x.shape[0], "on the batch"),
+    "no axis left": (lambda x: x.sum((1, 2)), "keep the axis"),
     "one batch size": (lambda x: x.reshape(3, -1), "on the batch"),
     "chance": (lambda x: x + torch.rand(6), "on chance"),
     "noise like x": (lambda x: x + torch.rand_like(x), "rand_like"),

@@ -82,7 +82,8 @@ def train_command(
     loss: Annotated[
         str | None,
         typer.Option(
-            "--loss", help="madry (default), natural, trades, mart, free, awp; or TRADES(beta=6)."
+            "--loss",
+            help="madry (default), natural, trades, mart, free, awp, gaussian; or TRADES(beta=6).",
         ),
     ] = None,
     attack: Annotated[

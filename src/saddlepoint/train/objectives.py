@@ -2,6 +2,7 @@
 
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.train.awp import AWP
+from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.losses import MART, TRADES, Free, Madry, Natural, RobustLoss
 
 __all__ = ["ROBUST_LOSSES", "as_robust_loss"]
@@ -13,6 +14,7 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "mart": MART(),
     "free": Free(),
     "awp": AWP(),
+    "gaussian": Gaussian(),
 }
 
 

@@ -1,17 +1,19 @@
 """Bounds whose free lines are optimised (alpha-CROWN, 2011.13824)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, Choice, Pull, least
+from saddlepoint.verify.adam import Adam
+from saddlepoint.verify.crown import Bounds, Choice, Pull, frames, least
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 
-__all__ = ["Ascent", "Slopes", "initial"]
+__all__ = ["Ascent", "Found", "Multiplier", "Slopes", "initial"]
 
 Slopes = dict[int, tuple[Tensor | None, Tensor | None]]
 
@@ -24,7 +26,7 @@ def initial(network: Network, bounds: Bounds, node: int, rows: int = 1) -> Slope
     found: Slopes = {}
     for n in network.relaxed:
         op, source = network.nodes[n].op, network.nodes[n].inputs[0]
-        if n >= node or not isinstance(op, Relaxed) or not bool(op.bent(bounds[source]).any()):
+        if n >= node or not relaxes(op) or not bool(op.bent(bounds[source]).any()):
             continue
         low, high = op.default(bounds[source])
         pair = (low if op.free[0] else None, high if op.free[1] else None)
@@ -37,12 +39,22 @@ def initial(network: Network, bounds: Bounds, node: int, rows: int = 1) -> Slope
     return found
 
 
+Key = tuple[int, int]  # a relaxed node, and 0 for its lower line or 1 for its upper
+
+
+class Found(NamedTuple):
+    """Best lower bounds (B, R), and the slopes and multipliers behind them."""
+
+    bound: Tensor
+    slopes: Slopes
+    beta: dict[int, Tensor]
+
+
 @dataclass(frozen=True)
 class Ascent:
     """Adam on t, and on multipliers where there are splits; the best bound seen is kept.
 
-    Rows that are decided already (their bound is above ``enough``) go on with the others; the loop
-    ends when ``done`` says so.
+    steps: of Adam; lr: of t; lr_multiplier: of multipliers; decay: of both rates, each step.
     """
 
     steps: int = 20
@@ -60,65 +72,64 @@ class Ascent:
         slopes: Slopes,
         multipliers: Mapping[int, "Multiplier"] | None = None,
         done: Callable[[Tensor], bool] = lambda _: False,
-    ) -> tuple[Tensor, Slopes, dict[int, Tensor]]:
-        """Return the best lower bounds (B, R) of <a, node>, and the t and multipliers behind them.
+    ) -> Found:
+        """Raise the lower bounds of <a, node>, a (B, R, *shape), until ``done`` says it is enough.
 
-        The multipliers are changed in place as well, as a warm start.
+        Rows that are good enough already go on with the others.
         """
         multipliers = multipliers or {}
-        free = {
-            (n, side): t
+        t: dict[Key, Tensor] = {
+            (n, side): t.detach().clone().requires_grad_()
             for n, pair in slopes.items()
             for side, t in enumerate(pair)
             if t is not None
         }
-        leaves = {key: t.detach().clone().requires_grad_() for key, t in free.items()}
         beta = {n: m.value.detach().clone().requires_grad_() for n, m in multipliers.items()}
-        groups = [{"params": list(leaves.values()), "lr": self.lr}]
-        if beta:
-            groups.append({"params": list(beta.values()), "lr": self.lr_multiplier})
-        adam = (
-            torch.optim.Adam([g for g in groups if g["params"]], betas=(0.9, 0.999))
-            if leaves or beta
-            else None
-        )
-        best: Tensor | None = None
-        kept: dict[tuple[int, int], Tensor] = {}
-        kept_beta: dict[int, Tensor] = {}
+        free = [*t.values(), *beta.values()]
+        rates = [self.lr] * len(t) + [self.lr_multiplier] * len(beta)
+        adam = Adam(free, rates, self.decay)
+        made = frames(network, bounds, node)
+        best = _Best()
         for step in range(self.steps + 1):
-            last = step == self.steps or adam is None
+            last = step == self.steps or not free
             with torch.set_grad_enabled(not last):
-                choice = Choice(
-                    _pairs(leaves), {n: m.pull(beta[n]) for n, m in multipliers.items()}
-                )
+                pull = {n: m.pull(beta[n]) for n, m in multipliers.items()}
+                choice = Choice(_pairs(t), pull, made)
                 bound = least(network, region, node, a, bounds, choice)
-            now = bound.detach()
-            if best is None:
-                best = now.clone()
-                kept = {k: t.detach().clone() for k, t in leaves.items()}
-                kept_beta = {n: b.detach().clone() for n, b in beta.items()}
-            else:
-                better = now > best
-                best = torch.maximum(best, now)
-                for k, t in leaves.items():
-                    keep(better, t, kept[k])
-                for n, b in beta.items():
-                    keep(better, b, kept_beta[n])
-            if last or adam is None or done(best):
+            best.see(bound.detach(), free)
+            if last or done(best.bound):
                 break
-            adam.zero_grad()
-            (-bound.sum()).backward()
-            adam.step()
-            for group in adam.param_groups:
-                group["lr"] *= self.decay
-            with torch.no_grad():
-                for t in leaves.values():
-                    t.clamp_(0, 1)
-                for b in beta.values():
-                    b.clamp_(min=0)
-        if best is None:
-            raise AssertionError("at least one bound was computed")
-        return best, _pairs(kept), kept_beta
+            adam.step(torch.autograd.grad(-bound.sum(), free, materialize_grads=True))
+            _inside(t.values(), beta.values())
+        kept = best.kept
+        slopes = _pairs(dict(zip(t, kept[: len(t)], strict=True)))
+        return Found(best.bound, slopes, dict(zip(beta, kept[len(t) :], strict=True)))
+
+
+class _Best:
+    """The best bound of every row so far, and what gave it."""
+
+    def __init__(self) -> None:
+        self.bound = torch.zeros(0)
+        self.kept: list[Tensor] = []
+
+    def see(self, bound: Tensor, free: Sequence[Tensor]) -> None:
+        """Keep what is better than before."""
+        if not self.bound.numel():
+            self.bound, self.kept = bound.clone(), [t.detach().clone() for t in free]
+            return
+        better = bound > self.bound
+        self.bound = torch.maximum(self.bound, bound)
+        for new, old in zip(free, self.kept, strict=True):
+            keep(better, new, old)
+
+
+@torch.no_grad()
+def _inside(t: Iterable[Tensor], beta: Iterable[Tensor]) -> None:
+    for value in t:
+        value.clamp_(0, 1)
+    for value in beta:
+        value.clamp_(min=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +156,7 @@ class Multiplier:
         return Pull(slope, -(slope * self.at[:, None]).flatten(2).sum(2))
 
 
-def _pairs(flat: Mapping[tuple[int, int], Tensor]) -> Slopes:
+def _pairs(flat: Mapping[Key, Tensor]) -> Slopes:
     found: Slopes = {}
     for (n, side), t in flat.items():
         low, high = found.get(n, (None, None))

@@ -1,7 +1,7 @@
 """Subproblems side by side, as tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -84,35 +84,52 @@ def _dense(root: Tensor, packed: Sequence[Tensor], bent: Tensor) -> Tensor:
     shape = root.shape[1:]
     dense = root.new_zeros(len(packed), shape[0], shape[1:].numel())
     dense[:, :, bent] = torch.stack(list(packed)).to(root.dtype)
-    return dense.unflatten(2, shape[1:])
+    return dense.reshape(len(packed), *shape)
+
+
+@dataclass
+class _Cuts:
+    """Splits of one node, over all leaves: row, element, sign, place and multiplier."""
+
+    row: list[int] = field(default_factory=list)
+    element: list[int] = field(default_factory=list)
+    sign: list[int] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    beta: list[float] = field(default_factory=list)
+
+    def write(self, x: Interval, rows: int) -> tuple[Interval, Multiplier]:
+        """Cut the intervals; return them with the multipliers of the cuts."""
+        i, k = torch.tensor(self.row), torch.tensor(self.element)
+        s, at = torch.tensor(self.sign), torch.tensor(self.at).to(x.low.dtype)
+        low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
+        for end, side, pick in ((high, s > 0, torch.minimum), (low, s < 0, torch.maximum)):
+            end[i[side], k[side]] = pick(end[i[side], k[side]], at[side])
+        sign = torch.zeros_like(low)
+        sign[i, k] = s.to(low.dtype)
+        value = low.new_zeros(len(low), rows, low.shape[1])
+        value[i, :, k] = torch.tensor(self.beta).to(low.dtype)[:, None]
+        where = None
+        if any(self.at):
+            where = torch.zeros_like(low)
+            where[i, k] = at
+            where = where.view_as(x.low)
+        shape = x.low.shape
+        cut = Interval(low.view(shape), high.view(shape))
+        return cut, Multiplier(value.view(len(low), rows, *shape[1:]), sign.view(shape), where)
 
 
 def _multipliers(leaves: Sequence[Leaf], bounds: Bounds, problem: Problem) -> dict[int, Multiplier]:
     """Write the splits into the bounds (in place); return their multipliers by node."""
-    found: dict[int, list[tuple[int, int, int, float, float]]] = {}
+    cuts: dict[int, _Cuts] = {}
     for i, leaf in enumerate(leaves):
         for (split, sign), beta in zip(leaf.path, leaf.beta, strict=True):
-            found.setdefault(split.node, []).append((i, split.index, sign, split.at, beta))
-    rows = problem.a.shape[1]
+            cut = cuts.setdefault(split.node, _Cuts())
+            cut.row.append(i)
+            cut.element.append(split.index)
+            cut.sign.append(sign)
+            cut.at.append(split.at)
+            cut.beta.append(beta)
     made = {}
-    for node, entries in found.items():
-        i, k, s, at, beta = (torch.tensor(column) for column in zip(*entries, strict=True))
-        low, high = bounds[node].low.clone(), bounds[node].high.clone()
-        below, above = s > 0, s < 0
-        flat_low, flat_high = low.flatten(1), high.flatten(1)
-        at = at.to(low.dtype)
-        flat_high[i[below], k[below]] = torch.minimum(flat_high[i[below], k[below]], at[below])
-        flat_low[i[above], k[above]] = torch.maximum(flat_low[i[above], k[above]], at[above])
-        bounds[node] = Interval(low, high)
-        sign = torch.zeros_like(flat_low)
-        sign[i, k] = s.to(low.dtype)
-        value = low.new_zeros(len(leaves), rows, flat_low.shape[1])
-        value[i, :, k] = beta.to(low.dtype)[:, None]
-        where = None
-        if bool((at != 0).any()):
-            where = torch.zeros_like(flat_low)
-            where[i, k] = at
-            where = where.view_as(low)
-        shape = low.shape[1:]
-        made[node] = Multiplier(value.unflatten(2, shape), sign.view_as(low), where)
+    for node, cut in cuts.items():
+        bounds[node], made[node] = cut.write(bounds[node], problem.a.shape[1])
     return made

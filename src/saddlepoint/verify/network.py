@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.operators.operator import Operator, Relaxed
+from saddlepoint.verify.operators.operator import Operator, relaxes
 
 __all__ = ["Network", "Node"]
 
@@ -36,7 +36,7 @@ class Network:
     @property
     def relaxed(self) -> list[int]:
         """Indices of the nodes that are not linear, in order."""
-        return [i for i, node in enumerate(self.nodes) if isinstance(node.op, Relaxed)]
+        return [i for i, node in enumerate(self.nodes) if relaxes(node.op)]
 
     def values(self, x: Tensor) -> list[Tensor]:
         """Value of every node for x (B, *shape)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from saddlepoint.verify.alpha import Slopes
 from saddlepoint.verify.crown import Bounds
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 from saddlepoint.verify.tree import Leaf, Tree
 
@@ -38,7 +38,7 @@ def bent(problem: Problem) -> dict[int, Tensor]:
     found = {}
     for n in problem.slopes:
         node = problem.network.nodes[n]
-        if not isinstance(node.op, Relaxed):
+        if not relaxes(node.op):
             raise AssertionError("slopes belong to relaxed nodes")
         inside = node.op.bent(problem.bounds[node.inputs[0]])
         found[n] = inside.flatten().nonzero().squeeze(1)

@@ -9,7 +9,7 @@ from saddlepoint.verify.alpha import Ascent, initial
 from saddlepoint.verify.crown import ROOM, Bounds, columns, exact, unit_rows
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 
 __all__ = ["Refine"]
@@ -34,7 +34,7 @@ class Refine:
         for n in sorted(bounds):
             op = network.nodes[readers[n]].op
             found[n] = bounds[n]
-            if isinstance(op, Relaxed) and not exact(network, region, n):
+            if relaxes(op) and not exact(network, region, n):
                 found[n] = self._node(network, region, n, bounds[n], op.bent(bounds[n]), found)
         return found
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from saddlepoint.verify.crown import Bounds, least
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 
 if TYPE_CHECKING:
     from saddlepoint.verify.batch import Batch
@@ -40,7 +40,7 @@ def gaps(
     for n, a in seen.items():
         node = network.nodes[n]
         op, source = node.op, node.inputs[0]
-        if not isinstance(op, Relaxed):
+        if not relaxes(op):
             continue
         x = bounds[source]
         lines = op.lines(x, None, None)
@@ -89,7 +89,7 @@ def candidates(
 def _knots(network: Network, bounds: Bounds, source: int) -> Tensor:
     n = next(n for n in network.relaxed if network.nodes[n].inputs[0] == source)
     op = network.nodes[n].op
-    if not isinstance(op, Relaxed):
+    if not relaxes(op):
         raise AssertionError("only relaxed nodes are split")
     return op.knot(bounds[source])
 

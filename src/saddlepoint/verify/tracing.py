@@ -31,7 +31,7 @@ class Tape:
         """Append a node; return the tensor that stands for its value."""
         xs = [self.values[t.node] for t in inputs]
         value = op.forward(*xs)
-        apart = value.dim() >= 1 and len(value) == SAMPLES
+        apart = value.dim() > 0 and len(value) == SAMPLES
         if not apart or (isinstance(op, Sift) and not _keeps_apart(op, xs[0], value)):
             raise Unsupported(
                 f"a step that gives shape {tuple(value.shape)} for {SAMPLES} samples: "
@@ -162,10 +162,8 @@ def _name(func: Callable[..., Any]) -> str:
     return str(name).replace("TensorBase.", "Tensor.")
 
 
-_LOOKS = frozenset(
-    ("bool", "item", "tolist", "numpy", "index", "float", "int", "nonzero", "any", "all")
-    + ("lt", "gt", "le", "ge", "eq", "ne", "argmax", "argmin", "argsort")
-)
+_LOOKS = {"bool", "item", "tolist", "numpy", "index", "float", "int", "nonzero", "any", "all"}
+_LOOKS |= {"lt", "gt", "le", "ge", "eq", "ne", "argmax", "argmin", "sort"}
 
 
 def _unknown(func: Callable[..., Any]) -> str:
@@ -260,6 +258,8 @@ def _used(tape: Tape, output: int, left_out: str) -> Network:
         if n in keep:
             keep.update(tape.nodes[n].inputs)
     order = sorted(n for n in keep if n <= output)
+    if any(not tape.nodes[n].shape for n in order):
+        raise Unsupported("one number per sample without an axis of its own: keep the axis")
     place = {n: i for i, n in enumerate(order)}
     nodes = (tape.nodes[n] for n in order)
     kept = tuple(Node(n.op, tuple(place[i] for i in n.inputs), n.shape) for n in nodes)

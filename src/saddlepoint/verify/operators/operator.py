@@ -6,14 +6,14 @@ inputs, (B, R, *in), so that  <a, op(x)> >= sum_i <a_i, x_i> + constant  (CROWN,
 """
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from saddlepoint.verify.interval import Interval
 
-__all__ = ["Linear", "Lines", "Operator", "Relaxed", "fold", "unfold"]
+__all__ = ["Linear", "Lines", "Operator", "Relaxed", "fold", "relaxes", "unfold"]
 
 
 class Operator(Protocol):
@@ -63,6 +63,14 @@ class Relaxed(Operator, Protocol):
 
     free: ClassVar[tuple[bool, bool]]  # whether t moves the lower line, the upper line
 
+    def frame(self, x: Interval) -> tuple[Tensor, ...]:
+        """Everything about the lines over the interval x (B, *shape) that t does not change."""
+        ...
+
+    def turn(self, frame: tuple[Tensor, ...], low: Tensor | None, high: Tensor | None) -> Lines:
+        """Return the lines of a frame for t as in ``lines``."""
+        ...
+
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Lines for the interval x (B, *shape); ``low`` and ``high`` are t, (B or 1, R or none…).
 
@@ -81,6 +89,22 @@ class Relaxed(Operator, Protocol):
     def knot(self, x: Interval) -> Tensor:
         """(B, *shape) the point at which a bent element is best split in two."""
         ...
+
+
+_RELAXED: dict[type, bool] = {}
+
+
+def relaxes(op: object) -> TypeGuard[Relaxed]:
+    """Whether an operator is relaxed; asked so often that the answer is kept by type.
+
+    >>> from saddlepoint.verify.operators.piecewise import Bend
+    >>> relaxes(Bend()), relaxes(None)
+    (True, False)
+    """
+    kind = type(op)
+    if kind not in _RELAXED:
+        _RELAXED[kind] = isinstance(op, Relaxed)
+    return _RELAXED[kind]
 
 
 def fold(a: Tensor) -> Tensor:

@@ -73,6 +73,14 @@ class Smooth:
         return Interval(low, torch.maximum(one, two))
 
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
+        """Return the lines over an interval."""
+        return self.turn(self.frame(x), low, high)
+
+    def turn(self, frame: tuple[Tensor, ...], low: Tensor | None, high: Tensor | None) -> Lines:
+        """Nothing turns."""
+        return Lines(*frame)
+
+    def frame(self, x: Interval) -> tuple[Tensor, ...]:
         """Best of seven slopes on either side."""
         step = x.width / (_POINTS - 1)
         grid = [x.low + step * i for i in range(_POINTS - 1)] + [x.high]
@@ -84,7 +92,7 @@ class Smooth:
         slopes = self._slopes(x, values[0], values[_POINTS - 1])
         below = self._line(x, slopes, grid, values, miss, -1.0)
         above = self._line(x, slopes, grid, values, miss, 1.0)
-        return Lines(*(t[:, None] for t in (*below, *above)))
+        return tuple(t[:, None] for t in (*below, *above))
 
     def _line(
         self,
@@ -134,12 +142,18 @@ class Smooth:
         return None, None
 
     def bent(self, x: Interval) -> Tensor:
-        """Whether the interval has any width to speak of."""
-        return x.width > 1e-4
+        """Whether the interval has any width to speak of, or a knot inside."""
+        wide = x.width > 1e-4
+        for k in self.knots:
+            wide = wide | ((x.low < k) & (x.high > k))
+        return wide
 
     def knot(self, x: Interval) -> Tensor:
-        """The middle."""
-        return (x.low + x.high) / 2
+        """A knot inside, or else the middle."""
+        at = (x.low + x.high) / 2
+        for k in self.knots:
+            at = torch.where((x.low < k) & (x.high > k), torch.full_like(at, k), at)
+        return at
 
 
 def _tanh_gelu(x: Tensor) -> Tensor:
