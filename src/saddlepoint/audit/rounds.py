@@ -32,7 +32,7 @@ __all__ = ["Progress", "Rounds"]
 
 _RIGHT = "the model is right about it"
 # (attack's name, samples done, samples to do in this round, broken so far); the stages of a
-# verification, whose names begin with "verify", count what is certified so far instead.
+# verification, whose names begin with "verify" or "sandwich", count what is certified so far instead.
 Progress = Callable[[str, int, int, int], None]
 
 

@@ -97,7 +97,7 @@ class _Stage:
                 ladder = Ladder(rungs=(rung,), batch=chunk)
                 work = _Work(
                     number,
-                    f"verify: {rung.name} against attacks",
+                    f"sandwich: {rung.name} of broken samples",
                     _pieces(rows, chunk),
                     lambda _, ladder=ladder: ladder,  # type: ignore[misc]
                     limited=False,
