@@ -125,12 +125,14 @@ def _record(
     found = [(i, v.found) for i, v in enumerate(verdicts) if v.found is not None]
     points = [p[0].detach().cpu().numpy() for _, p in found]
     number = rows.numpy()
+    # A search that ends with an input leaves subproblems unbounded: it shows no bound.
+    bound = [v.bound if v.found is None else np.inf for v in verdicts]
     accepted = [v.certified and not said for v, said in zip(verdicts, refused, strict=True)]
     return {
         "rows": number,
         "certified": np.array(accepted, dtype=np.bool_),
         "rung": np.array([int(v.rung) for v in verdicts], dtype=np.int8),
-        "bound": np.array([v.bound for v in verdicts], dtype=np.float32),
+        "bound": np.array(bound, dtype=np.float32),
         "spent": np.array([v.spent for v in verdicts], dtype=np.int64),
         "refused": np.array(refused, dtype=np.str_),
         "found_rows": number[[i for i, _ in found]].astype(np.int64),
