@@ -107,14 +107,15 @@ def best_splits(
         return best
     index = torch.tensor([i for i, _ in pairs])
     wide = batch.keep(index)
+    row, shift = wide.row(), wide.shift()
     values = []
     for sign in (1, -1):
         bounds = dict(wide.bounds)
         for node in {c.node for _, c in pairs}:
             bounds[node] = _cut(bounds[node], node, pairs, sign)
         choice = wide.choice()
-        bound = least(problem.network, wide.region, problem.network.output, wide.a, bounds, choice)
-        values.append((bound + wide.offset).amax(1).clamp(max=problem.enough))
+        bound = least(problem.network, wide.region, problem.network.output, row, bounds, choice)
+        values.append((bound + shift)[:, 0].clamp(max=problem.enough))
     worse, other = torch.minimum(*values), torch.maximum(*values)
     score = (worse + 0.1 * other).tolist()
     top: dict[int, float] = {}
