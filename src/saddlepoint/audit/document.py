@@ -46,6 +46,8 @@ def document(
     counts = {s.value: evidence.count(s) for s in Status}
     counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
     right = n - counts["clean_wrong"]
+    if evidence.proofs is not None:
+        counts["certified"] = int(evidence.proofs.certified.sum())
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "complete",

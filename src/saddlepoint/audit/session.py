@@ -23,6 +23,7 @@ from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance
 from saddlepoint.audit.probing import measured
+from saddlepoint.audit.proving import certificates
 from saddlepoint.audit.proving.stage import prove
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
@@ -267,6 +268,8 @@ class Session:
         header["threat"] = said["threat"]["spec"]
         write_evidence(folder / "evidence.npz", evidence, scores)
         write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
+        if evidence.proofs is not None:
+            certificates.write(folder, evidence.proofs, self.samples, header)
         # audit.json comes last of the data: a folder that has one is complete.
         write_json(folder / "audit.json", said)
         write_report([Run.load(folder)], folder / "report.html")

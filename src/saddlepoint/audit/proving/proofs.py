@@ -21,9 +21,11 @@ class Proofs:
     certified: (n,) bool. rung: (n,) int8, the dearest method that was tried, which is the one that
     certified the sample where it is. bound: (n,) float32, an upper bound on the margin, NaN where
     none was computed. spent: (n,) subproblems. found: inputs that branch and bound takes for
-    breaks. refuted: those of them that the model did not confirm. refused: certificates that the
-    checker did not accept, by sample. seconds: CPU time by method. reason: why nothing could be
-    verified, "" where it could. unfinished: whether the time was over before the last sample.
+    breaks. refuted: those of them that the model did not confirm. certificates: of certified
+    samples, packed. refused: why the checker accepted none, by sample. sandwiched: broken samples
+    whose bounds were compared with the attacks', by method. seconds: CPU time by method. reason:
+    why nothing could be verified, "" where it could. unfinished: whether the time was over before
+    the last sample.
     """
 
     certified: Array
@@ -33,6 +35,7 @@ class Proofs:
     seconds: dict[str, float] = field(default_factory=dict)
     found: dict[int, Array] = field(default_factory=dict)
     refuted: set[int] = field(default_factory=set)
+    certificates: dict[int, bytes] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     sandwiched: dict[str, int] = field(default_factory=dict)
     reason: str = ""
@@ -57,6 +60,10 @@ class Proofs:
         for row, said in zip(rows.tolist(), record["refused"].tolist(), strict=True):
             if said:
                 self.refused[row] = said
+        ends = record["length"].cumsum()
+        content = record["certificate"].tobytes()
+        for i in np.flatnonzero(record["length"]).tolist():
+            self.certificates[int(rows[i])] = content[ends[i] - record["length"][i] : ends[i]]
         self.clock(str(record["method"]), float(record["seconds"]))
 
     def clock(self, method: str, seconds: float) -> None:

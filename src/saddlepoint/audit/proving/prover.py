@@ -1,12 +1,13 @@
 """Bounds of an audit's samples: the model as a network, and the ladder on some rows of the data."""
 
+import copy
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.certificates import Keeper
@@ -43,7 +44,10 @@ def unprovable(plan: Plan, door: Door) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Prover:
-    """The network that a model computes, and the samples whose margins are bounded."""
+    """The network that a model computes, and the samples whose margins are bounded.
+
+    All of it lies on the CPU, where certificates are checked as well.
+    """
 
     network: Network
     classes: int
@@ -61,8 +65,11 @@ class Prover:
         if reason := unprovable(plan, door):
             raise Unsupported(reason)
         x, _ = samples.batch(torch.arange(1))
-        network = trace(door.model, tuple(x.shape[1:]))
-        keeper = Keeper.of(door.model, network)
+        model = door.model
+        if isinstance(model, nn.Module) and str(door.device or "cpu") != "cpu":
+            model = copy.deepcopy(model).cpu()
+        network = trace(model, tuple(x.shape[1:]))
+        keeper = Keeper.of(model, network)
         prover = cls(network, classes, plan, samples, door, keeper)
         prover.verdicts(torch.arange(1), Ladder(rungs=(Rung.IBP, Rung.CROWN)))
         return prover
@@ -70,8 +77,8 @@ class Prover:
     def verdicts(self, rows: Tensor, ladder: Ladder) -> list[Verdict]:
         """Climb the ladder with some samples."""
         x, goal = self._batch(rows)
-        where = region(self._threat(rows, x), x)
-        return ladder(self.network, where, margins(goal, self.classes, x))
+        threat: Any = self.plan.threat[rows]
+        return ladder(self.network, region(threat, x), margins(goal, self.classes, x))
 
     def record(self, rows: Tensor, ladder: Ladder, keep: bool) -> Record:
         """Climb the ladder with some samples; return what the journal keeps of it.
@@ -81,8 +88,7 @@ class Prover:
         began = time.process_time()
         verdicts = self.verdicts(rows, ladder)
         x, goal = self._batch(rows)
-        threat = self._threat(rows, x)
-        spec = margins(goal, self.classes, x)
+        threat, spec = self.plan.threat[rows], margins(goal, self.classes, x)
         refused, kept = [], []
         for i, verdict in enumerate(verdicts):
             one = torch.tensor([i])
@@ -97,12 +103,7 @@ class Prover:
 
     def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
         x, y = self.samples.batch(rows)
-        x = self.door.fit(x)
-        return x, Untargeted(y.to(x.device))
-
-    def _threat(self, rows: Tensor, x: Tensor) -> Any:  # noqa: ANN401 - a threat model
-        threat: Any = self.plan.threat[rows]
-        return threat.to(x.device) if hasattr(threat, "to") else threat
+        return self.door.fit(x).cpu(), Untargeted(y)
 
 
 def _method(ladder: Ladder) -> str:
