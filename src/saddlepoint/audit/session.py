@@ -22,6 +22,8 @@ from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance, refuse_other_answers
 from saddlepoint.audit.probing import measured
+from saddlepoint.audit.proving import certificates
+from saddlepoint.audit.proving.stage import prove
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
@@ -109,6 +111,8 @@ class Session:
                 rounds = Rounds(door, self.plan, self.samples, *own)
                 self._same_answers(door, journal, notes)
                 self._search(rounds, force)
+                if p.verify is not None:
+                    evidence.proofs = prove(rounds, p.verify, self.folder)
                 if self.team.first:
                     evidence.probes = measured(rounds, self.folder, probes)
             if self.folder is not None and self.team.first:
@@ -253,6 +257,8 @@ class Session:
         header["threat"] = said["threat"]["spec"]
         write_evidence(folder / "evidence.npz", evidence, scores)
         write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
+        if evidence.proofs is not None:
+            certificates.write(folder, evidence.proofs, self.samples, header)
         # audit.json comes last of the data: a folder that has one is complete.
         write_json(folder / "audit.json", said)
         write_report([Run.load(folder)], folder / "report.html")
