@@ -21,9 +21,10 @@ from torch import Tensor
 from saddlepoint import Linf, load_model
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.data import load_data
-from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ibp import ibp_margin
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace

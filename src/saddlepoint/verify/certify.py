@@ -9,11 +9,11 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.branch import Problem
 from saddlepoint.verify.certificate import PLANES, Certificate
 from saddlepoint.verify.checker import Checker, slack
 from saddlepoint.verify.crown import exact
 from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.proof.leaves import Ground, Path, paths, slots, stored_of
 from saddlepoint.verify.proof.sweep import ROOM, Far, Range, sources, sweep
