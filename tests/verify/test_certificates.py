@@ -17,7 +17,7 @@ from saddlepoint.verify.certify import certify_ibp
 from saddlepoint.verify.checker import Checker
 from saddlepoint.verify.operators.piecewise import Bend, Clip
 from saddlepoint.verify.operators.rearrange import Sift
-from saddlepoint.verify.operators.smooth import ELU, GELU, SIGMOID, SILU, SOFTPLUS, TANH
+from saddlepoint.verify.operators.smooth import GELU, SIGMOID, SILU, SOFTPLUS, TANH, elu
 from saddlepoint.verify.packing import pack, unpack
 from saddlepoint.verify.proof.inputs import inputs
 from saddlepoint.verify.proof.lines import image, lines
@@ -265,7 +265,7 @@ OPS = [
     SOFTPLUS,
     SILU,
     GELU,
-    ELU,
+    elu(1.0),
 ]
 
 
