@@ -269,7 +269,7 @@ OPS = [
 ]
 
 
-@pytest.mark.parametrize("op", OPS, ids=str)
+@pytest.mark.parametrize("op", OPS, ids=lambda op: getattr(op, "name", str(op)))
 def test_lines_hold_whatever_t(op: object) -> None:
     generator = torch.Generator().manual_seed(0)
     low = torch.randn(1, 300, generator=generator, dtype=torch.float64) * 3
