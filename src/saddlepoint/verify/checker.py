@@ -25,11 +25,11 @@ from saddlepoint.verify.tracing import trace
 
 __all__ = ["Checker", "slack"]
 
-_ULPS = 8
+_ULPS = 32
 
 
 def slack(network: Network, where: Inputs, a: Tensor, offset: Tensor) -> Tensor:
-    """(R,) what the bound of a row must exceed: 8 units in the last place of float32, of its terms.
+    """(R,) what the bound of a row must exceed: 32 half-units of float32, of its terms.
 
     A bound holds for exact arithmetic. A model computes in float32, so that a margin closer to 0
     than its rounding could come out with either sign; the terms are taken at the middle of the set.
