@@ -80,6 +80,8 @@ class Checker:
         shape = self.network.nodes[-1].shape
         a, offset = -spec.weight[0].double().reshape(-1, *shape), -spec.offset[0].double()
         goals = [(a[spec.group == g], offset[spec.group == g]) for g in range(spec.groups)]
+        if not goals:
+            return "there is nothing to prove"
         try:
             with torch.no_grad():
                 if certificate.method == IBP:
