@@ -16,9 +16,10 @@ from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.certificate import IBP, Certificate
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.proof.inputs import Inputs
-from saddlepoint.verify.proof.leaves import Cut, Ground, paths, slots, stored_of
+from saddlepoint.verify.proof.leaves import Cut, Ground, paths, stored_of
 from saddlepoint.verify.proof.lines import Lines
-from saddlepoint.verify.proof.sweep import ROOM, Far, Range, plane, sweep
+from saddlepoint.verify.proof.slots import Range, slots
+from saddlepoint.verify.proof.sweep import ROOM, Far, plane, sweep
 from saddlepoint.verify.proof.trust import inspect
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tracing import trace
