@@ -292,6 +292,8 @@ def test_a_function_without_own_lines_is_refused() -> None:
     with pytest.raises(Unsupported, match="no independent checker"):
         lines(Bend(2.0, 1.0), x, x)
     with pytest.raises(Unsupported, match="no independent checker"):
+        lines(Clip(1.0, 0.0), x, x)
+    with pytest.raises(Unsupported, match="no independent checker"):
         lines(nn.ReLU(), x, x)
 
 
@@ -306,10 +308,16 @@ def test_an_operator_that_lies_is_found() -> None:
         with pytest.raises(Unsupported):
             Checker(replace(network, nodes=nodes))
     other = trace(nn.Sequential(nn.Flatten(), nn.Tanh()), (1, 2, 2))
-    steep = replace(TANH, curvature=0.5)
-    nodes = tuple(replace(node, op=steep) if node.op is TANH else node for node in other.nodes)
-    with pytest.raises(Unsupported, match="bends more"):
-        Checker(replace(other, nodes=nodes))
+    for wrong in (replace(TANH, curvature=0.5), replace(TANH, function=torch.relu)):
+        nodes = tuple(replace(node, op=wrong) if node.op is TANH else node for node in other.nodes)
+        with pytest.raises(Unsupported, match="bends more"):
+            Checker(replace(other, nodes=nodes))
+
+
+def test_nothing_to_prove_is_not_proved() -> None:
+    checker, x = Checker.of(nn.Linear(2, 1), (2,)), torch.zeros(2)
+    spec = margins(Untargeted(torch.tensor([0])), 1, x)
+    assert checker(Certificate(), inputs(Linf(eps=0.1), x), spec) == "there is nothing to prove"
 
 
 def test_the_checker_compares_network_and_model(monkeypatch: pytest.MonkeyPatch) -> None:

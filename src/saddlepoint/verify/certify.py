@@ -15,8 +15,9 @@ from saddlepoint.verify.crown import exact
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
-from saddlepoint.verify.proof.leaves import Ground, Path, paths, slots, stored_of
-from saddlepoint.verify.proof.sweep import ROOM, Far, Range, sources, sweep
+from saddlepoint.verify.proof.leaves import Ground, Path, paths, stored_of
+from saddlepoint.verify.proof.slots import Range, slots, sources
+from saddlepoint.verify.proof.sweep import ROOM, Far, sweep
 from saddlepoint.verify.region import Around, Box
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tree import Leaf, Tree
