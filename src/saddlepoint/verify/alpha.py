@@ -1,6 +1,6 @@
 """Bounds whose free lines are optimised (alpha-CROWN, 2011.13824)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from saddlepoint.verify.adam import Adam
-from saddlepoint.verify.crown import Bounds, Choice, Pull, frames, least
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import Choice, Frames, Pull, frames, least
 from saddlepoint.verify.region import Region
 
-__all__ = ["Ascent", "Found", "Multiplier", "Slopes", "initial"]
+__all__ = ["Ascent", "Found", "Mixture", "Multiplier", "Slopes", "initial"]
 
 Slopes = dict[int, tuple[Tensor | None, Tensor | None]]
 
@@ -42,12 +43,25 @@ def initial(network: Network, bounds: Bounds, node: int, rows: int = 1) -> Slope
 Key = tuple[int, int]  # a relaxed node, and 0 for its lower line or 1 for its upper
 
 
+class Mixture(NamedTuple):
+    """Rows of which a weighted sum is bounded: where it is above zero, so is one of them.
+
+    row and shift: the sum of the rows and of their offsets for weights (B, R); weights: >= 0, a
+    start. Rows that are single have weight one and nothing to optimise.
+    """
+
+    row: Callable[[Tensor], Tensor]
+    shift: Callable[[Tensor], Tensor]
+    weights: Tensor
+
+
 class Found(NamedTuple):
-    """Best lower bounds (B, R), and the slopes and multipliers behind them."""
+    """Best lower bounds (B, R), and the slopes, multipliers and weights behind them."""
 
     bound: Tensor
     slopes: Slopes
     beta: dict[int, Tensor]
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Ascent:
         network: Network,
         region: Region,
         node: int,
-        a: Tensor,
+        a: Tensor | Mixture,
         bounds: Bounds,
         slopes: Slopes,
         multipliers: Mapping[int, "Multiplier"] | None = None,
@@ -75,35 +89,83 @@ class Ascent:
     ) -> Found:
         """Raise the lower bounds of <a, node>, a (B, R, *shape), until ``done`` says it is enough.
 
-        Rows that are good enough already go on with the others.
+        Rows that are good enough already go on with the others. Of a mixture one row is bounded,
+        (B, 1), its offset included.
         """
-        multipliers = multipliers or {}
-        t: dict[Key, Tensor] = {
-            (n, side): t.detach().clone().requires_grad_()
+        free = _Free(a, slopes, multipliers or {})
+        adam = Adam(free.tensors, free.rates(self.lr, self.lr_multiplier), self.decay)
+        made = frames(network, bounds, node)
+        best = _Best()
+        for step in range(self.steps + 1):
+            last = step == self.steps or not free.tensors
+            with torch.set_grad_enabled(not last):
+                row, shift = free.row(a)
+                bound = least(network, region, node, row, bounds, free.choice(made)) + shift
+            best.see(bound.detach(), free.tensors)
+            if last or done(best.bound):
+                break
+            adam.step(torch.autograd.grad(-bound.sum(), free.tensors, materialize_grads=True))
+            free.clamp()
+        return free.found(best)
+
+
+class _Free:
+    """What an ascent moves: t, multipliers, and the weights of a mixture of several rows."""
+
+    def __init__(
+        self, a: Tensor | Mixture, slopes: Slopes, multipliers: Mapping[int, "Multiplier"]
+    ) -> None:
+        self.multipliers = multipliers
+        self.t: dict[Key, Tensor] = {
+            (n, side): _moving(t)
             for n, pair in slopes.items()
             for side, t in enumerate(pair)
             if t is not None
         }
-        beta = {n: m.value.detach().clone().requires_grad_() for n, m in multipliers.items()}
-        free = [*t.values(), *beta.values()]
-        rates = [self.lr] * len(t) + [self.lr_multiplier] * len(beta)
-        adam = Adam(free, rates, self.decay)
-        made = frames(network, bounds, node)
-        best = _Best()
-        for step in range(self.steps + 1):
-            last = step == self.steps or not free
-            with torch.set_grad_enabled(not last):
-                pull = {n: m.pull(beta[n]) for n, m in multipliers.items()}
-                choice = Choice(_pairs(t), pull, made)
-                bound = least(network, region, node, a, bounds, choice)
-            best.see(bound.detach(), free)
-            if last or done(best.bound):
-                break
-            adam.step(torch.autograd.grad(-bound.sum(), free, materialize_grads=True))
-            _inside(t.values(), beta.values())
-        kept = best.kept
-        slopes = _pairs(dict(zip(t, kept[: len(t)], strict=True)))
-        return Found(best.bound, slopes, dict(zip(beta, kept[len(t) :], strict=True)))
+        self.beta = {n: _moving(m.value) for n, m in multipliers.items()}
+        self.weights = _moving(a.weights) if isinstance(a, Mixture) else None
+        several = self.weights is not None and self.weights.shape[1] > 1
+        self.mixed = [self.weights] if several and self.weights is not None else []
+        self.tensors = [*self.t.values(), *self.beta.values(), *self.mixed]
+
+    def rates(self, lr: float, lr_multiplier: float) -> list[float]:
+        """A rate for each tensor."""
+        return [lr] * len(self.t) + [lr_multiplier] * len(self.beta) + [lr] * len(self.mixed)
+
+    def row(self, a: Tensor | Mixture) -> tuple[Tensor, Tensor | float]:
+        """Rows to bound, and what is added to their bounds."""
+        if isinstance(a, Mixture) and self.weights is not None:
+            return a.row(self.weights), a.shift(self.weights)
+        if isinstance(a, Mixture):
+            raise AssertionError("a mixture has weights")
+        return a, 0.0
+
+    def choice(self, made: Frames) -> Choice:
+        """What bounds are made with now."""
+        pull = {n: m.pull(self.beta[n]) for n, m in self.multipliers.items()}
+        return Choice(_pairs(self.t), pull, made)
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Back to where bounds are sound: t in [0, 1], multipliers >= 0, some weight above 0."""
+        for t in self.t.values():
+            t.clamp_(0, 1)
+        for beta in self.beta.values():
+            beta.clamp_(min=0)
+        for weights in self.mixed:
+            weights.clamp_(min=1e-4)
+
+    def found(self, best: "_Best") -> Found:
+        """Return the best bounds with what gave them."""
+        kept = iter(best.kept)
+        slopes = _pairs({key: next(kept) for key in self.t})
+        beta = {n: next(kept) for n in self.beta}
+        weights = None if self.weights is None else self.weights.detach()
+        return Found(best.bound, slopes, beta, next(kept) if self.mixed else weights)
+
+
+def _moving(t: Tensor) -> Tensor:
+    return t.detach().clone().requires_grad_()
 
 
 class _Best:
@@ -122,14 +184,6 @@ class _Best:
         self.bound = torch.maximum(self.bound, bound)
         for new, old in zip(free, self.kept, strict=True):
             keep(better, new, old)
-
-
-@torch.no_grad()
-def _inside(t: Iterable[Tensor], beta: Iterable[Tensor]) -> None:
-    for value in t:
-        value.clamp_(0, 1)
-    for value in beta:
-        value.clamp_(min=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +220,9 @@ def _pairs(flat: Mapping[Key, Tensor]) -> Slopes:
 
 def keep(better: Tensor, new: Tensor, old: Tensor) -> None:
     """Overwrite the rows of ``old`` (B, R or 1, *shape) whose bound got better."""
-    if old.shape[1] == 1:
+    if old.dim() == 2:  # weights
+        better = better[:, 0]
+    elif old.shape[1] == 1:
         better = better.any(1, keepdim=True)
-    mask = better.reshape(*better.shape, *[1] * (old.dim() - 2))
+    mask = better.reshape(*better.shape, *[1] * (old.dim() - better.dim()))
     old.copy_(torch.where(mask, new.detach(), old))

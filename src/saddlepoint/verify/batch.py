@@ -1,14 +1,14 @@
 """Subproblems side by side, as tensors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Multiplier, Slopes
-from saddlepoint.verify.crown import Bounds, Choice
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
+from saddlepoint.verify.planes import Choice
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.region import Region
 from saddlepoint.verify.tree import Leaf
@@ -18,11 +18,12 @@ __all__ = ["Batch"]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Subproblems side by side, B of them with R rows each."""
+    """Subproblems side by side, B of them; a and offset hold the R rows of each one's group."""
 
     region: Region
     a: Tensor
     offset: Tensor
+    weights: Tensor
     bounds: Bounds
     slopes: Slopes
     multipliers: dict[int, Multiplier]
@@ -40,21 +41,32 @@ class Batch:
                 None if t is None else _dense(t, [leaf.t[n, side] for leaf in leaves], bent[n])
                 for side, t in enumerate(pair)
             )
-        multipliers = _multipliers(leaves, bounds, problem)
+        multipliers = _multipliers(leaves, bounds)
         places = tuple(tuple((s.node, s.index) for s, _ in leaf.path) for leaf in leaves)
         region = problem.region[torch.zeros(count).long()]
-        return Batch(
-            region, problem.a[rows], problem.offset[rows], bounds, slopes, multipliers, places
-        )
+        weights = torch.tensor([leaf.weights for leaf in leaves]).to(problem.a)
+        own = problem.a[rows], problem.offset[rows], weights
+        return Batch(region, *own, bounds, slopes, multipliers, places)
+
+    def row(self, weights: Tensor | None = None) -> Tensor:
+        """(B, 1, *out) the weighted sum of each one's rows, weights that sum to one."""
+        w = self.weights if weights is None else weights
+        w = w / w.sum(1, keepdim=True)
+        return torch.einsum("br,br...->b...", w, self.a)[:, None]
+
+    def shift(self, weights: Tensor | None = None) -> Tensor:
+        """(B, 1) the weighted sum of the offsets."""
+        w = self.weights if weights is None else weights
+        return (w * self.offset).sum(1, keepdim=True) / w.sum(1, keepdim=True)
 
     def choice(self) -> Choice:
         """What the bounds of this batch are made with."""
         return Choice(self.slopes, {n: m.pull(m.value) for n, m in self.multipliers.items()})
 
-    def with_choice(self, slopes: Slopes, beta: dict[int, Tensor]) -> "Batch":
-        """Return the batch with other slopes and multipliers."""
+    def with_choice(self, slopes: Slopes, beta: dict[int, Tensor], weights: Tensor) -> "Batch":
+        """Return the batch with other slopes, multipliers and weights."""
         made = {n: Multiplier(beta[n], m.sign, m.at) for n, m in self.multipliers.items()}
-        return Batch(self.region, self.a, self.offset, self.bounds, slopes, made, self.places)
+        return replace(self, slopes=slopes, multipliers=made, weights=weights)
 
     def keep(self, index: Tensor) -> "Batch":
         """Return some of the subproblems; rows may repeat."""
@@ -62,6 +74,7 @@ class Batch:
             self.region[index],
             self.a[index],
             self.offset[index],
+            self.weights[index],
             {n: x.take(index) for n, x in self.bounds.items()},
             {
                 n: tuple(None if t is None else t[index] for t in pair)  # type: ignore[misc]
@@ -80,11 +93,11 @@ class Batch:
 
 
 def _dense(root: Tensor, packed: Sequence[Tensor], bent: Tensor) -> Tensor:
-    """Slopes of bent elements put in their places, (B, R, *shape)."""
-    shape = root.shape[1:]
-    dense = root.new_zeros(len(packed), shape[0], shape[1:].numel())
+    """Slopes of bent elements put in their places, (B, 1, *shape)."""
+    shape = root.shape[2:]
+    dense = root.new_zeros(len(packed), 1, shape.numel())
     dense[:, :, bent] = torch.stack(list(packed)).to(root.dtype)
-    return dense.reshape(len(packed), *shape)
+    return dense.reshape(len(packed), 1, *shape)
 
 
 @dataclass
@@ -97,7 +110,7 @@ class _Cuts:
     at: list[float] = field(default_factory=list)
     beta: list[float] = field(default_factory=list)
 
-    def write(self, x: Interval, rows: int) -> tuple[Interval, Multiplier]:
+    def write(self, x: Interval) -> tuple[Interval, Multiplier]:
         """Cut the intervals; return them with the multipliers of the cuts."""
         i, k = torch.tensor(self.row), torch.tensor(self.element)
         s, at = torch.tensor(self.sign), torch.tensor(self.at).to(x.low.dtype)
@@ -106,8 +119,8 @@ class _Cuts:
             end[i[side], k[side]] = pick(end[i[side], k[side]], at[side])
         sign = torch.zeros_like(low)
         sign[i, k] = s.to(low.dtype)
-        value = low.new_zeros(len(low), rows, low.shape[1])
-        value[i, :, k] = torch.tensor(self.beta).to(low.dtype)[:, None]
+        value = torch.zeros_like(low)
+        value[i, k] = torch.tensor(self.beta).to(low.dtype)
         where = None
         if any(self.at):
             where = torch.zeros_like(low)
@@ -115,10 +128,10 @@ class _Cuts:
             where = where.view_as(x.low)
         shape = x.low.shape
         cut = Interval(low.view(shape), high.view(shape))
-        return cut, Multiplier(value.view(len(low), rows, *shape[1:]), sign.view(shape), where)
+        return cut, Multiplier(value.view(shape)[:, None], sign.view(shape), where)
 
 
-def _multipliers(leaves: Sequence[Leaf], bounds: Bounds, problem: Problem) -> dict[int, Multiplier]:
+def _multipliers(leaves: Sequence[Leaf], bounds: Bounds) -> dict[int, Multiplier]:
     """Write the splits into the bounds (in place); return their multipliers by node."""
     cuts: dict[int, _Cuts] = {}
     for i, leaf in enumerate(leaves):
@@ -131,5 +144,5 @@ def _multipliers(leaves: Sequence[Leaf], bounds: Bounds, problem: Problem) -> di
             cut.beta.append(beta)
     made = {}
     for node, cut in cuts.items():
-        bounds[node], made[node] = cut.write(bounds[node], problem.a.shape[1])
+        bounds[node], made[node] = cut.write(bounds[node])
     return made

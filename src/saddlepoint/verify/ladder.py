@@ -12,9 +12,11 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.alpha import Ascent, Slopes, initial
 from saddlepoint.verify.branch import Branch, Outcome
-from saddlepoint.verify.crown import Bounds, crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ibp import ibp_margin
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.problem import Problem, bent, root
 from saddlepoint.verify.refine import Refine
 from saddlepoint.verify.region import Region
@@ -72,7 +74,8 @@ class Ladder:
 
     seconds: CPU time that branch and bound, with all that prepares it, may take for one sample;
     subproblems: how many it may bound. Where the number of subproblems ends the search, the verdict
-    does not depend on the machine. rungs: the methods to use. batch: samples bounded at a time.
+    does not depend on the machine. clock: what counts seconds. rungs: the methods to use. batch:
+    samples bounded at a time.
 
     Raises ``Invalid`` for negative budgets.
     """
@@ -85,6 +88,7 @@ class Ladder:
     refine: Refine = _REFINE
     branch: Branch = _BRANCH
     slack: float = 1e-5
+    clock: Callable[[], float] = time.process_time
 
     def __post_init__(self) -> None:
         for name in ("seconds", "subproblems"):
@@ -154,8 +158,9 @@ class Ladder:
             some = (~proved).nonzero().squeeze(1)
             part = {n: x.take(some) for n, x in bounds.items()}
             mine = _take(slopes, some)
-            best, mine, _ = self.alpha(network, region[some], network.output, a[some], part, mine)
-            low[some] = torch.maximum(low[some], best - spec.offset[some])
+            found = self.alpha(network, region[some], network.output, a[some], part, mine)
+            low[some] = torch.maximum(low[some], found.bound - spec.offset[some])
+            mine = found.slopes
             for n, pair in mine.items():
                 for t, new in zip(slopes[n], pair, strict=True):
                     if t is not None and new is not None:
@@ -172,12 +177,19 @@ class Ladder:
                     spec[one],
                     {n: x.take(one) for n, x in bounds.items()},
                     _take(slopes, one),
+                    low[one],
                 )
                 proof = Proof(p, single(p))
             yield Verdict(done, Rung(int(rung[i])), b, proof=proof)
 
     def _problem(
-        self, network: Network, region: Region, spec: Spec, bounds: Bounds, slopes: Slopes
+        self,
+        network: Network,
+        region: Region,
+        spec: Spec,
+        bounds: Bounds,
+        slopes: Slopes,
+        low: Tensor,
     ) -> Problem:
         """Groups of one sample, side by side: a group of fewer rows repeats its first."""
         members = [(spec.group == g).nonzero().squeeze(1) for g in range(spec.groups)]
@@ -188,25 +200,30 @@ class Ladder:
             n: tuple(None if t is None else t[0][index] for t in pair)  # type: ignore[misc]
             for n, pair in slopes.items()
         }
-        return Problem(network, region, a, -spec.offset[0][index], bounds, picked, self.slack)
+        own = a, -spec.offset[0][index]
+        return Problem(network, region, *own, bounds, picked, low[0][index], self.slack)
 
     def _search(self, network: Network, region: Region, spec: Spec, before: Verdict) -> Verdict:
         """Refined intervals, optimised slopes, then branch and bound: one sample."""
-        started = time.process_time()
+        started = self.clock()
         with torch.no_grad():
             bounds = crown(network, region)
-        bounds = self.refine(network, region, bounds)
+        bounds, raised = self.refine(network, region, bounds)
         a = lower_rows(network, spec.weight)
         slopes = initial(network, bounds, network.output, a.shape[1])
-        low, slopes, _ = self.alpha(network, region, network.output, a, bounds, slopes)
-        rows = low[0] - spec.offset[0]
-        problem = self._problem(network, region, spec, bounds, slopes)
-        spent = time.process_time() - started
+        found = self.alpha(network, region, network.output, a, bounds, slopes)
+        low = found.bound - spec.offset
+        problem = self._problem(network, region, spec, bounds, found.slopes, low)
+        problem = replace(problem, raised=raised)
+        spent = self.clock() - started
         branch = replace(
-            self.branch, seconds=max(0.0, self.seconds - spent), subproblems=self.subproblems
+            self.branch,
+            seconds=max(0.0, self.seconds - spent),
+            subproblems=self.subproblems,
+            clock=self.clock,
         )
         outcome: Outcome = branch(problem, range(spec.groups))
-        bound = min(before.bound, float(spec.worst(-rows[None])), -outcome.bound)
+        bound = min(before.bound, float(spec.worst(-low)), -outcome.bound)
         return Verdict(
             outcome.closed,
             Rung.BRANCH,
@@ -214,7 +231,7 @@ class Ladder:
             outcome.found,
             Proof(problem, outcome.tree) if outcome.closed else None,
             outcome.spent,
-            time.process_time() - started,
+            self.clock() - started,
         )
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, least
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import least
 
 if TYPE_CHECKING:
     from saddlepoint.verify.batch import Batch
@@ -107,14 +107,15 @@ def best_splits(
         return best
     index = torch.tensor([i for i, _ in pairs])
     wide = batch.keep(index)
+    row, shift = wide.row(), wide.shift()
     values = []
     for sign in (1, -1):
         bounds = dict(wide.bounds)
         for node in {c.node for _, c in pairs}:
             bounds[node] = _cut(bounds[node], node, pairs, sign)
         choice = wide.choice()
-        bound = least(problem.network, wide.region, problem.network.output, wide.a, bounds, choice)
-        values.append((bound + wide.offset).amax(1).clamp(max=problem.enough))
+        bound = least(problem.network, wide.region, problem.network.output, row, bounds, choice)
+        values.append((bound + shift)[:, 0].clamp(max=problem.enough))
     worse, other = torch.minimum(*values), torch.maximum(*values)
     score = (worse + 0.1 * other).tolist()
     top: dict[int, float] = {}

@@ -21,7 +21,9 @@ class Leaf:
     """A subproblem: where it sits in the tree, its splits, and its warm start.
 
     path: (split, sign) from the root, sign +1 below and -1 above. t: per relaxed node and side the
-    slopes of the elements that are bent at the root. beta: one multiplier per split of the path.
+    slopes of the elements that are bent at the root, (1, N). beta: one multiplier per split of the
+    path. weights: (R,) >= 0, of the rows of the group; a weighted sum above zero leaves no input
+    where all rows are below.
     """
 
     row: int
@@ -30,6 +32,7 @@ class Leaf:
     path: tuple[tuple[Split, int], ...] = ()
     t: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     beta: tuple[float, ...] = ()
+    weights: tuple[float, ...] = (1.0,)
 
 
 @dataclass(eq=False)
