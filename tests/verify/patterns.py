@@ -18,7 +18,9 @@ class Exact(NamedTuple):
     distance: float
 
 
-def tiny(seed: int, hidden: tuple[int, ...] = (4, 3), inputs: int = 3, classes: int = 3) -> nn.Module:
+def tiny(
+    seed: int, hidden: tuple[int, ...] = (4, 3), inputs: int = 3, classes: int = 3
+) -> nn.Module:
     """A net whose activations change within the unit box."""
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = []

@@ -159,11 +159,14 @@ class _Search:
         network, spec = self.network, self.spec
         rows = lower_rows(network, spec.weight)
         top = spec.offset - least(network, where, network.output, rows, crown(network, where))
-        hold = [bool((top[0, spec.group == g] < -self.how.ladder.slack).any()) for g in range(spec.groups)]
+        hold = [
+            bool((top[0, spec.group == g] < -self.how.ladder.slack).any())
+            for g in range(spec.groups)
+        ]
         kept = torch.tensor([not hold[g] for g in spec.group.tolist()])
         if not bool(kept.any()):
             return None
-        _, group = spec.group[kept].unique(return_inverse=True)
+        group = torch.tensor(hold).logical_not().cumsum(0)[spec.group[kept]] - 1
         return Spec(spec.weight[:, kept], spec.offset[:, kept], group)
 
     def _ask(self, size: float) -> None:

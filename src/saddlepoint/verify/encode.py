@@ -143,16 +143,16 @@ class _Encoder:
                 shapes = tuple(self.network.nodes[i].shape for i in node.inputs)
                 values.append(_linear(node, inputs, shapes))
         out = values[-1]
-        return Encoding(
-            tuple(self.rows), self.low, self.high, self.whole, out.matrix, out.offset
-        )
+        return Encoding(tuple(self.rows), self.low, self.high, self.whole, out.matrix, out.offset)
 
     def _relaxed(self, node: Node, z: _Affine) -> _Affine:
         form = pieces_of(node.op)
         out = _Affine(z.matrix * form.slope, z.offset * form.slope + form.offset)
         low, high = self._ends(node)
         for corner in form.corners:
-            r = self._relu(_Affine(z.matrix, z.offset - corner.at), low - corner.at, high - corner.at)
+            r = self._relu(
+                _Affine(z.matrix, z.offset - corner.at), low - corner.at, high - corner.at
+            )
             out = _Affine(out.matrix + r.matrix * corner.jump, out.offset + r.offset * corner.jump)
         return out
 
@@ -194,7 +194,7 @@ def _linear(node: Node, inputs: list[_Affine], shapes: tuple[torch.Size, ...]) -
     for part in pieces(torch.arange(size), max(1, _ROOM // widest)):
         unit = torch.zeros(len(part), size, dtype=torch.float64)
         unit[torch.arange(len(part)), part] = 1
-        rows = unit.unflatten(1, node.shape)[None]
+        rows = unit.view(1, -1, *node.shape)
         constant = op.constant(rows)
         offset = np.zeros(len(part)) if constant is None else _vector(constant)
         matrix: Any = 0

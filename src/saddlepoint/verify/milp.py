@@ -170,7 +170,9 @@ class _Approach:
         """Come as close as the group lets; return the size within which it has no solution."""
         while True:
             size, x = self.size, self.x
-            near = Box(torch.maximum(self.box.low, x - size), torch.minimum(self.box.high, x + size))
+            near = Box(
+                torch.maximum(self.box.low, x - size), torch.minimum(self.box.high, x + size)
+            )
             program = Program.over(self.network, near, self.spec)
             found = program.maximise(group, self.end - time.monotonic(), floor=0.0)
             if found.v is not None:
