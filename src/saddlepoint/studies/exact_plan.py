@@ -21,7 +21,7 @@ class ExactPlan:
     batch_size, lr, held_out, seed: as in ``TrainPlan``. images: how many, the first of the test
     split that both nets get right. tolerance: width of a bracket, as a share of the distance;
     seconds: of CPU time for one. programs: how many of the images a mixed-integer program bounds
-    as well, for program_seconds each. Raises ``Invalid``.
+    as well, for program_seconds each. steps: of every attack. Raises ``Invalid``.
 
     >>> sorted(ExactPlan().attacks())
     ['APGD, bisected', 'FAB', 'FAB, targeted', 'FMN', 'PGD, bisected']
@@ -36,13 +36,20 @@ class ExactPlan:
     seconds: float = 60.0
     programs: int = 5
     program_seconds: float = 60.0
+    steps: int = 100
     batch_size: int = 128
     lr: float = 2e-3
     held_out: float = 0.02
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("images", 1), ("programs", 0), ("epochs", 1), ("train_n", 2)):
+        for name, least in (
+            ("images", 1),
+            ("programs", 0),
+            ("epochs", 1),
+            ("train_n", 2),
+            ("steps", 1),
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise Invalid(name, value, f"a whole number of at least {least}")
@@ -68,7 +75,7 @@ class ExactPlan:
 
     def settings(self) -> dict[str, Any]:
         """Return what a folder's results depend on."""
-        return asdict(self)
+        return asdict(self) | {"hidden": list(self.hidden)}
 
     def distance(self) -> Distance:
         """Return the search for one distance."""
@@ -77,11 +84,11 @@ class ExactPlan:
     def attacks(self) -> dict[str, Attack[Any]]:
         """Return the attacks whose distances are compared with the exact ones."""
         return {
-            "FMN": FMN(),
-            "FAB": FAB(),
-            "FAB, targeted": Targets(FAB(), n=9),
-            "PGD, bisected": Bisect(PGD(steps=100)),
-            "APGD, bisected": Bisect(APGD()),
+            "FMN": FMN(steps=self.steps),
+            "FAB": FAB(steps=self.steps),
+            "FAB, targeted": Targets(FAB(steps=self.steps), n=9),
+            "PGD, bisected": Bisect(PGD(steps=self.steps)),
+            "APGD, bisected": Bisect(APGD(steps=self.steps)),
         }
 
     def training(self, name: str, shape: tuple[int, ...], classes: int) -> TrainPlan:
