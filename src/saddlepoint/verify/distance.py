@@ -167,7 +167,7 @@ class _Search:
         kept = torch.tensor([not hold[g] for g in spec.group.tolist()])
         if not bool(kept.any()):
             return None
-        _, group = spec.group[kept].unique(return_inverse=True)
+        group = torch.tensor(hold).logical_not().cumsum(0)[spec.group[kept]] - 1
         return Spec(spec.weight[:, kept], spec.offset[:, kept], group)
 
     def _ask(self, size: float) -> None:
