@@ -20,7 +20,17 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
-from saddlepoint.audit import About, Audit, Comparison, Curve, audit, compare, curve
+from saddlepoint.audit import (
+    About,
+    Audit,
+    Comparison,
+    Curve,
+    Smoothed,
+    audit,
+    compare,
+    curve,
+    smooth,
+)
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
@@ -30,6 +40,7 @@ from saddlepoint.data import load_data
 from saddlepoint.models import load_model
 from saddlepoint.threats import L0, L1, L2, Linf, Quantize
 from saddlepoint.train import TrainPlan, train
+from saddlepoint.verify import Smoothing
 
 __all__ = [
     "APGD",
@@ -63,6 +74,8 @@ __all__ = [
     "Restarts",
     "Sequence",
     "SigmaZero",
+    "Smoothed",
+    "Smoothing",
     "Square",
     "Status",
     "Targeted",
@@ -77,6 +90,7 @@ __all__ = [
     "load_model",
     "nearest",
     "search",
+    "smooth",
     "train",
 ]
 

@@ -26,6 +26,7 @@ from saddlepoint.train import (
     SABR,
     TRADES,
     Free,
+    Gaussian,
     Madry,
     Natural,
     RobustLoss,
@@ -56,7 +57,7 @@ PARTS: dict[str, Factory] = {
 }
 OBJECTIVES: dict[str, Factory] = {
     kind.__name__: kind
-    for kind in (Natural, Madry, TRADES, MART, Free, AWP, IBP, CROWNIBP, SABR, MTLIBP)
+    for kind in (Natural, Madry, TRADES, MART, Free, AWP, Gaussian, IBP, CROWNIBP, SABR, MTLIBP)
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,

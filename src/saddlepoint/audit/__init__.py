@@ -5,6 +5,8 @@ from saddlepoint.audit.comparison import Comparison
 from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.run import audit
+from saddlepoint.audit.smooth import smooth
+from saddlepoint.audit.smoothed import Smoothed
 from saddlepoint.audit.sweep import default_nearest
 from saddlepoint.audit.team import Team, gathered
 from saddlepoint.audit.trace import curve
@@ -14,10 +16,12 @@ __all__ = [
     "Audit",
     "Comparison",
     "Curve",
+    "Smoothed",
     "Team",
     "audit",
     "compare",
     "curve",
     "default_nearest",
     "gathered",
+    "smooth",
 ]

@@ -1,7 +1,7 @@
 """The curve as a picture: accuracy against the radius, its band, and the median distance."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from saddlepoint.train.curves import INK, MUTED, ROBUST, STYLE, SURFACE
@@ -9,7 +9,7 @@ from saddlepoint.train.curves import INK, MUTED, ROBUST, STYLE, SURFACE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_curve"]
+__all__ = ["draw_curve", "framed"]
 
 FONTS = {"font.size": 11.0, "axes.labelsize": 11.5, "lines.linewidth": 2.2}
 MEASURES = {"Linf": "L∞", "L2": "L2", "L1": "L1", "L0": "L0"}
@@ -20,13 +20,23 @@ def draw_curve(document: Mapping[str, Any]) -> dict[str, bytes]:
 
     Returns ``{"curve.png": …, "curve.svg": …}``; equal documents give equal bytes.
     """
+
+    def paint(axes: "Axes") -> None:
+        _paint(axes, document)
+        _words(axes, document)
+
+    return framed("curve", paint)
+
+
+def framed(name: str, paint: Callable[["Axes"], None]) -> dict[str, bytes]:
+    """Let ``paint`` fill one pair of axes in the house look; returns name.png and name.svg."""
     from io import BytesIO
 
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    files = {"curve.png": BytesIO(), "curve.svg": BytesIO()}
+    files = {f"{name}.png": BytesIO(), f"{name}.svg": BytesIO()}
     # Neither the user's settings nor their backend are asked, or changed.
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -35,14 +45,12 @@ def draw_curve(document: Mapping[str, Any]) -> dict[str, bytes]:
         figure = Figure(figsize=(7.6, 4.6), facecolor=SURFACE)
         FigureCanvasAgg(figure)
         place: Any = {"left": 0.1, "right": 0.97, "bottom": 0.125, "top": 0.8}
-        axes = figure.add_subplot(figure.add_gridspec(1, 1, **place)[0, 0])
-        _paint(axes, document)
-        _words(axes, document)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
+        paint(figure.add_subplot(figure.add_gridspec(1, 1, **place)[0, 0]))
+        for file_name, file in files.items():
+            dropped = ("Software",) if file_name.endswith("png") else ("Date", "Creator")
             blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+            figure.savefig(file, format=file_name[-3:], metadata=blank)
+    return {file_name: file.getvalue() for file_name, file in files.items()}
 
 
 def _paint(axes: "Axes", d: Mapping[str, Any]) -> None:

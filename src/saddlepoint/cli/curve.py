@@ -157,7 +157,7 @@ def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
 class CurveProgress:
     """A bar with the time that is left; chunks of an earlier run count at once."""
 
-    def __init__(self, attack: str) -> None:
+    def __init__(self, attack: str, counted: str = "broken") -> None:
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -166,7 +166,7 @@ class CurveProgress:
             console=OUT,
             transient=True,
         )
-        self._attack = attack
+        self._attack, self._counted = attack, counted
         self._task = self._bar.add_task(attack, total=None)
 
     def __enter__(self) -> Self:
@@ -181,9 +181,9 @@ class CurveProgress:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, done: int, total: int, broken: int) -> None:
-        """Show how many samples are done, and how many of them were broken."""
-        said = f"{self._attack}, {broken} broken" if done else self._attack
+    def __call__(self, done: int, total: int, count: int) -> None:
+        """Show how many samples are done, and how many of them were broken (or what counts)."""
+        said = f"{self._attack}, {count} {self._counted}" if done else self._attack
         self._bar.update(self._task, completed=done, total=total, description=said)
 
 

@@ -12,7 +12,9 @@ from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
+from saddlepoint.cli.smooth import smooth_command
 from saddlepoint.cli.train import train_command
+from saddlepoint.cli.verify import verify_command
 
 __all__ = ["app", "main"]
 
@@ -21,15 +23,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a claim does not hold, 2 bad input, 3 internal error, "
-    "130 interrupted.",
+    "130 interrupted; `verify` has its own.",
 )
 app.command("train")(readable(train_command))
 app.command("audit")(readable(audit_command))
 app.command("attack")(readable(attack_command))
 app.command("curve")(readable(curve_command))
+app.command("smooth")(readable(smooth_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
+app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")

@@ -85,7 +85,7 @@ class ThresholdStem(nn.Module):
         # u <= low, round(0 + u) <= low and round(1 - u) >= round(1 - low), which is high.
         low = (self.eps * _STEP).to(x.dtype)
         if has_torch_function_unary(x):  # who records operators must see them
-            return (x.clamp(low, 1 - low) - low) / (1 - 2 * low)
+            return (x.clamp(low, 1 - low) - low) / ((1 - low) - low)
         out: Tensor = _Threshold.apply(x, low, 1 - low)  # type: ignore[no-untyped-call]
         return out
 

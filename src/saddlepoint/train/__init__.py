@@ -3,6 +3,7 @@
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.card import write_card
 from saddlepoint.train.certified import CROWNIBP, IBP, MTLIBP, SABR
+from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch
 from saddlepoint.train.loop import Trained, train
@@ -28,6 +29,7 @@ __all__ = [
     "Epoch",
     "Event",
     "Free",
+    "Gaussian",
     "Inner",
     "Madry",
     "Natural",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
@@ -85,6 +86,10 @@ class _Once:
     @property
     def threat(self) -> ThreatModel:
         return self._worst.threat
+
+    @property
+    def draw(self) -> Draw:
+        return self._worst.draw
 
     @property
     def memory(self) -> dict[str, Any]:

@@ -64,6 +64,11 @@ class Record:
         return re.match(r"(crown-?)?ibp\b", str(self.plan.get("loss", "")).lower()) is not None
 
     @property
+    def noisy(self) -> bool:
+        """Whether training added Gaussian noise and asked no attack."""
+        return str(self.plan.get("loss", "")).lower().startswith("gaussian")
+
+    @property
     def free(self) -> bool:
         """Whether training moved a perturbation of its own, so that no attack was asked."""
         return re.match(r"free\b", str(self.plan.get("loss", "")).lower()) is not None

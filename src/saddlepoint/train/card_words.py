@@ -86,6 +86,8 @@ def _threat(record: Record) -> str:
 
 def _trained(record: Record) -> str:
     begun = "trained" if record.history else "to be trained"
+    if record.noisy:
+        return f"{begun} on inputs with Gaussian noise"
     return f"{begun} " + (
         "without an adversary" if record.natural else f"against {_threat(record)}"
     )
@@ -128,7 +130,7 @@ def measured(record: Record) -> str:
     said = f"{begin} Held-out accuracy of the kept epoch {row['epoch']}: {percent(row['clean'])}"
     if row["robust"] is None:
         return f"{said} clean; no attack was run on it, so its robustness is unknown."
-    within = f" within {_threat(record)}" if record.natural else ""
+    within = f" within {_threat(record)}" if record.natural or record.noisy else ""
     check = short(str(record.plan.get("check") or "the check attack"))
     text = (
         f"{said} clean, {percent(row['robust'])} under {check}{within}: an upper bound on robust "

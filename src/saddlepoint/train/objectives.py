@@ -3,6 +3,7 @@
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.certified import CROWNIBP, IBP, MTLIBP, SABR
+from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.losses import MART, TRADES, Free, Madry, Natural, RobustLoss
 
 __all__ = ["ROBUST_LOSSES", "as_robust_loss"]
@@ -18,6 +19,7 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "crownibp": CROWNIBP(),
     "sabr": SABR(),
     "mtlibp": MTLIBP(),
+    "gaussian": Gaussian(),
 }
 
 

@@ -27,6 +27,11 @@ class Worst(Protocol):
         ...
 
     @property
+    def draw(self) -> Draw:
+        """Randomness of seed, samples and epoch, for objectives that need some of their own."""
+        ...
+
+    @property
     def memory(self) -> dict[str, Any]:
         """What an objective carries from one step to the next; empty at the start of an epoch."""
         ...

@@ -1,17 +1,19 @@
 """Bounds whose free lines are optimised (alpha-CROWN, 2011.13824)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, Choice, Pull, least
+from saddlepoint.verify.adam import Adam
+from saddlepoint.verify.crown import Bounds, Choice, Frames, Pull, frames, least
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 
-__all__ = ["Ascent", "Slopes", "initial"]
+__all__ = ["Ascent", "Found", "Mixture", "Multiplier", "Slopes", "initial"]
 
 Slopes = dict[int, tuple[Tensor | None, Tensor | None]]
 
@@ -24,7 +26,7 @@ def initial(network: Network, bounds: Bounds, node: int, rows: int = 1) -> Slope
     found: Slopes = {}
     for n in network.relaxed:
         op, source = network.nodes[n].op, network.nodes[n].inputs[0]
-        if n >= node or not isinstance(op, Relaxed) or not bool(op.bent(bounds[source]).any()):
+        if n >= node or not relaxes(op) or not bool(op.bent(bounds[source]).any()):
             continue
         low, high = op.default(bounds[source])
         pair = (low if op.free[0] else None, high if op.free[1] else None)
@@ -37,12 +39,35 @@ def initial(network: Network, bounds: Bounds, node: int, rows: int = 1) -> Slope
     return found
 
 
+Key = tuple[int, int]  # a relaxed node, and 0 for its lower line or 1 for its upper
+
+
+class Mixture(NamedTuple):
+    """Rows of which a weighted sum is bounded: where it is above zero, so is one of them.
+
+    row and shift: the sum of the rows and of their offsets for weights (B, R); weights: >= 0, a
+    start. Rows that are single have weight one and nothing to optimise.
+    """
+
+    row: Callable[[Tensor], Tensor]
+    shift: Callable[[Tensor], Tensor]
+    weights: Tensor
+
+
+class Found(NamedTuple):
+    """Best lower bounds (B, R), and the slopes, multipliers and weights behind them."""
+
+    bound: Tensor
+    slopes: Slopes
+    beta: dict[int, Tensor]
+    weights: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Ascent:
     """Adam on t, and on multipliers where there are splits; the best bound seen is kept.
 
-    Rows that are decided already (their bound is above ``enough``) go on with the others; the loop
-    ends when ``done`` says so.
+    steps: of Adam; lr: of t; lr_multiplier: of multipliers; decay: of both rates, each step.
     """
 
     steps: int = 20
@@ -55,70 +80,109 @@ class Ascent:
         network: Network,
         region: Region,
         node: int,
-        a: Tensor,
+        a: Tensor | Mixture,
         bounds: Bounds,
         slopes: Slopes,
         multipliers: Mapping[int, "Multiplier"] | None = None,
         done: Callable[[Tensor], bool] = lambda _: False,
-    ) -> tuple[Tensor, Slopes, dict[int, Tensor]]:
-        """Return the best lower bounds (B, R) of <a, node>, and the t and multipliers behind them.
+    ) -> Found:
+        """Raise the lower bounds of <a, node>, a (B, R, *shape), until ``done`` says it is enough.
 
-        The multipliers are changed in place as well, as a warm start.
+        Rows that are good enough already go on with the others. Of a mixture one row is bounded,
+        (B, 1), its offset included.
         """
-        multipliers = multipliers or {}
-        free = {
-            (n, side): t
+        free = _Free(a, slopes, multipliers or {})
+        adam = Adam(free.tensors, free.rates(self.lr, self.lr_multiplier), self.decay)
+        made = frames(network, bounds, node)
+        best = _Best()
+        for step in range(self.steps + 1):
+            last = step == self.steps or not free.tensors
+            with torch.set_grad_enabled(not last):
+                row, shift = free.row(a)
+                bound = least(network, region, node, row, bounds, free.choice(made)) + shift
+            best.see(bound.detach(), free.tensors)
+            if last or done(best.bound):
+                break
+            adam.step(torch.autograd.grad(-bound.sum(), free.tensors, materialize_grads=True))
+            free.clamp()
+        return free.found(best)
+
+
+class _Free:
+    """What an ascent moves: t, multipliers, and the weights of a mixture of several rows."""
+
+    def __init__(
+        self, a: Tensor | Mixture, slopes: Slopes, multipliers: Mapping[int, "Multiplier"]
+    ) -> None:
+        self.multipliers = multipliers
+        self.t: dict[Key, Tensor] = {
+            (n, side): _moving(t)
             for n, pair in slopes.items()
             for side, t in enumerate(pair)
             if t is not None
         }
-        leaves = {key: t.detach().clone().requires_grad_() for key, t in free.items()}
-        beta = {n: m.value.detach().clone().requires_grad_() for n, m in multipliers.items()}
-        groups = [{"params": list(leaves.values()), "lr": self.lr}]
-        if beta:
-            groups.append({"params": list(beta.values()), "lr": self.lr_multiplier})
-        adam = (
-            torch.optim.Adam([g for g in groups if g["params"]], betas=(0.9, 0.999))
-            if leaves or beta
-            else None
-        )
-        best: Tensor | None = None
-        kept: dict[tuple[int, int], Tensor] = {}
-        kept_beta: dict[int, Tensor] = {}
-        for step in range(self.steps + 1):
-            last = step == self.steps or adam is None
-            with torch.set_grad_enabled(not last):
-                choice = Choice(
-                    _pairs(leaves), {n: m.pull(beta[n]) for n, m in multipliers.items()}
-                )
-                bound = least(network, region, node, a, bounds, choice)
-            now = bound.detach()
-            if best is None:
-                best = now.clone()
-                kept = {k: t.detach().clone() for k, t in leaves.items()}
-                kept_beta = {n: b.detach().clone() for n, b in beta.items()}
-            else:
-                better = now > best
-                best = torch.maximum(best, now)
-                for k, t in leaves.items():
-                    keep(better, t, kept[k])
-                for n, b in beta.items():
-                    keep(better, b, kept_beta[n])
-            if last or adam is None or done(best):
-                break
-            adam.zero_grad()
-            (-bound.sum()).backward()
-            adam.step()
-            for group in adam.param_groups:
-                group["lr"] *= self.decay
-            with torch.no_grad():
-                for t in leaves.values():
-                    t.clamp_(0, 1)
-                for b in beta.values():
-                    b.clamp_(min=0)
-        if best is None:
-            raise AssertionError("at least one bound was computed")
-        return best, _pairs(kept), kept_beta
+        self.beta = {n: _moving(m.value) for n, m in multipliers.items()}
+        self.weights = _moving(a.weights) if isinstance(a, Mixture) else None
+        several = self.weights is not None and self.weights.shape[1] > 1
+        self.mixed = [self.weights] if several and self.weights is not None else []
+        self.tensors = [*self.t.values(), *self.beta.values(), *self.mixed]
+
+    def rates(self, lr: float, lr_multiplier: float) -> list[float]:
+        """A rate for each tensor."""
+        return [lr] * len(self.t) + [lr_multiplier] * len(self.beta) + [lr] * len(self.mixed)
+
+    def row(self, a: Tensor | Mixture) -> tuple[Tensor, Tensor | float]:
+        """Rows to bound, and what is added to their bounds."""
+        if isinstance(a, Mixture) and self.weights is not None:
+            return a.row(self.weights), a.shift(self.weights)
+        if isinstance(a, Mixture):
+            raise AssertionError("a mixture has weights")
+        return a, 0.0
+
+    def choice(self, made: Frames) -> Choice:
+        """What bounds are made with now."""
+        pull = {n: m.pull(self.beta[n]) for n, m in self.multipliers.items()}
+        return Choice(_pairs(self.t), pull, made)
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Back to where bounds are sound: t in [0, 1], multipliers >= 0, some weight above 0."""
+        for t in self.t.values():
+            t.clamp_(0, 1)
+        for beta in self.beta.values():
+            beta.clamp_(min=0)
+        for weights in self.mixed:
+            weights.clamp_(min=1e-4)
+
+    def found(self, best: "_Best") -> Found:
+        """Return the best bounds with what gave them."""
+        kept = iter(best.kept)
+        slopes = _pairs({key: next(kept) for key in self.t})
+        beta = {n: next(kept) for n in self.beta}
+        weights = None if self.weights is None else self.weights.detach()
+        return Found(best.bound, slopes, beta, next(kept) if self.mixed else weights)
+
+
+def _moving(t: Tensor) -> Tensor:
+    return t.detach().clone().requires_grad_()
+
+
+class _Best:
+    """The best bound of every row so far, and what gave it."""
+
+    def __init__(self) -> None:
+        self.bound = torch.zeros(0)
+        self.kept: list[Tensor] = []
+
+    def see(self, bound: Tensor, free: Sequence[Tensor]) -> None:
+        """Keep what is better than before."""
+        if not self.bound.numel():
+            self.bound, self.kept = bound.clone(), [t.detach().clone() for t in free]
+            return
+        better = bound > self.bound
+        self.bound = torch.maximum(self.bound, bound)
+        for new, old in zip(free, self.kept, strict=True):
+            keep(better, new, old)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +209,7 @@ class Multiplier:
         return Pull(slope, -(slope * self.at[:, None]).flatten(2).sum(2))
 
 
-def _pairs(flat: Mapping[tuple[int, int], Tensor]) -> Slopes:
+def _pairs(flat: Mapping[Key, Tensor]) -> Slopes:
     found: Slopes = {}
     for (n, side), t in flat.items():
         low, high = found.get(n, (None, None))
@@ -155,7 +219,9 @@ def _pairs(flat: Mapping[tuple[int, int], Tensor]) -> Slopes:
 
 def keep(better: Tensor, new: Tensor, old: Tensor) -> None:
     """Overwrite the rows of ``old`` (B, R or 1, *shape) whose bound got better."""
-    if old.shape[1] == 1:
+    if old.dim() == 2:  # weights
+        better = better[:, 0]
+    elif old.shape[1] == 1:
         better = better.any(1, keepdim=True)
-    mask = better.reshape(*better.shape, *[1] * (old.dim() - 2))
+    mask = better.reshape(*better.shape, *[1] * (old.dim() - better.dim()))
     old.copy_(torch.where(mask, new.detach(), old))

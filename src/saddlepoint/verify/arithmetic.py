@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,9 +14,10 @@ from saddlepoint.verify.operators.linear import Matrix
 from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.piecewise import Bend
 from saddlepoint.verify.operators.rearrange import Sift
+from saddlepoint.verify.operators.smooth import SQUARE
 from saddlepoint.verify.tracing import Traced
 
-__all__ = ["HANDLERS", "add", "largest", "multiply"]
+__all__ = ["HANDLERS", "IN_PLACE", "add", "largest", "multiply", "negative", "smallest"]
 
 
 def _spread(x: Traced, shape: Sequence[int]) -> Traced:
@@ -42,8 +43,15 @@ def _constant(value: Any, x: Traced) -> Tensor:  # noqa: ANN401
 
 def _both(x: Any, y: Any) -> tuple[Any, Any]:  # noqa: ANN401
     """Broadcast the traced ones of two operands to their common shape."""
-    shape = torch.broadcast_shapes(getattr(x, "shape", ()), getattr(y, "shape", ()))
-    return tuple(_spread(t, shape) if isinstance(t, Traced) else t for t in (x, y))  # type: ignore[return-value]
+    shape = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+        getattr(x, "shape", ()), getattr(y, "shape", ())
+    )
+    first, second = (_spread(t, shape) if isinstance(t, Traced) else t for t in (x, y))
+    return first, second
+
+
+def _traced_first(x: Any, y: Any) -> tuple[Traced, Any]:  # noqa: ANN401
+    return (x, y) if isinstance(x, Traced) else (y, x)
 
 
 def add(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
@@ -53,8 +61,8 @@ def add(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
         y = multiply(y, alpha) if isinstance(y, Traced) else alpha * y
     if isinstance(x, Traced) and isinstance(y, Traced):
         return x.tape.add(Add(), x, y)
-    x, y = (x, y) if isinstance(x, Traced) else (y, x)
-    return x.tape.add(Scale(None, _constant(y, x)), x)
+    t, c = _traced_first(x, y)
+    return t.tape.add(Scale(None, _constant(c, t)), t)
 
 
 def subtract(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
@@ -68,12 +76,14 @@ def subtract(x: Any, y: Any, *, alpha: float = 1) -> Traced:  # noqa: ANN401
 
 
 def multiply(x: Any, y: Any) -> Traced:  # noqa: ANN401
-    """x y, one of them constant."""
+    """x y, one of them constant, or x x."""
+    if isinstance(x, Traced) and x is y:
+        return x.tape.add(SQUARE, x)
     x, y = _both(x, y)
     if isinstance(x, Traced) and isinstance(y, Traced):
         raise Unsupported("a product of two tensors that both depend on the input")
-    x, y = (x, y) if isinstance(x, Traced) else (y, x)
-    return x.tape.add(Scale(_constant(y, x)), x)
+    t, c = _traced_first(x, y)
+    return t.tape.add(Scale(_constant(c, t)), t)
 
 
 def _divide(x: Any, y: Any, *, rounding_mode: str | None = None) -> Traced:  # noqa: ANN401
@@ -82,7 +92,8 @@ def _divide(x: Any, y: Any, *, rounding_mode: str | None = None) -> Traced:  # n
     return multiply(x, 1 / y)
 
 
-def _negative(x: Traced) -> Traced:
+def negative(x: Traced) -> Traced:
+    """-x."""
     return multiply(x, -1.0)
 
 
@@ -90,17 +101,16 @@ def largest(x: Any, y: Any) -> Traced:  # noqa: ANN401
     """max(x, y) = y + relu(x - y); of constants or traced tensors."""
     x, y = _both(x, y)
     if not (isinstance(x, Traced) and isinstance(y, Traced)):
-        x, y = (x, y) if isinstance(x, Traced) else (y, x)
-        rest = x.tape.add(Bend(), subtract(x, y))
-        return add(rest, y)
+        t, c = _traced_first(x, y)
+        return add(t.tape.add(Bend(), subtract(t, c)), c)
     rest = x.tape.add(Bend(), subtract(x, y))
     return x.tape.add(Larger(), x, y, rest)
 
 
-def _smallest(x: Any, y: Any) -> Traced:  # noqa: ANN401
+def smallest(x: Any, y: Any) -> Traced:  # noqa: ANN401
     """-max(-x, -y)."""
-    minus = [_negative(t) if isinstance(t, Traced) else -t for t in (x, y)]
-    return _negative(largest(*minus))
+    minus = [negative(t) if isinstance(t, Traced) else -t for t in (x, y)]
+    return negative(largest(*minus))
 
 
 def _slices(x: Traced, axis: int) -> list[Traced]:
@@ -147,6 +157,12 @@ def _batch_norm(
     return x.tape.add(BatchNorm(weight, bias, running_mean, running_var, eps, rank), x)
 
 
+def _linear(x: Traced, weight: Tensor, bias: Tensor | None = None) -> Traced:
+    if isinstance(weight, Traced) or isinstance(bias, Traced) or not isinstance(x, Traced):
+        raise Unsupported("a layer whose weights depend on the input")
+    return x.tape.add(Matrix(weight, bias), x)
+
+
 def _product(x: Any, y: Any) -> Traced:  # noqa: ANN401
     """x @ W, or W @ x where each sample of x is a matrix."""
     if isinstance(x, Traced) and isinstance(y, Traced):
@@ -156,11 +172,12 @@ def _product(x: Any, y: Any) -> Traced:  # noqa: ANN401
             return x.tape.add(Sift(lambda t: t.squeeze(-1)), _product(x, y[:, None]))
         if y.dim() != 2:
             raise Unsupported("a matrix product by a constant that is no matrix")
-        return x.tape.add(Matrix(y.T), x)
+        return x.tape.add(Matrix(y, turned=True), x)
     if x.dim() != 2 or y.dim() < 3:
         raise Unsupported("a matrix product that mixes samples")
-    swap = Sift(lambda t: t.transpose(-1, -2))
-    return y.tape.add(swap, y.tape.add(Matrix(x), y.tape.add(swap, y)))
+    swap, right = Sift(lambda t: t.transpose(-1, -2)), _traced_first(y, x)[0]
+    tape = right.tape
+    return tape.add(swap, tape.add(Matrix(x), tape.add(swap, right)))
 
 
 def _addmm(c: Any, x: Any, y: Any, *, beta: float = 1, alpha: float = 1) -> Traced:  # noqa: ANN401
@@ -169,19 +186,56 @@ def _addmm(c: Any, x: Any, y: Any, *, beta: float = 1, alpha: float = 1) -> Trac
     return add(product, c if beta == 1 else beta * c)
 
 
+class Extreme(NamedTuple):
+    """What torch.max and torch.min return for an axis; bounds know nothing of the places."""
+
+    values: Traced
+    indices: None = None
+
+
+def _extreme(two: Callable[..., Traced], along: Callable[..., Traced]) -> Callable[..., Any]:
+    """Handle torch.max or torch.min: of two tensors, or along an axis."""
+
+    def handle(x: Any, *args: Any, **kwargs: Any) -> Traced | Extreme:  # noqa: ANN401
+        other = args[0] if args else kwargs.get("other")
+        if isinstance(other, Tensor):
+            return two(x, other)
+        return Extreme(along(x, *args, **kwargs))
+
+    return handle
+
+
+def _reduce_smallest(x: Traced, dim: Any = None, keepdim: bool = False) -> Traced:  # noqa: ANN401
+    return negative(_reduce_largest(negative(x), dim, keepdim))
+
+
 HANDLERS: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__), add),
+    **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), add),
     **dict.fromkeys((torch.sub, torch.subtract, Tensor.sub, Tensor.__sub__), subtract),
     **dict.fromkeys((torch.rsub, Tensor.__rsub__), lambda x, y, alpha=1: subtract(y, x)),
     **dict.fromkeys((torch.mul, torch.multiply, Tensor.mul, Tensor.__mul__), multiply),
     Tensor.__rmul__: multiply,
     **dict.fromkeys((torch.div, torch.true_divide, Tensor.div, Tensor.__truediv__), _divide),
-    **dict.fromkeys((torch.neg, torch.negative, Tensor.neg, Tensor.__neg__), _negative),
+    **dict.fromkeys((torch.neg, torch.negative, Tensor.neg, Tensor.__neg__), negative),
     **dict.fromkeys((torch.maximum, Tensor.maximum), largest),
-    **dict.fromkeys((torch.minimum, Tensor.minimum), _smallest),
+    **dict.fromkeys((torch.minimum, Tensor.minimum), smallest),
+    **dict.fromkeys((torch.max, Tensor.max), _extreme(largest, _reduce_largest)),
+    **dict.fromkeys((torch.min, Tensor.min), _extreme(smallest, _reduce_smallest)),
     **dict.fromkeys((torch.amax, Tensor.amax), _reduce_largest),
-    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.mm), _product),
+    **dict.fromkeys((torch.amin, Tensor.amin), _reduce_smallest),
+    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__), _product),
+    **dict.fromkeys((torch.mm, Tensor.mm), _product),
     Tensor.__rmatmul__: lambda y, x: _product(x, y),
     torch.addmm: _addmm,
-    F.batch_norm: _batch_norm,
+    F.linear: _linear,
+    **dict.fromkeys((F.batch_norm, torch.batch_norm), _batch_norm),
+}
+
+# They write to their first argument; x += y is one of them.
+IN_PLACE: dict[Any, Callable[..., Traced]] = {
+    Tensor.add_: add,
+    Tensor.sub_: subtract,
+    Tensor.mul_: multiply,
+    Tensor.div_: _divide,
+    Tensor.neg_: negative,
 }

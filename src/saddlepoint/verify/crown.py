@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -11,11 +11,26 @@ from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.affine import Scale
-from saddlepoint.verify.operators.operator import Linear, Lines, Relaxed
+from saddlepoint.verify.operators.operator import Linear, Lines, relaxes
 from saddlepoint.verify.operators.rearrange import Reshape
 from saddlepoint.verify.region import Box, Region
 
-__all__ = ["Bounds", "Plane", "Pull", "backward", "crown", "least", "lower_rows"]
+__all__ = [
+    "ROOM",
+    "Bounds",
+    "Choice",
+    "Frames",
+    "Plane",
+    "Pull",
+    "backward",
+    "columns",
+    "crown",
+    "exact",
+    "frames",
+    "least",
+    "lower_rows",
+    "unit_rows",
+]
 
 Bounds = dict[int, Interval]  # of the nodes that a function bends, by their index
 ROOM = 1 << 24  # numbers that the coefficients of one node may have at a time
@@ -35,16 +50,31 @@ class Pull(NamedTuple):
     constant: Tensor
 
 
+Frames = dict[int, tuple[Tensor, ...]]
+
+
 @dataclass
 class Choice:
     """What is free in a bound: any t in [0, 1] and any multiplier >= 0 are sound.
 
     t: by the index of a relaxed node, for its lower and upper line, (B, 1 or R, *shape) each;
-    pull: by the index of a node. Nothing chosen is CROWN's own rule.
+    pull: by the index of a node. Nothing chosen is CROWN's own rule. frames: what the lines of a
+    node have in common, where it was worked out before.
     """
 
     t: Mapping[int, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
     pull: Mapping[int, Pull] = field(default_factory=dict)
+    frames: Frames = field(default_factory=dict)
+
+
+def frames(network: Network, bounds: Bounds, before: int) -> Frames:
+    """Frames of the relaxed nodes before a node: bounds that stay need them worked out once."""
+    found: Frames = {}
+    for n in network.relaxed:
+        op = network.nodes[n].op
+        if n < before and relaxes(op):
+            found[n] = op.frame(bounds[network.nodes[n].inputs[0]])
+    return found
 
 
 def backward(
@@ -71,29 +101,31 @@ def backward(
             total = total + constant
         if coefficient is None:
             continue
-        op, inputs = network.nodes[n].op, network.nodes[n].inputs
-        parts: tuple[Tensor | None, ...]
-        if isinstance(op, Relaxed):
-            if seen is not None:
-                seen[n] = coefficient
-            lines = op.lines(bounds[inputs[0]], *choice.t.get(n, (None, None)))
-            part, constant = relax(coefficient, lines)
-            parts, total = (part,), total + constant
-        elif isinstance(op, Linear):
-            added = op.constant(coefficient)
-            total = total if added is None else total + added
-            parts = op.transpose(coefficient, tuple(network.nodes[i].shape for i in inputs))
-        else:
-            raise AssertionError(f"{type(op).__name__} is neither linear nor relaxed")
-        for i, part in zip(inputs, parts, strict=True):
+        if seen is not None and relaxes(network.nodes[n].op):
+            seen[n] = coefficient
+        parts, constants = _through(network, n, coefficient, bounds, choice)
+        total = total if constants is None else total + constants
+        for i, part in zip(network.nodes[n].inputs, parts, strict=True):
             if part is not None:
                 waiting[i] = waiting[i] + part if i in waiting else part
-    if 0 in choice.pull:
-        raise AssertionError("the input is split by its region, not by multipliers")
-    slope = waiting.get(0)
-    if slope is None:
-        slope = a.new_zeros(*a.shape[:2], *network.nodes[0].shape)
+    slope = waiting.get(0, a.new_zeros(*a.shape[:2], *network.nodes[0].shape))
     return Plane(slope, total)
+
+
+def _through(
+    network: Network, n: int, a: Tensor, bounds: Bounds, choice: Choice
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """Coefficients of the inputs of node n, and what it adds."""
+    op, inputs = network.nodes[n].op, network.nodes[n].inputs
+    if relaxes(op):
+        frame = choice.frames.get(n)
+        frame = op.frame(bounds[inputs[0]]) if frame is None else frame
+        part, constant = relax(a, op.turn(frame, *choice.t.get(n, (None, None))))
+        return (part,), constant
+    if op is None or relaxes(op):
+        raise AssertionError("only the first node is an input")
+    linear = cast(Linear, op)
+    return linear.transpose(a, tuple(network.nodes[i].shape for i in inputs)), linear.constant(a)
 
 
 def relax(a: Tensor, lines: Lines) -> tuple[Tensor, Tensor]:
@@ -147,7 +179,7 @@ def crown(network: Network, region: Region, until: int | None = None) -> Bounds:
         if n in readers:
             interval = found[n]
             op = network.nodes[readers[n]].op
-            if isinstance(op, Relaxed) and not exact(network, region, n):
+            if relaxes(op) and not exact(network, region, n):
                 interval = _tighten(network, region, n, interval, op.bent(interval), bounds)
             found[n] = bounds[n] = interval
     return bounds
@@ -173,7 +205,7 @@ def _tighten(
     """Bound the bent elements of node n backward."""
     low, high = interval.low.flatten(1).clone(), interval.high.flatten(1).clone()
     widest = max(node.shape.numel() for node in network.nodes[: n + 1])
-    for index, mask in _columns(bent.flatten(1), max(1, ROOM // (2 * widest * len(low)))):
+    for index, mask in columns(bent.flatten(1), max(1, ROOM // (2 * widest * len(low)))):
         a = unit_rows(index, network.nodes[n].shape, low)
         found = least(network, region, n, torch.cat([a, -a], 1), bounds)
         below, above = found.chunk(2, 1)
@@ -184,7 +216,7 @@ def _tighten(
     return Interval(low.view_as(interval.low), high.view_as(interval.high))
 
 
-def _columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+def columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Indices of the chosen elements of each sample (B, N), at most ``most`` at a time.
 
     Samples with fewer of them repeat their first; the mask says which are meant.
@@ -203,9 +235,9 @@ def _columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:
 def unit_rows(index: Tensor, shape: torch.Size, like: Tensor) -> Tensor:
     """(B, R) element numbers -> (B, R, *shape) with a one at that element."""
     rows = like.new_zeros(*index.shape, shape.numel())
-    return rows.scatter_(2, index[..., None], 1.0).unflatten(2, shape)
+    return rows.scatter_(2, index[..., None], 1.0).reshape(*index.shape, *shape)
 
 
 def lower_rows(network: Network, weight: Tensor) -> Tensor:
     """Rows whose lower bounds are minus the upper bounds of the rows ``weight`` (B, R, K)."""
-    return -weight.unflatten(2, network.nodes[-1].shape)
+    return -weight.reshape(*weight.shape[:2], *network.nodes[-1].shape)

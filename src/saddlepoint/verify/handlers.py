@@ -1,6 +1,6 @@
-"""Which operator stands for which torch function; shapes and constants are worked out here."""
+"""Which operator stands for which torch function, and which results share memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,40 +8,30 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saddlepoint.core.errors import Unsupported
-from saddlepoint.verify import arithmetic, layouts, windows
-from saddlepoint.verify.operators.linear import Matrix
-from saddlepoint.verify.operators.operator import Operator
-from saddlepoint.verify.operators.piecewise import Bend, Clip
-from saddlepoint.verify.operators.smooth import (
-    ELU,
-    GELU,
-    SIGMOID,
-    SILU,
-    SOFTPLUS,
-    TANH,
-    TANH_GELU,
-)
+from saddlepoint.verify import activations, arithmetic, layouts, windows
 from saddlepoint.verify.tracing import Traced
 
 __all__ = ["HANDLERS", "QUESTIONS"]
 
 Handler = Callable[..., Any]
 
-# What may be asked of a traced tensor without being recorded: all but its numbers.
+
+def _attribute(name: str) -> Any:  # noqa: ANN401
+    """Return what a subclass of Tensor is told when an attribute is read."""
+    return getattr(Tensor, name).__get__
+
+
+# What may be asked of a traced tensor without being recorded: all but its numbers. Constants in
+# the shape of a tensor are an answer as well.
 QUESTIONS: frozenset[Any] = frozenset(
     {
-        Tensor.shape.__get__,  # type: ignore[attr-defined]
-        Tensor.dtype.__get__,  # type: ignore[attr-defined]
-        Tensor.device.__get__,  # type: ignore[attr-defined]
-        Tensor.ndim.__get__,  # type: ignore[attr-defined]
-        Tensor.layout.__get__,  # type: ignore[attr-defined]
-        Tensor.requires_grad.__get__,  # type: ignore[attr-defined]
-        Tensor.is_cuda.__get__,  # type: ignore[attr-defined]
-        Tensor.grad_fn.__get__,  # type: ignore[attr-defined]
-        Tensor.is_sparse.__get__,  # type: ignore[attr-defined]
-        Tensor.is_quantized.__get__,  # type: ignore[attr-defined]
+        *map(
+            _attribute, ("shape", "dtype", "device", "ndim", "layout", "requires_grad", "grad_fn")
+        ),
+        *map(_attribute, ("is_cuda", "is_mps", "is_sparse", "is_quantized", "is_leaf")),
         Tensor.size,
         Tensor.dim,
+        Tensor.ndimension,
         Tensor.numel,
         Tensor.nelement,
         Tensor.is_floating_point,
@@ -50,105 +40,41 @@ QUESTIONS: frozenset[Any] = frozenset(
         Tensor.stride,
         Tensor.__len__,
         Tensor.element_size,
+        Tensor.new_zeros,
+        Tensor.new_ones,
+        Tensor.new_full,
+        Tensor.new_tensor,
         torch.is_floating_point,
         torch.is_complex,
         torch.numel,
+        torch.zeros_like,
+        torch.ones_like,
+        torch.full_like,
     }
 )
 
 
-def _in_place(x: Traced, result: Traced) -> Traced:
-    """The tensor that was written to stands for the result from here on."""
-    x.node = result.node
-    return result
+def _view(handler: Handler) -> Handler:
+    """Handle a function whose result may share the memory of its argument."""
 
-
-def element(op: Operator) -> Handler:
-    """Handle a function of each element that has no options."""
-
-    def handle(x: Traced, inplace: bool = False, **_: Any) -> Traced:  # noqa: ANN401
-        result = x.tape.add(op, x)
-        return _in_place(x, result) if inplace else result
+    def handle(x: Traced, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        result = handler(x, *args, **kwargs)
+        for part in result if isinstance(result, Sequence) else (result,):
+            part.alias(x)
+        return result
 
     return handle
 
 
-def _relu_(x: Traced) -> Traced:
-    return _in_place(x, x.tape.add(Bend(), x))
+def _in_place(handler: Handler) -> Handler:
+    """Handle a function that writes its result over its first argument."""
 
+    def handle(x: Any, *args: Any, **kwargs: Any) -> Traced:  # noqa: ANN401
+        if not isinstance(x, Traced):
+            raise Unsupported("writing what depends on the input into a constant")
+        return x.overwrite(handler(x, *args, **kwargs))
 
-def _leaky(x: Traced, negative_slope: float = 0.01, inplace: bool = False) -> Traced:
-    return element(bend(float(negative_slope)))(x, inplace)
-
-
-def bend(left: float) -> Operator:
-    """Leaky ReLU of slope ``left``; a slope above 1 is not convex."""
-    if not left < 1:
-        raise Unsupported(f"leaky ReLU with slope {left:g}: bounds need a slope below 1")
-    return Bend(left, 1.0)
-
-
-def _clamp(
-    x: Traced,
-    min: Any = None,
-    max: Any = None,
-    inplace: bool = False,
-) -> Traced:
-    return element(Clip(_number(min, -torch.inf), _number(max, torch.inf)))(x, inplace)
-
-
-def _hardtanh(
-    x: Traced, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-) -> Traced:
-    return element(Clip(float(min_val), float(max_val)))(x, inplace)
-
-
-def _relu6(x: Traced, inplace: bool = False) -> Traced:
-    return element(Clip(0.0, 6.0))(x, inplace)
-
-
-def _number(value: Any, default: float) -> float:  # noqa: ANN401
-    if value is None:
-        return default
-    if isinstance(value, Traced) or (isinstance(value, Tensor) and value.numel() != 1):
-        raise Unsupported("clamp with limits that differ by element")
-    return float(value)
-
-
-def _hardsigmoid(x: Traced, inplace: bool = False) -> Traced:
-    shifted = arithmetic.add(arithmetic.multiply(x, 1 / 6), 0.5)
-    return element(Clip(0.0, 1.0))(shifted)
-
-
-def _prelu(x: Traced, weight: Tensor) -> Traced:
-    """w z + (1 - w) relu(z), for any w."""
-    if weight.numel() == 1:
-        return element(bend(float(weight)))(x)
-    w = weight.reshape(-1, *[1] * (x.dim() - 2))
-    positive = x.tape.add(Bend(), x)
-    return arithmetic.add(arithmetic.multiply(x, w), arithmetic.multiply(positive, 1 - w))
-
-
-def _gelu(x: Traced, approximate: str = "none") -> Traced:
-    return x.tape.add(GELU if approximate == "none" else TANH_GELU, x)
-
-
-def _softplus(x: Traced, beta: float = 1.0, threshold: float = 20.0) -> Traced:
-    if beta != 1:
-        raise Unsupported(f"softplus with beta = {beta:g}; 1 is supported")
-    return x.tape.add(SOFTPLUS, x)
-
-
-def _elu(x: Traced, alpha: float = 1.0, inplace: bool = False) -> Traced:
-    if alpha != 1:
-        raise Unsupported(f"ELU with alpha = {alpha:g}; 1 is supported")
-    return element(ELU)(x, inplace)
-
-
-def _linear(x: Traced, weight: Tensor, bias: Tensor | None = None) -> Traced:
-    if isinstance(weight, Traced) or isinstance(bias, Traced):
-        raise Unsupported("a matrix product of two tensors that both depend on the input")
-    return x.tape.add(Matrix(weight, bias), x)
+    return handle
 
 
 def _dropout(x: Traced, p: float = 0.5, training: bool = False, inplace: bool = False) -> Traced:
@@ -157,41 +83,52 @@ def _dropout(x: Traced, p: float = 0.5, training: bool = False, inplace: bool = 
     return x
 
 
-def _same(x: Traced, *_: Any, **__: Any) -> Traced:  # noqa: ANN401
-    return x
+def _same(x: Traced) -> Traced:
+    return x.again()
 
 
-_ELEMENTS: dict[Any, Handler] = {
-    **dict.fromkeys((torch.relu, F.relu, Tensor.relu), element(Bend())),
-    **dict.fromkeys((torch.relu_, Tensor.relu_, F.relu_), _relu_),
-    **dict.fromkeys((torch.abs, Tensor.abs, Tensor.__abs__), element(Bend(-1.0, 1.0))),
-    **dict.fromkeys((torch.sigmoid, Tensor.sigmoid, F.sigmoid), element(SIGMOID)),
-    **dict.fromkeys((torch.tanh, Tensor.tanh, F.tanh), element(TANH)),
-    **dict.fromkeys((torch.clamp, torch.clip, Tensor.clamp, Tensor.clip), _clamp),
-    **dict.fromkeys((torch.prelu, F.prelu), _prelu),
-    F.leaky_relu: _leaky,
-    F.hardtanh: _hardtanh,
-    F.relu6: _relu6,
-    F.hardsigmoid: _hardsigmoid,
-    F.silu: element(SILU),
-    F.gelu: _gelu,
-    F.softplus: _softplus,
-    F.elu: _elu,
-    F.linear: _linear,
-}
+def _clone(x: Traced, *, memory_format: torch.memory_format | None = None) -> Traced:
+    return x.again()
 
-_NOTHING: dict[Any, Handler] = {
-    **dict.fromkeys((F.dropout, F.dropout2d, F.dropout3d, F.alpha_dropout), _dropout),
-    **dict.fromkeys(
-        (Tensor.contiguous, Tensor.detach, Tensor.clone, Tensor.float, Tensor.to, torch.clone),
-        _same,
-    ),
-}
+
+def _cast(function: Callable[..., Tensor]) -> Handler:
+    """Handle a conversion, which must not convert."""
+
+    def handle(x: Traced, *args: Any, **kwargs: Any) -> Traced:  # noqa: ANN401
+        plain = [a.plain if isinstance(a, Traced) else a for a in args]
+        cast = function(x.plain, *plain, **kwargs)
+        if (cast.dtype, cast.device) != (x.dtype, x.device):
+            raise Unsupported(
+                f"a conversion from {x.dtype} on {x.device} to {cast.dtype} on {cast.device}: "
+                "bounds need one type throughout; convert the model with model.to first"
+            )
+        return x.again()
+
+    return handle
+
+
+_CASTS: tuple[Callable[..., Tensor], ...] = (
+    Tensor.to,
+    Tensor.float,
+    Tensor.double,
+    Tensor.half,
+    Tensor.bfloat16,
+    Tensor.type_as,
+    Tensor.cpu,
+    Tensor.contiguous,
+)
 
 HANDLERS: dict[Any, Handler] = {
-    **_ELEMENTS,
-    **_NOTHING,
+    **activations.HANDLERS,
     **arithmetic.HANDLERS,
     **layouts.HANDLERS,
     **windows.HANDLERS,
+    **{function: _view(handler) for function, handler in layouts.VIEWS.items()},
+    **{function: _view(_cast(function)) for function in _CASTS},
+    **dict.fromkeys((Tensor.detach, torch.detach, _attribute("data")), _view(_same)),
+    **dict.fromkeys((Tensor.clone, torch.clone), _clone),
+    **dict.fromkeys((F.dropout, F.dropout1d, F.dropout2d, F.dropout3d), _dropout),
+    **dict.fromkeys((torch.dropout, F.alpha_dropout, F.feature_alpha_dropout), _dropout),
+    **{function: _in_place(handler) for function, handler in activations.IN_PLACE.items()},
+    **{function: _in_place(handler) for function, handler in arithmetic.IN_PLACE.items()},
 }

@@ -54,6 +54,8 @@ def upper(network: Network, intervals: list[Interval], spec: Spec) -> Tensor:
         return value + spec.offset
     shape = network.nodes[last.inputs[0]].shape
     (a,) = last.op.transpose(spec.weight, (shape,))
+    if a is None:
+        raise AssertionError("an operator of one input reads it")
     constant = last.op.constant(spec.weight)
     x = intervals[last.inputs[0]]
     middle, radius = (x.high + x.low) / 2, (x.high - x.low) / 2

@@ -1,6 +1,7 @@
 """Shapes, slices, joins and means of traced tensors, as operators."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from saddlepoint.core.errors import Unsupported
 from saddlepoint.verify.operators.rearrange import Concat, Reshape, Sift
 from saddlepoint.verify.tracing import Traced
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "VIEWS", "sifted"]
 
 
 def _sizes(sizes: tuple[Any, ...]) -> list[int]:
@@ -20,29 +21,25 @@ def _sizes(sizes: tuple[Any, ...]) -> list[int]:
     return list(first if isinstance(first, Sequence) else sizes)
 
 
-def _reshape(x: Traced, *sizes: Any) -> Traced:  # noqa: ANN401
-    with torch._C.DisableTorchFunctionSubclass():
-        shape = x.plain.reshape(_sizes(sizes)).shape
-    return _shaped(x, shape)
-
-
-def _shaped(x: Traced, shape: Sequence[int]) -> Traced:
-    if not len(shape) or shape[0] != x.shape[0]:
-        raise Unsupported(f"a reshape of {tuple(x.shape)} to {tuple(shape)}, which mixes samples")
-    return x.tape.add(Reshape(tuple(shape[1:])), x)
-
-
-def _flatten(x: Traced, start_dim: int = 0, end_dim: int = -1) -> Traced:
-    return _shaped(x, x.plain.flatten(start_dim, end_dim).shape)
-
-
 def by_shape(function: Callable[..., Tensor]) -> Callable[..., Traced]:
     """Handle a function that changes nothing but the shape."""
 
     def handle(x: Traced, *args: Any, **kwargs: Any) -> Traced:  # noqa: ANN401
-        return _shaped(x, function(x.plain, *args, **kwargs).shape)
+        with torch._C.DisableTorchFunctionSubclass():
+            shape, old = function(x, *args, **kwargs).shape, x.shape
+        if shape == old:
+            return Traced.of(x.tape, x._node, x.ending) if x.ending else x.again()
+        if not len(shape) or shape[0] != old[0]:
+            raise Unsupported(f"a reshape of {tuple(old)} to {tuple(shape)}, which mixes samples")
+        return x.tape.add(Reshape(tuple(shape[1:])), x)
 
     return handle
+
+
+def _reshape(x: Traced, *sizes: Any, shape: Any = None) -> Traced:  # noqa: ANN401
+    if len(sizes) == 1 and isinstance(sizes[0], torch.dtype):
+        raise Unsupported("a view of another type")
+    return by_shape(torch.reshape)(x, _sizes(sizes) if sizes else shape)
 
 
 def sifted(function: Callable[..., Tensor]) -> Callable[..., Traced]:
@@ -109,7 +106,13 @@ def _stack(xs: Sequence[Traced], dim: int = 0) -> Traced:
 
 
 def _split(x: Traced, sizes: Any, dim: int = 0) -> tuple[Traced, ...]:  # noqa: ANN401
-    return _parts(x, x.plain.split(sizes, dim), dim)
+    return _parts(x, torch.split(x.plain, sizes, dim), dim)
+
+
+def _unbind(x: Traced, dim: int = 0) -> tuple[Traced, ...]:
+    if dim % x.dim() == 0:
+        raise Unsupported("a loop over samples")
+    return tuple(sifted(torch.select)(x, dim, i) for i in range(x.shape[dim]))
 
 
 def _chunk(x: Traced, chunks: int, dim: int = 0) -> tuple[Traced, ...]:
@@ -125,45 +128,77 @@ def _parts(x: Traced, parts: Sequence[Tensor], dim: int) -> tuple[Traced, ...]:
     return tuple(found)
 
 
-def _getitem(x: Traced, index: Any) -> Traced:  # noqa: ANN401
-    if isinstance(index, Tensor) and index.dtype == torch.bool:
-        raise Unsupported("an index by a mask")
-    return sifted(Tensor.__getitem__)(x, index)
-
-
 def _pad(
     x: Traced, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Traced:
     from saddlepoint.verify.arithmetic import add
 
     pad = tuple(pad)
-    padded = sifted(F.pad)(x, pad, mode) if mode != "constant" else sifted(F.pad)(x, pad)
     if mode != "constant" or not value:
-        return padded
-    return add(padded, value - F.pad(torch.full(x.shape[1:], float(value)), pad))
+        return x.tape.add(Sift(lambda t: F.pad(t, pad, mode)), x)
+    if not math.isfinite(value):
+        raise Unsupported(f"padding with {value}")
+    border = F.pad(torch.zeros(x.shape[1:], dtype=x.dtype, device=x.device), pad, value=value)
+    return add(x.tape.add(Sift(lambda t: F.pad(t, pad)), x), border)
 
 
-HANDLERS: dict[Any, Callable[..., Any]] = {
+_AVERAGES = ("nearest", "nearest-exact", "area", "linear", "bilinear", "trilinear")
+
+
+def _interpolate(
+    x: Traced,
+    size: Any = None,  # noqa: ANN401
+    scale_factor: Any = None,  # noqa: ANN401
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Traced:
+    if mode not in _AVERAGES:
+        raise Unsupported(f"interpolation in mode {mode}, whose weights are of both signs")
+    options = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+    return x.tape.add(Sift(lambda t: F.interpolate(t, *options)), x)
+
+
+# Their results may share the memory of their argument.
+VIEWS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((torch.reshape, Tensor.reshape, Tensor.view), _reshape),
-    **dict.fromkeys((torch.flatten, Tensor.flatten), _flatten),
+    **dict.fromkeys((torch.flatten, Tensor.flatten), by_shape(torch.flatten)),
+    **dict.fromkeys((torch.ravel, Tensor.ravel), by_shape(torch.ravel)),
     **dict.fromkeys((torch.squeeze, Tensor.squeeze), by_shape(torch.squeeze)),
     **dict.fromkeys((torch.unsqueeze, Tensor.unsqueeze), by_shape(torch.unsqueeze)),
     **dict.fromkeys((torch.unflatten, Tensor.unflatten), by_shape(torch.unflatten)),
+    Tensor.view_as: by_shape(Tensor.view_as),
+    Tensor.reshape_as: by_shape(Tensor.reshape_as),
     **dict.fromkeys((torch.permute, Tensor.permute), sifted(Tensor.permute)),
     **dict.fromkeys((torch.transpose, Tensor.transpose), sifted(torch.transpose)),
+    **dict.fromkeys((torch.swapaxes, Tensor.swapaxes), sifted(torch.transpose)),
+    **dict.fromkeys((torch.movedim, Tensor.movedim), sifted(torch.movedim)),
+    Tensor.mT.__get__: lambda x: sifted(torch.transpose)(x, -1, -2),  # type: ignore[attr-defined]
     **dict.fromkeys((torch.narrow, Tensor.narrow), sifted(torch.narrow)),
     **dict.fromkeys((torch.select, Tensor.select), sifted(torch.select)),
+    **dict.fromkeys((torch.split, Tensor.split), _split),
+    **dict.fromkeys((torch.chunk, Tensor.chunk), _chunk),
+    **dict.fromkeys((torch.unbind, Tensor.unbind), _unbind),
+    Tensor.unfold: sifted(Tensor.unfold),
+    Tensor.expand: _expand,
+    Tensor.expand_as: lambda x, other: _expand(x, *other.shape),
+    Tensor.__getitem__: sifted(Tensor.__getitem__),
+}
+
+HANDLERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((torch.index_select, Tensor.index_select), sifted(torch.index_select)),
-    **dict.fromkeys((torch.flip, Tensor.flip), sifted(torch.flip)),
+    **dict.fromkeys((torch.flip, Tensor.flip), sifted(Tensor.flip)),
+    **dict.fromkeys((torch.roll, Tensor.roll), sifted(torch.roll)),
+    **dict.fromkeys((torch.tile, Tensor.tile, Tensor.repeat), sifted(Tensor.repeat)),
     **dict.fromkeys((torch.mean, Tensor.mean), _over_axes(torch.mean)),
     **dict.fromkeys((torch.sum, Tensor.sum), _over_axes(torch.sum)),
     **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), _concat),
-    **dict.fromkeys((torch.split, Tensor.split), _split),
-    **dict.fromkeys((torch.chunk, Tensor.chunk), _chunk),
     torch.stack: _stack,
-    Tensor.expand: _expand,
-    Tensor.__getitem__: _getitem,
     F.pad: _pad,
-    F.interpolate: sifted(F.interpolate),
+    F.interpolate: _interpolate,
+    F.unfold: sifted(F.unfold),
     F.pixel_shuffle: sifted(F.pixel_shuffle),
+    F.pixel_unshuffle: sifted(F.pixel_unshuffle),
+    torch.channel_shuffle: sifted(torch.channel_shuffle),
 }

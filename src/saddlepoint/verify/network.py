@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.operators.operator import Operator, Relaxed
+from saddlepoint.verify.operators.operator import Operator, relaxes
 
 __all__ = ["Network", "Node"]
 
@@ -26,6 +26,7 @@ class Network:
     """Nodes in topological order; the first is the input, the last the output."""
 
     nodes: tuple[Node, ...]
+    left_out: str = ""  # a last function that keeps the order of the scores: "softmax" or none
 
     @property
     def output(self) -> int:
@@ -35,7 +36,7 @@ class Network:
     @property
     def relaxed(self) -> list[int]:
         """Indices of the nodes that are not linear, in order."""
-        return [i for i, node in enumerate(self.nodes) if isinstance(node.op, Relaxed)]
+        return [i for i, node in enumerate(self.nodes) if relaxes(node.op)]
 
     def values(self, x: Tensor) -> list[Tensor]:
         """Value of every node for x (B, *shape)."""
@@ -53,7 +54,7 @@ class Network:
         for n, node in enumerate(self.nodes[1:], 1):
             if node.op is None:
                 raise AssertionError("only the first node is an input")
-            values.append(node.op.forward(*(values[i] for i in node.inputs)))  # type: ignore[arg-type, misc]
+            values.append(node.op.forward(*(values[i] for i in node.inputs)))
             for i in node.inputs:
                 if last[i] == n:
                     values[i] = None
@@ -68,7 +69,8 @@ class Network:
 
     def to(self, dtype: torch.dtype) -> "Network":
         """Return a copy with detached constants of another type, for checks in float64."""
-        return Network(tuple(replace(node, op=_cast(node.op, dtype)) for node in self.nodes))
+        nodes = tuple(replace(node, op=_cast(node.op, dtype)) for node in self.nodes)
+        return replace(self, nodes=nodes)
 
 
 def _cast(op: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any operator

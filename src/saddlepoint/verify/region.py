@@ -1,4 +1,4 @@
-"""Where the input may be: a box, or any convex set over which a linear function can be minimised."""
+"""Where the input may be: a box, or a convex set over which linear functions can be minimised."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
@@ -95,7 +95,8 @@ class Around:
 
     def least(self, a: Tensor) -> Tensor:
         """<a, x*> at the minimiser; by the envelope theorem x* is constant for the gradient."""
-        return (a * self.minimiser(a.detach())).flatten(2).sum(2)
+        product: Tensor = a * self.minimiser(a.detach())
+        return product.flatten(2).sum(2)
 
     def minimiser(self, a: Tensor) -> Tensor:
         """X plus what maximises <-a, u>."""
@@ -103,13 +104,15 @@ class Around:
         rows = torch.arange(b, device=a.device).repeat_interleave(r)
         x = self.x[rows]
         u = self.threat[rows].maximise(x, -a.flatten(0, 1).contiguous())
-        return (x + u).unflatten(0, (b, r))
+        found: Tensor = (x + u).reshape(a.shape)
+        return found
 
     def climb(self, x: Tensor, g: Tensor, share: float) -> Tensor:
         """Step along the steepest direction, projected."""
         u = x - self.x
         moved = u + share * self.threat.steepest(self.x, u, g)
-        return self.x + self.threat.project(self.x, moved)
+        found: Tensor = self.x + self.threat.project(self.x, moved)
+        return found
 
     def __getitem__(self, rows: Tensor) -> "Around":
         return Around(self.threat[rows], self.x[rows])

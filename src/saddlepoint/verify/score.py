@@ -10,10 +10,11 @@ from torch import Tensor
 from saddlepoint.verify.crown import Bounds, least
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.operators.operator import Relaxed
+from saddlepoint.verify.operators.operator import relaxes
 
 if TYPE_CHECKING:
-    from saddlepoint.verify.branch import Batch, Problem
+    from saddlepoint.verify.batch import Batch
+    from saddlepoint.verify.problem import Problem
 
 __all__ = ["Candidate", "best_splits", "candidates"]
 
@@ -39,7 +40,7 @@ def gaps(
     for n, a in seen.items():
         node = network.nodes[n]
         op, source = node.op, node.inputs[0]
-        if not isinstance(op, Relaxed):
+        if not relaxes(op):
             continue
         x = bounds[source]
         lines = op.lines(x, None, None)
@@ -88,7 +89,7 @@ def candidates(
 def _knots(network: Network, bounds: Bounds, source: int) -> Tensor:
     n = next(n for n in network.relaxed if network.nodes[n].inputs[0] == source)
     op = network.nodes[n].op
-    if not isinstance(op, Relaxed):
+    if not relaxes(op):
         raise AssertionError("only relaxed nodes are split")
     return op.knot(bounds[source])
 
@@ -106,14 +107,15 @@ def best_splits(
         return best
     index = torch.tensor([i for i, _ in pairs])
     wide = batch.keep(index)
+    row, shift = wide.row(), wide.shift()
     values = []
     for sign in (1, -1):
         bounds = dict(wide.bounds)
         for node in {c.node for _, c in pairs}:
             bounds[node] = _cut(bounds[node], node, pairs, sign)
         choice = wide.choice()
-        bound = least(problem.network, wide.region, problem.network.output, wide.a, bounds, choice)
-        values.append((bound + wide.offset).amax(1).clamp(max=problem.enough))
+        bound = least(problem.network, wide.region, problem.network.output, row, bounds, choice)
+        values.append((bound + shift)[:, 0].clamp(max=problem.enough))
     worse, other = torch.minimum(*values), torch.maximum(*values)
     score = (worse + 0.1 * other).tolist()
     top: dict[int, float] = {}

@@ -1,8 +1,7 @@
-"""The tree of splits that a branch-and-bound search leaves: who was cut where, and what closed it."""
+"""The tree of splits that a search leaves: which element was cut where, and what closed it."""
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 __all__ = ["Leaf", "Split", "Tree"]
@@ -22,7 +21,9 @@ class Leaf:
     """A subproblem: where it sits in the tree, its splits, and its warm start.
 
     path: (split, sign) from the root, sign +1 below and -1 above. t: per relaxed node and side the
-    slopes of the elements that are bent at the root. beta: one multiplier per split of the path.
+    slopes of the elements that are bent at the root, (1, N). beta: one multiplier per split of the
+    path. weights: (R,) >= 0, of the rows of the group; a weighted sum above zero leaves no input
+    where all rows are below.
     """
 
     row: int
@@ -31,6 +32,7 @@ class Leaf:
     path: tuple[tuple[Split, int], ...] = ()
     t: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     beta: tuple[float, ...] = ()
+    weights: tuple[float, ...] = (1.0,)
 
 
 @dataclass(eq=False)
@@ -63,8 +65,3 @@ class Tree:
     def _new(self) -> int:
         self.size += 1
         return self.size - 1
-
-
-def gather(t: Tensor, index: Tensor) -> Tensor:
-    """Elements of (*shape) at flat numbers, kept in half precision: t needs no more."""
-    return t.flatten()[index].to(torch.float16)

@@ -83,46 +83,49 @@ def _max_pool(n: int) -> Callable[..., Traced]:
             _each(padding, n),
             _each(dilation, n),
         )
-        for axis, (k, s, p, d) in enumerate(zip(*options, strict=True), x.dim() - n):
-            if p and d > 1:
-                raise Unsupported("max pooling with padding and dilation")
-            x = _max_along(x, axis, k, s, p, d, ceil_mode)
+        for axis, option in enumerate(zip(*options, strict=True), x.dim() - n):
+            x = _largest_of(x, axis, _windows(x.shape[axis], *option, ceil_mode))
         return x
 
     return handle
 
 
-def _max_along(
-    x: Traced, axis: int, kernel: int, stride: int, pad: int, dilation: int, ceil: bool
-) -> Traced:
-    """Maximum over windows of one axis.
-
-    A window reaches over an edge by half its length at most, so it holds the edge as well: cells
-    beyond repeat the edge and never decide.
-    """
-    size, reach = x.shape[axis], dilation * (kernel - 1)
-    room = size + 2 * pad - reach - 1
+def _windows(
+    size: int, kernel: int, stride: int, pad: int, dilation: int, ceil: bool
+) -> list[list[int]]:
+    """Places on an axis that every window of a pooling covers; padding covers none."""
+    room = size + 2 * pad - dilation * (kernel - 1) - 1
     count = (-(-room // stride) if ceil else room // stride) + 1
     if ceil and (count - 1) * stride >= size + pad:
         count -= 1  # windows begin inside, as torch has it
-    begins = [i * stride - pad for i in range(count)]
+    begins = (i * stride - pad for i in range(count))
+    return [[p for p in range(b, b + dilation * kernel, dilation) if 0 <= p < size] for b in begins]
+
+
+def _largest_of(x: Traced, axis: int, windows: list[list[int]]) -> Traced:
+    """Maximum over given places of one axis; a window with fewer of them repeats its last."""
+    if not all(windows):
+        raise Unsupported("max pooling over a window that holds nothing but padding")
     best: Traced | None = None
-    for k in range(kernel):
-        cells = torch.tensor([min(max(b + k * dilation, 0), size - 1) for b in begins])
+    for k in range(max(map(len, windows))):
+        cells = torch.tensor([window[min(k, len(window) - 1)] for window in windows])
         part = sifted(torch.index_select)(x, axis, cells.to(x.device))
         best = part if best is None else largest(best, part)
     if best is None:
-        raise Unsupported("max pooling over an empty window")
+        raise Unsupported("max pooling without windows")
     return best
 
 
 def _adaptive_max(n: int) -> Callable[..., Traced]:
     def handle(x: Traced, output_size: Any, return_indices: bool = False) -> Traced:  # noqa: ANN401
-        wanted, sizes = _each(output_size, n), x.shape[-n:]
-        if return_indices or any(s % w for s, w in zip(sizes, wanted, strict=True)):
-            raise Unsupported("adaptive max pooling to a size that does not divide the input's")
-        kernel = tuple(s // w for s, w in zip(sizes, wanted, strict=True))
-        return _max_pool(n)(x, kernel)
+        if return_indices:
+            raise Unsupported("max pooling that returns indices")
+        for axis, out in enumerate(_each(output_size, n), x.dim() - n):
+            size = x.shape[axis]
+            out = size if out is None else out
+            ends = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+            x = _largest_of(x, axis, [list(range(*pair)) for pair in ends])
+        return x
 
     return handle
 
@@ -134,24 +137,23 @@ def _average(function: Callable[..., Tensor]) -> Callable[..., Traced]:
     return handle
 
 
-_AVERAGES = (
+_AVERAGES: tuple[Callable[..., Tensor], ...] = (
     F.avg_pool1d,
     F.avg_pool2d,
     F.avg_pool3d,
     F.adaptive_avg_pool1d,
     F.adaptive_avg_pool2d,
     F.adaptive_avg_pool3d,
-    torch.conv1d,
 )
 
 HANDLERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _conv),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _conv_transpose),
-    F.max_pool1d: _max_pool(1),
-    F.max_pool2d: _max_pool(2),
-    F.max_pool3d: _max_pool(3),
+    **dict.fromkeys((F.max_pool1d, torch.max_pool1d), _max_pool(1)),
+    **dict.fromkeys((F.max_pool2d, torch.max_pool2d), _max_pool(2)),
+    **dict.fromkeys((F.max_pool3d, torch.max_pool3d), _max_pool(3)),
     F.adaptive_max_pool1d: _adaptive_max(1),
     F.adaptive_max_pool2d: _adaptive_max(2),
     F.adaptive_max_pool3d: _adaptive_max(3),
-    **{f: _average(f) for f in _AVERAGES[:-1]},
+    **{f: _average(f) for f in _AVERAGES},
 }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from saddlepoint.core.errors import Unsupported
+from saddlepoint.models.onnx.lift import lift
 from saddlepoint.models.onnx.operators import INTEGER_INPUTS, operator
 
 if TYPE_CHECKING:
@@ -22,14 +23,16 @@ Value: TypeAlias = Tensor | fx.Node  # known now, or computed from the input
 _STATISTICS = (3, 4)  # inputs of BatchNormalization that no optimiser may touch
 
 
-def convert(model: "ModelProto", free_batch: bool = True) -> fx.GraphModule:
+def convert(model: "ModelProto", free_batch: bool = True, lifted: bool = False) -> fx.GraphModule:
     """Return a module that computes the same as ``model``.
 
     What depends on constants alone is computed here, once. Initialisers become parameters (buffers
     where they are statistics, scalars or whole numbers). With ``free_batch``, a batch size that is
-    baked into reshapes is taken out. Raises ``Unsupported`` that names the operator in the way.
+    baked into reshapes is taken out. With ``lifted``, the graph is about one sample without a batch
+    axis, and the module takes that axis in front. Raises ``Unsupported`` that names the operator
+    in the way.
     """
-    builder = _Builder(model, free_batch)
+    builder = _Builder(model, free_batch and not lifted, lifted)
     for node in model.graph.node:
         try:
             builder.add(node)
@@ -44,7 +47,8 @@ def convert(model: "ModelProto", free_batch: bool = True) -> fx.GraphModule:
 class _Builder:
     """The graph under construction."""
 
-    def __init__(self, model: "ModelProto", free_batch: bool) -> None:
+    def __init__(self, model: "ModelProto", free_batch: bool, lifted: bool) -> None:
+        self.lifted = lifted
         self.root, self.graph = nn.Module(), fx.Graph()
         self.opset = next((o.version for o in model.opset_import if o.domain in _DEFAULT), 1)
         self.values: dict[str, Value] = {t.name: _tensor(t) for t in model.graph.initializer}
@@ -68,6 +72,9 @@ class _Builder:
         if not any(isinstance(value, fx.Node) for value in inputs):
             result: Any = function(*inputs, **attributes)
         else:
+            if self.lifted:
+                symbolic = [isinstance(value, fx.Node) for value in inputs]
+                function = lift(node.op_type, function, symbolic)
             args = [self._argument(node, i, value) for i, value in enumerate(inputs)]
             for key, value in attributes.items():
                 if isinstance(value, Tensor):

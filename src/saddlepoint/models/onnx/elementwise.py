@@ -5,6 +5,7 @@ import functools
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.overrides import has_torch_function_unary
 
 from saddlepoint.core.errors import Unsupported
 
@@ -90,6 +91,8 @@ def hard_sigmoid(x: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
 
 def hard_swish(x: Tensor) -> Tensor:
     """HardSwish: x max(0, min(1, x / 6 + 1 / 2))."""
+    if has_torch_function_unary(x):  # who records operators knows no products of two of them
+        return F.hardswish(x)
     return x * (x / 6 + 0.5).clamp(0, 1)
 
 
@@ -100,6 +103,8 @@ def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
 
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """PRelu: slope broadcasts to x from the right."""
+    if has_torch_function_unary(x):  # who records operators knows no comparisons
+        return slope * x + (1 - slope) * torch.relu(x)
     return torch.where(x < 0, slope * x, x)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from saddlepoint.models.onnx.session import OnnxScores
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["FromOnnx", "load_onnx"]
+__all__ = ["FromOnnx", "load_onnx", "require_agreement"]
 
 _BATCHES = (1, 2, 5)
 _LARGEST = 1 << 27  # numbers in one input: half a gigabyte
@@ -71,12 +72,12 @@ def _with_gradients(
     """Return the converted model, freed from a batch size that is baked in where possible."""
     model = convert(proto)
     try:
-        _require_agreement(model, scores, shape)
+        require_agreement(model, scores, shape)
     except Unsupported:
         if scores.batch is None:
             raise
         pieces = InPieces(convert(proto, free_batch=False), scores.batch).eval()
-        _require_agreement(pieces, scores, shape)
+        require_agreement(pieces, scores, shape)
         note = f"slow: the file fixes the batch size, so {scores.batch} at a time go through it; "
         return pieces, note + "export it with an open batch size"
     return model, ""
@@ -93,7 +94,9 @@ def _probe(scores: OnnxScores, shape: tuple[int, ...]) -> int | None:
     return out.shape[1] if out.dim() == 2 else None
 
 
-def _require_agreement(model: nn.Module, scores: OnnxScores, shape: tuple[int, ...]) -> None:
+def require_agreement(
+    model: nn.Module, scores: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+) -> None:
     """Raise ``Unsupported`` unless outputs agree and a gradient reaches the input."""
     draw = torch.Generator().manual_seed(0)
     for size in _BATCHES:

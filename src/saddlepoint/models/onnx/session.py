@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import BadData, Missing, Unsupported
 
-__all__ = ["OnnxScores"]
+__all__ = ["OnnxScores", "first_line", "only", "open_session"]
 
 _TYPES = {
     "tensor(float)": np.float32,
@@ -30,9 +30,9 @@ class OnnxScores:
 
     def __init__(self, content: bytes, path: Path) -> None:
         self._path = path
-        self._session = _session(content, path)
-        source = _only(path, "input", self._session.get_inputs())
-        target = _only(path, "output", self._session.get_outputs())
+        self._session = open_session(content, path)
+        source = only(path, "input", self._session.get_inputs())
+        target = only(path, "output", self._session.get_outputs())
         if source.type not in _TYPES:
             raise Unsupported(f"{path}: takes {source.type}: must take floats, in [0, 1]")
         if target.type not in _TYPES:
@@ -71,7 +71,7 @@ class OnnxScores:
                 0
             ]
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
-            problem = _first_line(error)
+            problem = first_line(error)
             raise BadData(
                 f"{self._path}: onnxruntime failed on a batch of shape {rows.shape}: {problem}"
             ) from error
@@ -83,7 +83,8 @@ class OnnxScores:
         return found
 
 
-def _session(content: bytes, path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no types
+def open_session(content: bytes, path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """Return onnxruntime's session, on the CPU and with as many threads as torch has."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -95,11 +96,12 @@ def _session(content: bytes, path: Path) -> Any:  # noqa: ANN401 - onnxruntime h
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # see above
         raise BadData(
-            f"{path}: damaged or not an ONNX model; onnxruntime says: {_first_line(error)}"
+            f"{path}: damaged or not an ONNX model; onnxruntime says: {first_line(error)}"
         ) from error
 
 
-def _only(path: Path, what: str, found: list[Any]) -> Any:  # noqa: ANN401
+def only(path: Path, what: str, found: list[Any]) -> Any:  # noqa: ANN401
+    """Return the single input or output; ``Unsupported`` when there are several."""
     if len(found) != 1:
         names = ", ".join(item.name for item in found) or "none"
         raise Unsupported(
@@ -109,5 +111,6 @@ def _only(path: Path, what: str, found: list[Any]) -> Any:  # noqa: ANN401
     return found[0]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line."""
     return str(error).strip().partition("\n")[0][:300]

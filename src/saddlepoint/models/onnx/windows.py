@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.overrides import has_torch_function_unary
 
 from saddlepoint.core.errors import Unsupported
 
@@ -143,11 +144,21 @@ def max_pool(
     padding = [0] * n
     if _symmetric(sides, kernel_shape):
         padding = [begin for begin, _ in sides]
+    elif has_torch_function_unary(x):  # who records operators cannot add minus infinity
+        x = _repeat_edges(x, sides, kernel_shape, dilations)
     else:
         x = _pad(x, sides, -math.inf)
     return _MAX_POOL[n - 1](
         x, list(kernel_shape), list(strides), padding, list(dilations), bool(ceil_mode)
     )
+
+
+def _repeat_edges(x: Tensor, sides: Sides, kernel: Ints, dilations: Ints) -> Tensor:
+    """Pad for a maximum over windows that all hold the edge as well: it then decides nothing."""
+    short = all(max(side) < k for side, k in zip(sides, kernel, strict=True))
+    if not short or any(d != 1 for d in dilations):
+        raise Unsupported("MaxPool with windows of padding alone, or dilated and padded unevenly")
+    return F.pad(x, [amount for side in reversed(sides) for amount in side], mode="replicate")
 
 
 def average_pool(

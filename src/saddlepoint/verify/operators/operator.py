@@ -5,24 +5,28 @@ coefficient ``a`` of the output is (B, R, *out); an operator turns it into coeff
 inputs, (B, R, *in), so that  <a, op(x)> >= sum_i <a_i, x_i> + constant  (CROWN, 1811.00866).
 """
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from saddlepoint.verify.interval import Interval
 
-__all__ = ["Linear", "Lines", "Operator", "Relaxed", "fold", "unfold"]
+__all__ = ["Linear", "Lines", "Operator", "Relaxed", "fold", "relaxes", "unfold"]
 
 
 class Operator(Protocol):
     """A function of one or more tensors, sample by sample."""
 
-    def forward(self, *xs: Tensor) -> Tensor:
-        """(B, *in) each -> (B, *out)."""
+    # Properties, because the number of inputs differs by operator.
+    @property
+    def forward(self) -> Callable[..., Tensor]:
+        """(B, *in) of each input -> (B, *out)."""
         ...
 
-    def ibp(self, *xs: Interval) -> Interval:
+    @property
+    def ibp(self) -> Callable[..., Interval]:
         """Interval of the output when every input lies in its interval (1810.12715)."""
         ...
 
@@ -57,7 +61,15 @@ class Relaxed(Operator, Protocol):
     network, so t is what alpha-CROWN optimises and what a certificate stores (2011.13824).
     """
 
-    free: tuple[bool, bool]  # whether t moves the lower line, the upper line
+    free: ClassVar[tuple[bool, bool]]  # whether t moves the lower line, the upper line
+
+    def frame(self, x: Interval) -> tuple[Tensor, ...]:
+        """Everything about the lines over the interval x (B, *shape) that t does not change."""
+        ...
+
+    def turn(self, frame: tuple[Tensor, ...], low: Tensor | None, high: Tensor | None) -> Lines:
+        """Return the lines of a frame for t as in ``lines``."""
+        ...
 
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Lines for the interval x (B, *shape); ``low`` and ``high`` are t, (B or 1, R or none…).
@@ -79,6 +91,22 @@ class Relaxed(Operator, Protocol):
         ...
 
 
+_RELAXED: dict[type, bool] = {}
+
+
+def relaxes(op: object) -> TypeGuard[Relaxed]:
+    """Whether an operator is relaxed; asked so often that the answer is kept by type.
+
+    >>> from saddlepoint.verify.operators.piecewise import Bend
+    >>> relaxes(Bend()), relaxes(None)
+    (True, False)
+    """
+    kind = type(op)
+    if kind not in _RELAXED:
+        _RELAXED[kind] = isinstance(op, Relaxed)
+    return _RELAXED[kind]
+
+
 def fold(a: Tensor) -> Tensor:
     """(B, R, *out) -> (B R, *out)."""
     return a.flatten(0, 1)
@@ -86,4 +114,4 @@ def fold(a: Tensor) -> Tensor:
 
 def unfold(a: Tensor, like: Tensor) -> Tensor:
     """(B R, *in) -> (B, R, *in), with B and R of ``like``."""
-    return a.unflatten(0, like.shape[:2])
+    return a.reshape(*like.shape[:2], *a.shape[1:])

@@ -45,15 +45,26 @@ class Bend:
         low = torch.where(self.bent(x), torch.zeros_like(least), least)
         return Interval(low, torch.maximum(one, two))
 
-    def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
-        """Chord above; below, the slope left + t (right - left)."""
+    def frame(self, x: Interval) -> tuple[Tensor, ...]:
+        """Slope of the chord, its offset, where the interval is bent, and t's own choice."""
         down, up = x.low[:, None].clamp(max=0), x.high[:, None].clamp(min=0)
         share = up / (up - down).clamp(min=_TINY)  # 1 where z cannot be negative
         span = self.right - self.left
-        t = self.default(x)[0][:, None] if low is None else low
-        t = torch.where(self.bent(x)[:, None], t, share)
-        offset = -span * share * down
-        return Lines(self.left + span * t, None, self.left + span * share, offset)
+        t = self.default(x)[0][:, None]
+        chord = self.left + span * share
+        return chord, -span * share * down, self.bent(x)[:, None], t
+
+    def turn(self, frame: tuple[Tensor, ...], low: Tensor | None, high: Tensor | None) -> Lines:
+        """Chord above; below, the slope left + t (right - left), the chord where z is not bent."""
+        chord, offset, bent, own = frame
+        slope = own if low is None else low
+        if (self.left, self.right) != (0.0, 1.0):
+            slope = self.left + (self.right - self.left) * slope
+        return Lines(torch.where(bent, slope, chord), None, chord, offset)
+
+    def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
+        """Return the lines over an interval."""
+        return self.turn(self.frame(x), low, high)
 
     def default(self, x: Interval) -> tuple[Tensor, Tensor | None]:
         """Return 1 where more of the interval lies above 0 than below."""
@@ -89,30 +100,35 @@ class Clip:
         """Ends clipped."""
         return Interval(self.forward(x.low), self.forward(x.high))
 
-    def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
-        """Lines around the corners that lie inside, the chord or a constant elsewhere."""
-        l, u = x.low[:, None], x.high[:, None]
+    def frame(self, x: Interval) -> tuple[Tensor, ...]:
+        """Steepest slopes of either line, the points both go through, and t's own choice."""
+        low, high = x.low[:, None], x.high[:, None]
         a, b = self.least, self.most
-        under, over = (l < a) & (u > a), (l < b) & (u > b)
-        inner_l, inner_u = l.clamp(a, b), u.clamp(a, b)
-        steep = inner_u - inner_l  # rise of the function over the interval
-        low_most = torch.where(over, steep / (u - inner_l).clamp(min=_TINY), 1.0)
-        high_most = torch.where(under, steep / (inner_u - l).clamp(min=_TINY), 1.0)
-        own = self.default(x)
-        t = own[0][:, None] if low is None else low
-        s = own[1][:, None] if high is None else high
-        low_slope = torch.where(under, t * low_most, low_most)
-        high_slope = torch.where(over, s * high_most, high_most)
-        flat = (u <= a) | (l >= b)
-        low_slope = torch.where(flat, 0.0, low_slope)
-        high_slope = torch.where(flat, 0.0, high_slope)
+        under, over = (low < a) & (high > a), (low < b) & (high > b)
+        inner_low, inner_high = low.clamp(a, b), high.clamp(a, b)
+        rise = inner_high - inner_low  # of the function over the interval
+        flat = (high <= a) | (low >= b)
+        low_most = torch.where(over, rise / (high - inner_low).clamp(min=_TINY), 1.0)
+        high_most = torch.where(under, rise / (inner_high - low).clamp(min=_TINY), 1.0)
+        low_most = torch.where(flat, 0.0, low_most)
+        high_most = torch.where(flat, 0.0, high_most)
+        below = (low_most, under, inner_low, torch.where(under, inner_low, low))
+        above = (high_most, over, inner_high, torch.where(over, inner_high, high))
+        own = tuple(t[:, None] for t in self.default(x))
+        return (*below, *above, *own)
+
+    def turn(self, frame: tuple[Tensor, ...], low: Tensor | None, high: Tensor | None) -> Lines:
+        """Lines around the corners that lie inside, the chord or a constant elsewhere."""
+        low_most, under, low_value, low_at, high_most, over, high_value, high_at, t, s = frame
+        low_slope = torch.where(under, low_most * (t if low is None else low), low_most)
+        high_slope = torch.where(over, high_most * (s if high is None else high), high_most)
         # Both lines go through the function's own values at the ends of its inner part.
-        return Lines(
-            low_slope,
-            inner_l - low_slope * torch.where(under, inner_l, l),
-            high_slope,
-            inner_u - high_slope * torch.where(over, inner_u, u),
-        )
+        below = low_slope, low_value - low_slope * low_at
+        return Lines(*below, high_slope, high_value - high_slope * high_at)
+
+    def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
+        """Return the lines over an interval."""
+        return self.turn(self.frame(x), low, high)
 
     def default(self, x: Interval) -> tuple[Tensor, Tensor]:
         """Steep lines where less of the interval lies beyond the corner than before it."""
@@ -130,4 +146,5 @@ class Clip:
 
     def knot(self, x: Interval) -> Tensor:
         """The corner inside, ``least`` first."""
-        return torch.where(self._inside(x, self.least), self.least, self.most).to(x.low.dtype)
+        least, most = torch.full_like(x.low, self.least), torch.full_like(x.low, self.most)
+        return torch.where(self._inside(x, self.least), least, most)

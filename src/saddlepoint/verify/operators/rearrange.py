@@ -56,7 +56,7 @@ class Sift:
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor]:
         """Vector-Jacobian product, which is linear in a."""
         zero = a.new_zeros(a.shape[0] * a.shape[1], *shapes[0])
-        _, pull = torch.func.vjp(self.function, zero)
+        pull: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(self.function, zero)[1]
         return (unfold(pull(fold(a))[0], a),)
 
     def constant(self, a: Tensor) -> None:
@@ -80,7 +80,7 @@ class Concat:
 
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor, ...]:
         """Coefficients cut apart."""
-        return a.split([shape[self.axis] for shape in shapes], self.axis + 2)
+        return torch.split(a, [shape[self.axis] for shape in shapes], self.axis + 2)
 
     def constant(self, a: Tensor) -> None:
         """Nothing."""

@@ -1,0 +1,100 @@
+"""The verifier that answers VNN-LIB files: halved boxes where few inputs vary, else the ladder."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.verify.bisect import Bisect, Halved
+from saddlepoint.verify.descend import descend
+from saddlepoint.verify.ladder import Ladder, Rung
+from saddlepoint.verify.network import Network
+from saddlepoint.verify.region import Box
+from saddlepoint.verify.spec import Spec
+from saddlepoint.verify.tracing import trace
+from saddlepoint.verify.vnnlib.query import Decision, Query
+
+__all__ = ["ByBounds"]
+
+_SLACK = 1e-9  # by which bounds in float64 must hold
+_STARTS, _STEPS = 4, 20
+
+
+@dataclass(frozen=True)
+class ByBounds:
+    """Decide boxes in float64.
+
+    Boxes with at most ``few`` inputs that vary are halved, ``batch`` at a time. The others climb
+    the ladder: bounds of all, then a short descent and branch and bound over the neurons of each
+    that is open, the seconds shared evenly among those that are left.
+    """
+
+    few: int = 12
+    batch: int = 256
+
+    def __call__(self, model: nn.Module, query: Query, seconds: float) -> Sequence[Decision]:
+        """Return a decision for each box. Raises ``Unsupported`` for operators without bounds."""
+        end = time.monotonic() + seconds
+        network = trace(model, tuple(query.low.shape[1:])).to(torch.float64)
+        box, spec = Box(query.low, query.high), Spec(query.C, query.d, query.group)
+        varying = int((query.high > query.low).flatten(1).sum(1).max())
+        if varying <= self.few:
+            return _decisions(Bisect(seconds, batch=self.batch)(network, box, spec))
+        return _climbed(network, box, spec, end)
+
+
+def _decisions(halved: Halved) -> list[Decision]:
+    found = []
+    for closed, broken, x in zip(halved.closed, halved.found, halved.x, strict=True):
+        if broken:
+            found.append(Decision("unsafe", x))
+        else:
+            found.append(Decision("safe" if closed else "timeout"))
+    return found
+
+
+def _climbed(network: Network, box: Box, spec: Spec, end: float) -> list[Decision]:
+    cheap = Ladder(seconds=0.0, slack=_SLACK)(network, box, spec)
+    found = [Decision("safe" if verdict.certified else "timeout") for verdict in cheap]
+    open_ = [i for i, decision in enumerate(found) if decision.fate != "safe"]
+    for done, i in enumerate(open_):
+        one = torch.tensor([i])
+        share = (end - time.monotonic()) / (len(open_) - done)
+        if share > 0:
+            found[i] = _searched(network, box[one], spec[one], share)
+        if found[i].fate == "unsafe":
+            break  # one is enough for an answer
+    return found
+
+
+def _searched(network: Network, box: Box, spec: Spec, seconds: float) -> Decision:
+    """Descend from a few points of one box, then split neurons."""
+    x = _descended(network, box, spec)
+    if x is not None:
+        return Decision("unsafe", x)
+    search = Ladder(seconds=seconds, rungs=(Rung.BRANCH,), slack=_SLACK)
+    (verdict,) = search(network, box, spec)
+    if verdict.found is not None:
+        return Decision("unsafe", verdict.found[0])
+    return Decision("safe" if verdict.certified else "timeout")
+
+
+def _descended(network: Network, box: Box, spec: Spec) -> Tensor | None:
+    """Return an input of one box that breaks a group, or None."""
+    draw = torch.Generator().manual_seed(0)
+    share = torch.rand(_STARTS, *box.low.shape[1:], generator=draw, dtype=box.low.dtype)
+    share[0] = 0.5
+    start = box.low + share * (box.high - box.low)
+    out = network.nodes[network.output].shape
+    same = torch.zeros(_STARTS).long()
+    for group in range(spec.groups):
+        rows = spec.group == group
+        a = -spec.weight[:, rows][same]
+        a = a.reshape(*a.shape[:2], *out)
+        x, values = descend(network, box[same], start, a, -spec.offset[:, rows][same], _STEPS)
+        broken = (values.amax(1) < 0).nonzero().flatten()
+        if len(broken):
+            return x[broken[0]]
+    return None
