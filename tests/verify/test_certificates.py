@@ -135,9 +135,7 @@ def test_a_mutated_certificate_is_refused(name: str, proved: tuple[Case, Certifi
 
 
 @pytest.mark.parametrize("what", ["x", "eps", "range", "label"])
-def test_a_certificate_is_about_one_question(
-    what: str, proved: tuple[Case, Certificate]
-) -> None:
+def test_a_certificate_is_about_one_question(what: str, proved: tuple[Case, Certificate]) -> None:
     found, certificate = proved
     where, spec = found.where, found.spec
     if what == "x":
@@ -212,9 +210,7 @@ def test_packed_parts_that_do_not_fit(name: str, proved: tuple[Case, Certificate
 
 @pytest.mark.parametrize("column", range(12))
 @pytest.mark.parametrize("step", [-1, 1, 1 << 40])
-def test_packed_sizes_that_lie(
-    column: int, step: int, proved: tuple[Case, Certificate]
-) -> None:
+def test_packed_sizes_that_lie(column: int, step: int, proved: tuple[Case, Certificate]) -> None:
     packed = pack([proved[1]])
     packed["sizes"][0, column] += step
     found, _ = proved
