@@ -139,7 +139,7 @@ def test_bad_plans(tmp_path: Path, text: str, message: str) -> None:
     [
         (["--threat", "Linf(eps=-1)"], "eps = -1: must be a finite number >= 0"),
         (["--threat", "Linf(eps=8)"], "did you mean 8/255?"),
-        (["--attack", "PDG()"], "did you mean PGD?"),
+        (["--attack", "PGDD()"], "did you mean PGD?"),
         (["--model", "no/such.safetensors"], "no such file"),
         (["--arch", "conv-smal"], "did you mean conv-small?"),
         (["--arch", "conv-small"], "does not fit conv-small"),

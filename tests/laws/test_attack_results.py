@@ -16,7 +16,7 @@ THREAT = pytest.mark.parametrize("row", FEW, ids=lambda r: r.name)
 
 @ATTACK
 @THREAT
-@pytest.mark.parametrize("early_stop", [True, False])
+@pytest.mark.parametrize("early_stop", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_results_are_contained_worse_and_true(
     attack: AttackRow, row: ThreatRow, early_stop: bool
 ) -> None:

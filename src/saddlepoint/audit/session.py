@@ -8,7 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,7 +20,7 @@ from saddlepoint.audit.inspection import inspection
 from saddlepoint.audit.journal import HEADER, Journal
 from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
-from saddlepoint.audit.preflight import first_look, refuse_chance
+from saddlepoint.audit.preflight import first_look, refuse_chance, refuse_other_answers
 from saddlepoint.audit.probing import measured
 from saddlepoint.audit.proving import certificates
 from saddlepoint.audit.proving.stage import prove
@@ -167,18 +166,8 @@ class Session:
         record = journal.earliest(0)
         if record is None:
             return
-        then = record["scores"]
         x, _ = self.samples.batch(torch.from_numpy(record["rows"]))
-        now = door.scores(door.fit(x)).float().cpu().numpy()
-        gap = float(np.abs(now - then).max() / max(float(np.abs(now).max()), 1e-12))
-        loose = notes["repeat_gap"] + notes["batch_gap"]
-        if gap > 1e-2 and not loose > 1e-3:
-            raise Invalid(
-                "out",
-                str(self.folder),
-                "an empty folder or one with the same run",
-                "the model there gave other scores to the same inputs: choose another --out",
-            )
+        refuse_other_answers(door.scores(door.fit(x)), record["scores"], notes, self.folder)
 
     def _finish(
         self, evidence: Evidence, journal: Journal, scores: ScoreTable, device: str

@@ -13,7 +13,7 @@ from saddlepoint.core.errors import BadData
 __all__ = ["Record", "read_record", "undone"]
 
 Row = Mapping[str, Any]
-_SHARES = ("clean", "robust", "own", "best", "robust_at_most")
+_SHARES = ("clean", "robust", "own", "certified", "best", "robust_at_most")
 _NUMBERS = ("loss", "lr", "seconds")
 _LARGEST = 1e12
 _WORDS = {str: "a text", int: "a whole number", dict: "an object", list: "a list"}
@@ -54,9 +54,20 @@ class Record:
         return str(self.plan.get("loss", "")).lower().startswith("natural")
 
     @property
+    def bounded(self) -> bool:
+        """Whether training minimised a bound of the worst case, so that epochs were certified."""
+        return any(row.get("certified") is not None for row in self.history)
+
+    @property
     def noisy(self) -> bool:
         """Whether training added Gaussian noise and asked no attack."""
         return str(self.plan.get("loss", "")).lower().startswith("gaussian")
+
+    @property
+    def unasked(self) -> bool:
+        """Whether training asked no attack: it bounded the worst case, or added noise."""
+        loss = str(self.plan.get("loss", "")).lower()
+        return self.noisy or re.match(r"(crown-?)?ibp\b", loss) is not None
 
     @property
     def free(self) -> bool:

@@ -2,6 +2,7 @@
 
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.train.awp import AWP
+from saddlepoint.train.certified import CROWNIBP, IBP, MTLIBP, SABR
 from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.losses import MART, TRADES, Free, Madry, Natural, RobustLoss
 
@@ -15,6 +16,10 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "free": Free(),
     "awp": AWP(),
     "gaussian": Gaussian(),
+    "ibp": IBP(),
+    "crownibp": CROWNIBP(),
+    "sabr": SABR(),
+    "mtlibp": MTLIBP(),
 }
 
 

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Ascent, initial
-from saddlepoint.verify.crown import ROOM, Bounds, columns, exact, unit_rows
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.crown import ROOM, exact, tighten
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 
 __all__ = ["Refine"]
 
-_ASCENT = Ascent(steps=4, lr=0.5)
+_ASCENT = Ascent(steps=12, lr=0.5)
 
 
 @dataclass(frozen=True)
@@ -35,22 +34,13 @@ class Refine:
             op = network.nodes[readers[n]].op
             found[n] = bounds[n]
             if relaxes(op) and not exact(network, region, n):
-                found[n] = self._node(network, region, n, bounds[n], op.bent(bounds[n]), found)
+                bent, earlier = op.bent(bounds[n]), {k: x for k, x in found.items() if k < n}
+                what = network, region, n, bounds[n], bent, earlier
+                found[n] = tighten(*what, self._lower, self.room)
         return found
 
-    def _node(
-        self, network: Network, region: Region, n: int, x: Interval, bent: Tensor, bounds: Bounds
-    ) -> Interval:
-        low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
-        widest = max(node.shape.numel() for node in network.nodes[: n + 1])
-        earlier = {k: v for k, v in bounds.items() if k < n}
-        for index, mask in columns(bent.flatten(1), max(1, self.room // (2 * widest * len(low)))):
-            a = unit_rows(index, network.nodes[n].shape, low)
-            rows = torch.cat([a, -a], 1)
-            slopes = initial(network, earlier, n, rows.shape[1])
-            found = self.ascent(network, region, n, rows, earlier, slopes)
-            below, above = found.bound.chunk(2, 1)
-            old_low, old_high = low.gather(1, index), high.gather(1, index)
-            low.scatter_(1, index, torch.where(mask, torch.maximum(old_low, below), old_low))
-            high.scatter_(1, index, torch.where(mask, torch.minimum(old_high, -above), old_high))
-        return Interval(low.view_as(x.low), high.view_as(x.high))
+    def _lower(
+        self, network: Network, region: Region, node: int, a: Tensor, bounds: Bounds
+    ) -> Tensor:
+        slopes = initial(network, bounds, node, a.shape[1])
+        return self.ascent(network, region, node, a, bounds, slopes).bound

@@ -38,7 +38,7 @@ class Inputs:
         """
         rows = a.flatten(1)
         low, high = self.low.flatten(), self.high.flatten()
-        box: Tensor = rows.clamp(min=0) @ low + rows.clamp(max=0) @ high
+        box = rows.clamp(min=0) @ low + rows.clamp(max=0) @ high
         if self.x is None or math.isinf(self.order):
             return box
         x = self.x.flatten()
@@ -49,15 +49,15 @@ class Inputs:
             middle = (under + over) / 2
             rising = dual(rows.detach(), below, above, middle)[1] > 0
             under, over = torch.where(rising, middle, under), torch.where(rising, over, middle)
-        ball: Tensor = rows @ x + dual(rows, below, above, over)[0]
-        least: Tensor = torch.maximum(box, ball)
-        return least
+        ball = rows @ x + dual(rows, below, above, over)[0]
+        return torch.maximum(box, ball)
 
     def _steepest(self, rows: Tensor) -> Tensor:
         """A multiplier at which no coordinate has reason to leave the ball."""
         if self.order == 1:
             return rows.abs().amax(1)
-        return torch.linalg.vector_norm(rows, dim=1) / max(self.eps, 1e-300)
+        length: Tensor = torch.linalg.vector_norm(rows, dim=1)
+        return length / max(self.eps, 1e-300)
 
     def _euclid(self, a: Tensor, low: Tensor, high: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
         """min_u <a, u> + by (|u|^2 - eps^2) / 2 over the box, and its derivative in ``by``."""

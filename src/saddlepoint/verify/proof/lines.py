@@ -76,7 +76,8 @@ def _bend(op: Bend, low: Tensor, high: Tensor, t: Tensor | None, s: Tensor | Non
     """Chord above a convex function; below, a line through 0 with a slope between the two."""
     inside = (low < 0) & (high > 0)
     t = (high > -low).to(low) if t is None else t
-    side = torch.where(low >= 0, op.right, op.left)
+    left, right = low.new_tensor(op.left), low.new_tensor(op.right)  # two numbers would be float32
+    side = torch.where(low >= 0, right, left)
     wide = torch.where(inside, high - low, 1.0)
     chord = torch.where(inside, (op.right * high - op.left * low) / wide, side)
     below = torch.where(inside, op.left + t * (op.right - op.left), side)
