@@ -326,8 +326,12 @@ def test_the_checker_compares_network_and_model(monkeypatch: pytest.MonkeyPatch)
 class Valley(nn.Module):
     """Scores (relu(x) - x / 2 + 0.1, 0): the margin is |x| / 2 + 0.1."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.share = nn.Parameter(torch.tensor([0.5]))
+
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x.relu() - 0.5 * x + 0.1, 0 * x], 1)
+        return torch.cat([x.relu() - self.share * x + 0.1, 0 * x], 1)
 
 
 @pytest.mark.parametrize(("beta", "open_by"), [(0.0, 0.4), (0.39, 0.01), (0.41, 0), (0.5, 0)])

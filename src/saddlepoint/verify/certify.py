@@ -42,7 +42,8 @@ def certify_tree(
     """Return the certificate of a search that closed all of a problem; None where it fails.
 
     Groups without a tree are closed by the problem's own slopes. ``where``: the inputs as the
-    checker knows them, ``inputs(threat, x)``; without it, the problem's region as it is.
+    checker knows them, ``inputs(threat, x)``; without it, the problem's region as it is. Pass the
+    checker of the model, ``Checker.of``: one of the search's network has its float32 constants.
 
     Intervals are bounded anew in float64 and rounded outward. t is rounded to 1/255 in the
     direction that helps its leaf; a leaf that float64 leaves open takes a few steps of ascent, and
