@@ -18,7 +18,7 @@ from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.problem import Problem, bent, root
-from saddlepoint.verify.refine import Refine
+from saddlepoint.verify.refine import Raised, Refine
 from saddlepoint.verify.region import Region
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tree import Tree
@@ -26,6 +26,8 @@ from saddlepoint.verify.tree import Tree
 __all__ = ["Ladder", "Proof", "Rung", "Verdict"]
 
 _ALPHA, _REFINE, _BRANCH = Ascent(steps=20), Refine(), Branch()
+
+_SHARE = 0.3  # of a sample's time that refining intervals may take
 
 Progress = Callable[[str, int, int], None]  # rung, samples decided there, samples asked about
 
@@ -208,7 +210,11 @@ class Ladder:
         started = self.clock()
         with torch.no_grad():
             bounds = crown(network, region)
-        bounds, raised = self.refine(network, region, bounds)
+        passes = _SHARE * self.seconds / max(self.clock() - started, 1e-3)
+        refine = self.refine.within(passes)
+        raised: dict[int, Raised] = {}
+        if refine is not None:
+            bounds, raised = refine(network, region, bounds)
         a = lower_rows(network, spec.weight)
         slopes = initial(network, bounds, network.output, a.shape[1])
         found = self.alpha(network, region, network.output, a, bounds, slopes)

@@ -1,6 +1,7 @@
 """Tighter intervals of the elements that stay bent, each with slopes of its own."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -39,6 +40,16 @@ class Refine:
 
     ascent: Ascent = _ASCENT
     room: int = ROOM // 4
+
+    def within(self, passes: float) -> "Refine | None":
+        """The same with as many steps as ``passes`` of CROWN allow, or None where that is none.
+
+        A step costs three of them: forward, and backward through it.
+        """
+        steps = self.ascent.steps if math.isinf(passes) else int(passes / 3)
+        if steps < 1:
+            return None
+        return replace(self, ascent=replace(self.ascent, steps=min(steps, self.ascent.steps)))
 
     def __call__(
         self, network: Network, region: Region, bounds: Bounds
