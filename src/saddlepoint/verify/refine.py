@@ -57,12 +57,11 @@ class Refine:
         """Tighter bounds of the nodes of one sample, and what gave them."""
         found: Bounds = {}
         raised: dict[int, Raised] = {}
-        readers = {network.nodes[n].inputs[0]: n for n in reversed(network.relaxed)}
         for n in sorted(bounds):
-            op = network.nodes[readers[n]].op
             found[n] = bounds[n]
-            if relaxes(op) and not exact(network, region, n):
-                bent, earlier = op.bent(bounds[n]), {k: x for k, x in found.items() if k < n}
+            if not exact(network, region, n):
+                bent = network.bent(n, bounds[n])
+                earlier = {k: x for k, x in found.items() if k < n}
                 seen: list[Bounded] = []
                 tighten = Tighten(self._lower, self.room, seen.append)
                 found[n] = tighten(network, region, n, bounds[n], bent, earlier)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "best_splits", "candidates"]
 
+_LEAST = 1e-30
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -40,7 +42,7 @@ def gaps(
     for n, a in seen.items():
         node = network.nodes[n]
         op, source = node.op, node.inputs[0]
-        if not relaxes(op):
+        if not relaxes(op) or n in network.prefix:
             continue
         x = bounds[source]
         lines = op.lines(x, None, None)
@@ -51,7 +53,8 @@ def gaps(
         over = lines.high_slope[:, 0] * z + lines.high_offset[:, 0] - f
         under = f - (lines.low_slope[:, 0] * z + low_offset)
         gap = -down * over + up * under
-        gap = torch.where(op.bent(x), gap, 0).flatten(1)
+        # What is bent and costs nothing here may still cost something below.
+        gap = torch.where(op.bent(x), gap.clamp(min=_LEAST), 0).flatten(1)
         found[source] = found[source] + gap if source in found else gap
     return found
 
@@ -66,6 +69,8 @@ def candidates(
     for at in (None, values):
         scored = gaps(network, bounds, seen, at)
         nodes = sorted(scored)
+        if not nodes:
+            return [[] for _ in range(len(x))]
         names = [(n, torch.tensor(scored[n].shape[1])) for n in nodes]
         flat = torch.cat([scored[n] for n in nodes], 1)
         count = min((tries + 1) // 2, flat.shape[1])
@@ -87,11 +92,14 @@ def candidates(
 
 
 def _knots(network: Network, bounds: Bounds, source: int) -> Tensor:
-    n = next(n for n in network.relaxed if network.nodes[n].inputs[0] == source)
-    op = network.nodes[n].op
-    if not relaxes(op):
-        raise AssertionError("only relaxed nodes are split")
-    return op.knot(bounds[source])
+    """(B, *shape) where to cut: the knot of a function that is bent there, the first if several."""
+    x = bounds[source]
+    found = (x.low + x.high) / 2
+    for n in reversed(network.readers[source]):
+        op = network.nodes[n].op
+        if relaxes(op):
+            found = torch.where(op.bent(x), op.knot(x), found)
+    return found
 
 
 def best_splits(
