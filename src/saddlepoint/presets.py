@@ -17,9 +17,13 @@ from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.train import (
     AWP,
+    CROWNIBP,
+    IBP,
     MART,
+    MTLIBP,
     NFGSM,
     ROBUST_LOSSES,
+    SABR,
     TRADES,
     Free,
     Gaussian,
@@ -52,7 +56,8 @@ PARTS: dict[str, Factory] = {
     **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
 }
 OBJECTIVES: dict[str, Factory] = {
-    kind.__name__: kind for kind in (Natural, Madry, TRADES, MART, Free, AWP, Gaussian)
+    kind.__name__: kind
+    for kind in (Natural, Madry, TRADES, MART, Free, AWP, Gaussian, IBP, CROWNIBP, SABR, MTLIBP)
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,

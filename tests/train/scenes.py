@@ -85,6 +85,7 @@ CURVES: dict[str, dict[str, Any]] = {
     "trades": {"loss": "trades", "optimizer": "sgd", "lr": 0.05, "schedule": "cosine"},
     "average": {"ema": 0.9, "augment": "flip-crop"},
     "free": {"loss": "free", "epochs": 1, "lr": 3e-3},
+    "certified": {"loss": "crownibp", "threat": Linf(eps=0.02), "eps_ramp": 0.5},
     "sharded": {"strategy": "fsdp"},
     "sharded-trades": {
         "loss": "trades",

@@ -16,7 +16,7 @@ from tests.train.kit import Digits, MakeNet, MakePlan
 class Counting:
     """A search that counts how often it is asked, and of which model."""
 
-    threat, memory = Linf(eps=0.1), {}
+    threat, memory, share = Linf(eps=0.1), {}, 1.0
 
     def __init__(self) -> None:
         self.asked: list[nn.Module] = []

@@ -45,7 +45,7 @@ def test_the_card_says_what_the_weights_are(done: tuple[Trained, TrainPlan]) -> 
     assert card["plan"] == json.loads(json.dumps(p.describe()))
     assert (card["plan_sha256"], card["data_sha256"]) == (p.key(), "ab12")
     assert (card["status"], card["best_epoch"]) == ("complete", trained.best_epoch)
-    names = {"epoch", "loss", "clean", "robust", "own", "lr", "seconds"}
+    names = {"epoch", "loss", "clean", "robust", "own", "lr", "seconds", "certified"}
     assert card["history"][0].keys() == names
     assert card["events"] == []
     assert card["versions"]["saddlepoint"]

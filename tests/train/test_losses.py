@@ -47,7 +47,7 @@ class Logits(nn.Module):
 class To:
     """A worst input that is given."""
 
-    threat, memory = Linf(eps=0.1), {}
+    threat, memory, share = Linf(eps=0.1), {}, 1.0
 
     def __init__(self, x_adv: Tensor) -> None:
         self.x_adv, self.asked = x_adv, []
@@ -200,7 +200,7 @@ def test_the_attack_of_trades_climbs_the_divergence() -> None:
     far: dict[str, Floats] = {}
 
     class Measuring:
-        threat, memory = Linf(eps=0.2), {}
+        threat, memory, share = Linf(eps=0.2), {}, 1.0
 
         def __call__(self, model: nn.Module, x: Tensor, y: Any, loss: Any = None, /) -> Tensor:  # noqa: ANN401
             inner = Inner(self.threat, PGD(steps=10))

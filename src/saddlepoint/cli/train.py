@@ -83,7 +83,8 @@ def train_command(
         str | None,
         typer.Option(
             "--loss",
-            help="madry (default), natural, trades, mart, free, awp, gaussian; or TRADES(beta=6).",
+            help="madry (default), natural, trades, mart, free, awp, gaussian, ibp, crownibp, "
+            "sabr, mtlibp; or TRADES(beta=6).",
         ),
     ] = None,
     attack: Annotated[
@@ -152,7 +153,7 @@ def train_command(
     ] = None,
     out: OutOption = None,
 ) -> None:
-    """Train a model, natural or adversarial, and measure it on held-out samples each epoch.
+    """Train a natural, adversarial or certified model, measured on held-out samples each epoch.
 
     The folder holds the weights of the epoch with the best held-out robust accuracy, a model card
     and an audit on test samples; `saddlepoint audit --model FOLDER` takes it. The same command
@@ -169,10 +170,11 @@ def train_command(
     if int(os.environ.get("RANK", "0")):
         return  # under torchrun the first process speaks, audits and writes for all
     best = trained.history[trained.best_epoch - 1]
+    proved = "" if best.certified is None else f", certified {percent(best.certified)}"
     OUT.print(
         Text(
             f"best epoch {trained.best_epoch}: held-out clean {percent(best.clean)}, "
-            f"robust {percent(best.robust)}\nmodel: {trained.folder}"
+            f"robust {percent(best.robust)}{proved}\nmodel: {trained.folder}"
         )
     )
     audit_and_card(trained.folder, settings)

@@ -2,6 +2,7 @@
 
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.card import write_card
+from saddlepoint.train.certified import CROWNIBP, IBP, MTLIBP, SABR
 from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch
@@ -15,9 +16,13 @@ from saddlepoint.train.worst import Inner, Worst
 
 __all__ = [
     "AWP",
+    "CROWNIBP",
+    "IBP",
     "MART",
+    "MTLIBP",
     "NFGSM",
     "ROBUST_LOSSES",
+    "SABR",
     "TRADES",
     "Diverged",
     "Divergence",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train.bounded import bare
+from saddlepoint.train.certified import certifies
 from saddlepoint.train.losses import Free, Madry, RobustLoss
 from saddlepoint.train.worst import Worst
 
@@ -41,6 +43,8 @@ class AWP:
     def __post_init__(self) -> None:
         if not callable(self.loss) or isinstance(self.loss, Free):
             raise Invalid("loss", self.loss, "an objective other than Free, which takes many steps")
+        if certifies(self.loss):
+            raise Invalid("loss", self.loss, "an objective that asks the model, not bounds of it")
         if not isinstance(self.gamma, int | float) or not 0 < self.gamma < 1:
             raise Invalid("gamma", self.gamma, "a number in (0, 1)")
 
@@ -51,7 +55,7 @@ class AWP:
         if not weights:
             return self.loss(model, x, y, once)
         # What a layer that is not used contributes is zero, as in the outer gradient.
-        first = self.loss(_bare(model), x, y, once)
+        first = self.loss(bare(model), x, y, once)
         grads = _mean(torch.autograd.grad(first, weights, materialize_grads=True), len(x))
         moved: dict[Tensor, Tensor] = {
             w: w + self.gamma * w.detach().norm() * g / (g.norm() + 1e-12)
@@ -72,13 +76,6 @@ def _mean(grads: tuple[Tensor, ...], rows: int) -> list[Tensor]:
     return [share / count for share in shares]
 
 
-def _bare(model: nn.Module) -> nn.Module:
-    """The module behind Fabric, which lets no gradient pass but the one that is learnt from."""
-    from lightning_fabric import is_wrapped
-
-    return cast(nn.Module, model.module) if is_wrapped(model) else model
-
-
 class _Once:
     """Answers the first question, and then repeats the answer."""
 
@@ -97,6 +94,10 @@ class _Once:
     @property
     def memory(self) -> dict[str, Any]:
         return self._worst.memory
+
+    @property
+    def share(self) -> float:
+        return self._worst.share
 
     def __call__(
         self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /

@@ -119,6 +119,7 @@ def _numbers(record: Record) -> list[tuple[str, str, str]]:
     audit, row, end = record.audit, record.kept, record.plan.get("epochs")
     seconds = sum(e["seconds"] or 0 for e in (*record.history, *record.events))
     kept = f"held out, epoch {row['epoch']}" if row else "not measured"
+    proved = [("Certified, at least", words.percent(row.get("certified")), kept)]
     shown = [
         ("Clean accuracy", words.percent(row.get("clean")), kept),
         ("Robust, at most", words.percent(row.get("robust")), kept),
@@ -131,6 +132,7 @@ def _numbers(record: Record) -> list[tuple[str, str, str]]:
             ("Clean accuracy", words.percent(audit["clean"]), on),
             ("Robust, at most", words.percent(audit["robust_at_most"]), on),
         ]
+    shown[2:2] = proved if record.bounded else []
     return shown
 
 
@@ -172,7 +174,7 @@ def _data(record: Record) -> list[Fact]:
 
 def _recipe(record: Record) -> list[Fact]:
     kept = {k: v for k, v in record.plan.items() if k not in (*NETWORK, "threat", "held_out")}
-    rows, asked = [], not (record.natural or record.noisy or record.free)
+    rows, asked = [], not (record.natural or record.noisy or record.free or record.unasked)
     if not asked:
         kept = {k: v for k, v in kept.items() if k not in ("attack", "keep")}
         rows.append(Fact("training attack", OWN_MOVES if record.free else "none"))
@@ -211,6 +213,7 @@ def _epochs(record: Record) -> dict[str, Any]:
         "clean": words.percent,
         "robust": words.percent,
         "own": words.percent,
+        "certified": words.percent,
         "lr": lambda v: words.NONE if v is None else f"{v:.3g}",
         "seconds": words.duration,
     }

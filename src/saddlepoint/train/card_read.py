@@ -13,7 +13,7 @@ from saddlepoint.core.errors import BadData
 __all__ = ["Record", "read_record", "undone"]
 
 Row = Mapping[str, Any]
-_SHARES = ("clean", "robust", "own", "best", "robust_at_most")
+_SHARES = ("clean", "robust", "own", "certified", "best", "robust_at_most")
 _NUMBERS = ("loss", "lr", "seconds")
 _LARGEST = 1e12
 _WORDS = {str: "a text", int: "a whole number", dict: "an object", list: "a list"}
@@ -52,6 +52,16 @@ class Record:
     def natural(self) -> bool:
         """Whether the adversary played no part in training."""
         return str(self.plan.get("loss", "")).lower().startswith("natural")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether training minimised a bound of the worst case, so that epochs were certified."""
+        return any(row.get("certified") is not None for row in self.history)
+
+    @property
+    def unasked(self) -> bool:
+        """Whether training bounded the worst case without asking an attack."""
+        return re.match(r"(crown-?)?ibp\b", str(self.plan.get("loss", "")).lower()) is not None
 
     @property
     def noisy(self) -> bool:

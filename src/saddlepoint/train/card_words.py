@@ -132,10 +132,13 @@ def measured(record: Record) -> str:
         return f"{said} clean; no attack was run on it, so its robustness is unknown."
     within = f" within {_threat(record)}" if record.natural or record.noisy else ""
     check = short(str(record.plan.get("check") or "the check attack"))
-    return (
+    text = (
         f"{said} clean, {percent(row['robust'])} under {check}{within}: an upper bound on robust "
         f"accuracy, found by one attack on {_attacked(record)}."
     )
+    if row.get("certified") is None:
+        return text
+    return f"{text} Interval bounds certify {percent(row['certified'])} of these, in float32."
 
 
 def verdict(record: Record) -> str:
@@ -238,9 +241,10 @@ def in_words(record: Record) -> str:
 
 def limits(record: Record) -> list[str]:
     """Return what the numbers do not say, most important first."""
-    merit = "clean" if record.natural else "robust"
+    merit = "certified" if record.bounded else "clean" if record.natural else "robust"
+    proof = "Nothing is proved of other samples" if record.bounded else "No proof was attempted"
     said = [
-        "No proof was attempted. Samples that withstood may fall to an attack that is stronger "
+        f"{proof}. Samples that withstood may fall to an attack that is stronger "
         "or was made for this model.",
         f"Held-out numbers flatter: among all epochs the one with the best {merit} held-out "
         "accuracy was kept, and its number is quoted.",

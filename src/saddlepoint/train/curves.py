@@ -15,6 +15,7 @@ __all__ = ["draw_curves"]
 
 INK, MUTED, GRID, SURFACE = "#18212f", "#55606f", "#dde1e8", "#ffffff"
 ROBUST, CLEAN, OWN, LOSS, GUARD = "#1c5d9f", "#b5520b", "#0b7468", "#7d3f98", "#a32a1b"
+PROVED = "#5d6b00"
 FONTS = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
 FEW = 30  # up to so many epochs each gets a marker; a lone one would be invisible without
 STYLE: Any = {
@@ -42,6 +43,7 @@ SERIES: tuple[tuple[str, str, str, Any, str, float], ...] = (
     ("clean", "clean", CLEAN, (0, (6, 2.5)), "s", 2.0),
     ("robust", "check attack", ROBUST, "solid", "o", 2.4),
     ("own", "training attack", OWN, (0, (2, 1.5)), "^", 1.2),
+    ("certified", "certified", PROVED, (0, (5, 1.5, 1, 1.5)), "D", 2.0),
 )
 Rows = Sequence[Mapping[str, Any]]
 
@@ -50,9 +52,9 @@ def draw_curves(history: Rows, events: Rows = (), best_epoch: int = 0) -> dict[s
     """Draw accuracy (left), loss and learning rate (right) against epochs.
 
     ``history`` holds one mapping per epoch with ``epoch`` and, each possibly absent or None,
-    ``loss``, ``clean``, ``robust``, ``own``, ``lr``; ``events`` those of the guard, with ``epoch``.
-    The epoch numbered ``best_epoch`` is ringed. Returns ``{"curves.png": …, "curves.svg": …}``, or
-    nothing when there is no epoch. Equal arguments give equal bytes.
+    ``loss``, ``clean``, ``robust``, ``own``, ``certified``, ``lr``; ``events`` those of the guard,
+    with ``epoch``. The epoch numbered ``best_epoch`` is ringed. Returns ``{"curves.png": …,
+    "curves.svg": …}``, or nothing when there is no epoch. Equal arguments give equal bytes.
 
     >>> sorted(draw_curves([{"epoch": 1, "loss": 2.3, "clean": 0.5, "robust": 0.25}]))
     ['curves.png', 'curves.svg']
@@ -140,7 +142,7 @@ def _ring(axes: "Axes", history: Rows, best: int) -> None:
     row = next((row for row in reversed(history) if row["epoch"] == best), None)
     if row is None:
         return
-    points = [row[name] for name in ("clean", "robust") if row.get(name) is not None]
+    points = [row[name] for name in ("clean", "robust", "certified") if row.get(name) is not None]
     ring: Any = {"marker": "o", "markersize": 12, "markerfacecolor": "none", "clip_on": False}
     axes.plot(
         [best] * len(points),

@@ -7,6 +7,8 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.search import check_inputs
+from saddlepoint.train.bounded import live
+from saddlepoint.train.certified import certifies
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.samples import Samples
 
@@ -14,7 +16,10 @@ __all__ = ["check_model"]
 
 
 def check_model(plan: TrainPlan, model: nn.Module, samples: Samples) -> None:
-    """Raise ``Invalid`` unless the model can be trained and answers two samples as planned."""
+    """Raise ``Invalid`` unless the model can be trained and answers two samples as planned.
+
+    Raises ``Unsupported`` for one whose bounds are to be trained and are not known.
+    """
     if not any(p.requires_grad for p in model.parameters()):
         raise Invalid("model", f"<{type(model).__name__}>", "a model with trainable parameters")
     few = samples.measured(2)
@@ -29,5 +34,7 @@ def check_model(plan: TrainPlan, model: nn.Module, samples: Samples) -> None:
     check_scores(out, goal, len(x))
     if out.shape[1] != plan.classes:
         raise Invalid("classes", plan.classes, f"{out.shape[1]}, as many as the model's logits")
+    if certifies(plan.objective):
+        live(model, plan.shape)
     if not bool(out.isfinite().all()):
         raise Invalid("model", f"<{type(model).__name__}>", "one whose logits are finite")

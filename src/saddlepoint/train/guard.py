@@ -8,6 +8,7 @@ from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.train.awp import AWP
+from saddlepoint.train.certified import CROWNIBP, IBP
 from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.history import Epoch
 from saddlepoint.train.losses import Free, Natural, RobustLoss
@@ -18,6 +19,7 @@ __all__ = ["Event", "collapsed", "escalated", "own_attack", "stronger"]
 GAP = 0.2  # what a training attack may overstate; honest ones are within a few points
 GOOD = 0.4  # of the clean accuracy
 MOST_STEPS = 40
+_UNASKING = (Natural, Gaussian, IBP, CROWNIBP)  # train without an attack
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def own_attack(objective: RobustLoss, attack: Attack[Any]) -> Attack[Any] | None
     (PGD(steps=1, step_size=1.25), None)
     """
     objective = objective.loss if isinstance(objective, AWP) else objective
-    if isinstance(objective, Natural | Gaussian) or isinstance(attack, WorstOf | RandomSearch):
+    if isinstance(objective, _UNASKING) or isinstance(attack, WorstOf | RandomSearch):
         return None
     if isinstance(objective, Free):
         return PGD(steps=1, step_size=objective.step_size)

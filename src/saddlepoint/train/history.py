@@ -14,10 +14,12 @@ class Epoch:
 
     epoch: from 1. loss: mean training objective, in nats. clean, robust, own: held-out accuracy in
     [0, 1]: unperturbed, under the plan's ``check``, and under the training attack (None where there
-    is none). lr: of the epoch's last step. seconds: wall time, measurements included.
+    is none). lr: of the epoch's last step. seconds: wall time, measurements included. certified:
+    the share, of those under the check, that intervals prove to be robust (None unless the
+    objective minimises a bound).
 
     >>> Epoch(1, 2.3, 0.5, 0.25, 0.3, 0.001, 1.0)
-    Epoch(epoch=1, loss=2.3, clean=0.5, robust=0.25, own=0.3, lr=0.001, seconds=1.0)
+    Epoch(epoch=1, loss=2.3, clean=0.5, robust=0.25, own=0.3, lr=0.001, seconds=1.0, certified=None)
     """
 
     epoch: int
@@ -27,11 +29,13 @@ class Epoch:
     own: float | None
     lr: float
     seconds: float
+    certified: float | None = None
 
     def __str__(self) -> str:
+        proved = "" if self.certified is None else f", {self.certified:.2%} certified"
         return (
             f"epoch {self.epoch}: loss {self.loss:.4f}, held-out accuracy {self.clean:.2%} clean, "
-            f"{self.robust:.2%} robust ({self.seconds:.1f} s)"
+            f"{self.robust:.2%} robust{proved} ({self.seconds:.1f} s)"
         )
 
 
@@ -39,7 +43,7 @@ def as_csv(history: Sequence[Epoch]) -> str:
     """Return the curve as CSV with a header line.
 
     >>> as_csv([Epoch(1, 2.3, 0.5, 0.25, 0.3, 0.001, 1.0)]).splitlines()
-    ['epoch,loss,clean,robust,own,lr,seconds', '1,2.3,0.5,0.25,0.3,0.001,1.0']
+    ['epoch,loss,clean,robust,own,lr,seconds,certified', '1,2.3,0.5,0.25,0.3,0.001,1.0,']
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")

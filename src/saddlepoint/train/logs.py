@@ -34,10 +34,10 @@ def recorded(logger: str | None, folder: Path, steps: int, done: int) -> Iterato
     """Open the log of the run in ``folder``, ``done`` epochs of ``steps`` steps old.
 
     Written to ``folder/tensorboard``: ``train/loss`` at each look at the losses, ``train/lr`` and
-    ``held_out/clean``, ``/robust``, ``/own`` after each epoch, all over the number of steps; what
-    the user is told, such as the guard's events, as text. A continued run goes on from its last
-    saved epoch; what was logged after that is taken back. An epoch that the guard undoes stays to
-    be seen: its steps appear twice.
+    ``held_out/clean``, ``/robust``, ``/own``, ``/certified`` after each epoch, all over the number
+    of steps; what the user is told, such as the guard's events, as text. A continued run goes on
+    from its last saved epoch; what was logged after that is taken back. An epoch that the guard
+    undoes stays to be seen: its steps appear twice.
     """
     if logger is None:
         yield Silent()
@@ -55,7 +55,12 @@ def recorded(logger: str | None, folder: Path, steps: int, done: int) -> Iterato
             writer.log_metrics({"train/loss": loss}, self.count)
 
         def epoch(self, row: Epoch) -> None:
-            held = {"clean": row.clean, "robust": row.robust, "own": row.own}
+            held = {
+                "clean": row.clean,
+                "robust": row.robust,
+                "own": row.own,
+                "certified": row.certified,
+            }
             scalars = {f"held_out/{k}": v for k, v in held.items() if v is not None}
             writer.log_metrics({**scalars, "train/lr": row.lr}, self.count)
             writer.save()

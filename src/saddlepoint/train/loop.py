@@ -29,7 +29,8 @@ class Trained:
     """The model with the weights of its best epoch, in eval mode, and how it came about.
 
     history: one ``Epoch`` each. best_epoch: from 1, the one with the highest robust held-out
-    accuracy (clean for natural training), the later where equal. folder: where all this is kept.
+    accuracy (clean for natural training, certified where bounds are trained), the later where
+    equal. folder: where all this is kept.
     events: what the guard saw.
     """
 

@@ -9,10 +9,12 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.search import search
+from saddlepoint.train.bounded import certified
+from saddlepoint.train.certified import certifies
 from saddlepoint.train.samples import Samples
 from saddlepoint.train.step import Diverged
 
-__all__ = ["measure"]
+__all__ = ["measure", "proved"]
 
 BATCH = 512
 
@@ -38,6 +40,18 @@ def measure(
     robust = _survive(model, samples, samples.plan.check, "check")
     own = None if attack is None else _survive(model, samples, attack, "training attack")
     return clean, robust, own
+
+
+def proved(model: nn.Module, samples: Samples) -> float | None:
+    """Return the share of the samples under the check that intervals certify; None: not asked.
+
+    The same samples, so that ``robust`` is at least this, if the bounds are sound.
+    """
+    plan = samples.plan
+    if not certifies(plan.objective):
+        return None
+    few = samples.measured(plan.check_n)
+    return int(certified(model, few.x, few.y, plan.threat).sum()) / len(few.y)
 
 
 def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str) -> float:

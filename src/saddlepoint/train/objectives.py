@@ -2,6 +2,7 @@
 
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.train.awp import AWP
+from saddlepoint.train.certified import CROWNIBP, IBP, MTLIBP, SABR
 from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.losses import MART, TRADES, Free, Madry, Natural, RobustLoss
 
@@ -14,6 +15,10 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "mart": MART(),
     "free": Free(),
     "awp": AWP(),
+    "ibp": IBP(),
+    "crownibp": CROWNIBP(),
+    "sabr": SABR(),
+    "mtlibp": MTLIBP(),
     "gaussian": Gaussian(),
 }
 

@@ -16,6 +16,8 @@ from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.threat import Graded, ThreatModel
 from saddlepoint.train.augment import AUGMENTS
 from saddlepoint.train.awp import AWP
+from saddlepoint.train.bounded import check_box
+from saddlepoint.train.certified import certifies
 from saddlepoint.train.lean import Keep
 from saddlepoint.train.losses import TRADES, Natural, RobustLoss
 from saddlepoint.train.naming import name_of
@@ -76,14 +78,14 @@ class TrainPlan:
     the adversary moves in. attack: the inner attack of training. keep: whether its ``worst`` or
     its ``last`` point is trained on; ``auto``: the last of a single step, else the worst. check:
     the stronger attack on held-out samples after each epoch. loss: ``natural``, ``madry``,
-    ``trades``, ``mart``, ``free``, ``awp``, ``gaussian``, or a ``RobustLoss``. lr: the peak of
-    ``schedule`` (constant, cosine, one-cycle). momentum: of sgd; adam has its own. ema: decay of
-    the average over steps that is measured and kept in place of the weights themselves. eps_ramp:
-    share of the run over which the radius grows from 0 to its own. guard: go back and on with a
-    stronger inner attack when robustness collapses unseen by the present one. held_out: share
-    (float) or number (int) of training samples kept for measuring; check_n: how many of them, at
-    most, are attacked. augment: None, ``crop`` or ``flip-crop``. precision: of the passes; weights
-    stay float32.
+    ``trades``, ``mart``, ``free``, ``awp``, ``gaussian``, certified ones (``ibp``, ``crownibp``,
+    ``sabr``, ``mtlibp``), or a ``RobustLoss``. lr: the peak of ``schedule`` (constant, cosine,
+    one-cycle). momentum: of sgd; adam has its own. ema: decay of the average over steps that is
+    measured and kept in place of the weights themselves. eps_ramp: share of the run over which the
+    radius grows from 0 to its own. guard: go back and on with a stronger inner attack when
+    robustness collapses unseen by the present one. held_out: share (float) or number (int) of
+    training samples kept for measuring; check_n: how many of them, at most, are attacked. augment:
+    None, ``crop`` or ``flip-crop``. precision: of the passes; weights stay float32.
 
     Raises ``Invalid`` with name, value and what is allowed; ``Unsupported`` where an attack does
     not fit the threat.
@@ -160,6 +162,8 @@ class TrainPlan:
         several = {"attack", "attacks"} & set(getattr(self.attack, "__dataclass_fields__", ()))
         if self.keep == "last" and several:
             raise Invalid("keep", self.keep, f"'worst' for {self.attack}, which has several ends")
+        if certifies(self.objective):
+            check_box(self.threat)
         from_x = isinstance(self.attack, FGSM) or getattr(self.attack, "start", "") == "clean"
         if isinstance(self._inside, TRADES) and from_x:
             hint = "the divergence has no gradient at x"

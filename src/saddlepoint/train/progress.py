@@ -116,7 +116,9 @@ def display(steps: int, epochs: int, done: int, show: bool) -> Iterator[Display]
                 bar.update(task, completed=self.count, description=said, **now)  # type: ignore[arg-type]
 
             def epoch(self, row: Epoch) -> None:
-                bar.update(task, last=f"  clean {row.clean:.1%}  robust {row.robust:.1%}")
+                sure = "" if row.certified is None else f"  certified {row.certified:.1%}"
+                last = f"  clean {row.clean:.1%}  robust {row.robust:.1%}{sure}"
+                bar.update(task, last=last)
                 bar.console.print(str(row), highlight=False)
 
             def back(self) -> None:

@@ -17,7 +17,7 @@ from saddlepoint.train.device import launch
 from saddlepoint.train.guard import Event, collapsed, escalated, own_attack, stronger
 from saddlepoint.train.history import Epoch
 from saddlepoint.train.losses import Free
-from saddlepoint.train.measure import measure
+from saddlepoint.train.measure import measure, proved
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Display
 from saddlepoint.train.samples import Samples
@@ -144,8 +144,9 @@ class Run:
         loss = self.learner.epoch(number, inner, self.samples, to)
         own = own_attack(plan.objective, inner.attack)
         accuracy = measure(self.learner.result, self.samples, own)
+        sure = proved(self.learner.result, self.samples)
         lr, seconds = self.learner.optimizer.param_groups[0]["lr"], time.monotonic() - begin
-        row = Epoch(number, loss, *accuracy, lr, round(seconds, 2))
+        row = Epoch(number, loss, *accuracy, lr, round(seconds, 2), sure)
         row = fabric.broadcast(row)  # measured on different machines, it decides for all
         if not collapsed(row, max((e.robust for e in state.history), default=0.0)):
             return self._keep(state, row, to)
@@ -198,7 +199,9 @@ class Run:
         to.epoch(row)
         return state
 
-    def _merit(self, row: Epoch) -> tuple[float, float]:
+    def _merit(self, row: Epoch) -> tuple[float, ...]:
+        if row.certified is not None:
+            return row.certified, row.robust, row.clean
         both = (row.robust, row.clean)
         return both[::-1] if self.plan.natural else both
 

@@ -135,10 +135,11 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = plan.lr * factor(plan.schedule, at, steps * plan.epochs)
         ramp = plan.eps_ramp * steps * plan.epochs
-        if at + 1 < ramp:
-            inner = replace(inner, threat=smaller(plan, (at + 1) / ramp))
+        share = (at + 1) / ramp if at + 1 < ramp else 1.0
+        if share < 1:
+            inner = replace(inner, threat=smaller(plan, share))
         draw = Draw.of(plan.seed, batch.ids).tag("inner", number, at if plan.replays > 1 else 0)
-        worst = Adversary(inner, draw, self.asked, self.model, self.memory)
+        worst = Adversary(inner, draw, self.asked, self.model, self.memory, share)
         x = batch.x.contiguous(memory_format=torch.channels_last) if batch.x.dim() == 4 else batch.x
         with self._autocast():
             loss = plan.objective(self.model, x, batch.y, worst)

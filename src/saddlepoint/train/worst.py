@@ -36,6 +36,11 @@ class Worst(Protocol):
         """What an objective carries from one step to the next; empty at the start of an epoch."""
         ...
 
+    @property
+    def share(self) -> float:
+        """Share of the plan's radius that the set has in this step: 1 once the ramp is over."""
+        ...
+
     def __call__(
         self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
     ) -> Tensor:
@@ -109,7 +114,7 @@ class Adversary:
     """The ``Worst`` of one batch: ``inner``, with the randomness bound to seed, samples and step.
 
     bare: asked in place of the model that averages gradients between processes, which a search
-    must not wake.
+    must not wake. share: of the radius, by the plan's ramp.
     """
 
     inner: Inner
@@ -117,6 +122,7 @@ class Adversary:
     bare: nn.Module
     wrapped: nn.Module
     memory: dict[str, Any] = field(default_factory=dict)
+    share: float = 1.0
 
     @property
     def threat(self) -> ThreatModel:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import Graded, graded
-from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.region import Region, region
 from saddlepoint.verify.spec import Spec
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.crown import Bounds
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network, Node
 from saddlepoint.verify.operators.operator import Linear, Relaxed
 from saddlepoint.verify.operators.piecewise import Bend, Clip
