@@ -11,10 +11,11 @@ from saddlepoint.core.errors import BadData
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.proof.inputs import Inputs
-from saddlepoint.verify.proof.lines import FREE, Lines, bent, lines
-from saddlepoint.verify.proof.sweep import Range, plane, sources
+from saddlepoint.verify.proof.lines import Lines
+from saddlepoint.verify.proof.slots import Range, Slot, redrawn, sources
+from saddlepoint.verify.proof.sweep import plane
 
-__all__ = ["Cut", "Ground", "Path", "Slot", "paths", "slots", "stored_of"]
+__all__ = ["Cut", "Ground", "Path", "paths", "stored_of"]
 
 
 class Cut(NamedTuple):
@@ -31,14 +32,6 @@ class Path(NamedTuple):
 
     group: int
     cuts: tuple[Cut, ...]
-
-
-class Slot(NamedTuple):
-    """Elements of the function ``node`` whose t is stored, of line ``side``."""
-
-    node: int
-    side: int
-    elements: Tensor
 
 
 def paths(c: Certificate) -> list[Path]:
@@ -81,18 +74,6 @@ def stored_of(network: Network, stored: Tensor) -> dict[int, Tensor]:
     return found
 
 
-def slots(network: Network, found: Sequence[Range], stored: Mapping[int, Tensor]) -> list[Slot]:
-    """Whose t a certificate holds, in order."""
-    listed = []
-    for source, readers in sources(network).items():
-        for n in readers:
-            op = network.nodes[n].op
-            corners = bent(op, *found[source]).flatten() & stored[source]
-            index = corners.nonzero()[:, 0]
-            listed += [Slot(n, side, index) for side in (0, 1) if FREE[type(op)][side]]
-    return listed
-
-
 @dataclass(frozen=True, eq=False)
 class Ground:
     """What all leaves stand on: inputs, intervals of all nodes, lines without cuts, slots of t."""
@@ -122,27 +103,9 @@ class Ground:
             zero = a.new_zeros(len(a), shape.numel())
             pulls[node] = zero.index_put((k, index), pull, accumulate=True).reshape(-1, *shape)
             constant = constant.index_add(0, k, pull * at.double())
-        drawn = {**self.drawn, **self._lines(ends, t)}
+        drawn = {**self.drawn, **redrawn(self.network, self.found, self.slots, t, ends)}
         slope, rest = plane(self.network, self.network.output, a, drawn, pulls)
         return self.where.least(slope) + rest - constant
-
-    def _lines(self, ends: Mapping[int, Range], t: Tensor) -> dict[int, Lines]:
-        """Lines that the t of the leaves, or cuts of the intervals, change."""
-        given: dict[int, list[Tensor | None]] = {}
-        begin = 0
-        for node, side, elements in self.slots:
-            part = t[:, begin : begin + len(elements)]
-            begin += len(elements)
-            shape = self.network.nodes[node].shape
-            dense = t.new_zeros(len(t), shape.numel()).index_copy(1, elements, part)
-            given.setdefault(node, [None, None])[side] = dense.reshape(-1, *shape)
-        made = {}
-        for n in self.drawn:
-            source = self.network.nodes[n].inputs[0]
-            if n in given or source in ends:
-                x = ends.get(source, self.found[source])
-                made[n] = lines(self.network.nodes[n].op, *x, *given.get(n, (None, None)))
-        return made
 
 
 def _cut(x: Range, count: int, k: Tensor, index: Tensor, at: Tensor, sign: Tensor) -> Range:

@@ -67,7 +67,9 @@ def lines(
     Raises ``Unsupported`` for a function that is not known here.
     """
     known: dict[type, Callable[..., Lines]] = {Bend: _bend, Clip: _clip, Smooth: _smooth}
-    if type(op) not in known or (isinstance(op, Bend) and not op.left < op.right):
+    concave = isinstance(op, Bend) and not op.left < op.right
+    empty = isinstance(op, Clip) and not op.least <= op.most
+    if type(op) not in known or concave or empty:
         raise Unsupported(f"no independent checker knows {op}")
     return known[type(op)](op, low, high, t, s)
 

@@ -4,8 +4,8 @@ Of the operators only ``forward`` is used. What a linear one does to coefficient
 vector-Jacobian product, by autograd; what its constants add is its value at zero.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,21 +20,39 @@ from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.rearrange import Concat, Reshape, Sift
 from saddlepoint.verify.proof.inputs import Inputs
 from saddlepoint.verify.proof.lines import FREE, Lines, image, lines
+from saddlepoint.verify.proof.slots import Range, Slot, redrawn, sources
 
-__all__ = ["Far", "Range", "far", "plane", "sources", "sweep"]
+__all__ = ["Far", "plane", "sweep"]
 
-Range = tuple[Tensor, Tensor]
-Far = Callable[[Tensor, int], Tensor]
 ROOM = 1 << 22  # numbers that the coefficients of one node may have at a time
 
 
-def sources(network: Network) -> dict[int, list[int]]:
-    """Of every node that functions read: which nodes they are."""
-    found: dict[int, list[int]] = {}
-    for n, node in enumerate(network.nodes):
-        if type(node.op) in FREE:
-            found.setdefault(node.inputs[0], []).append(n)
-    return dict(sorted(found.items()))
+@dataclass(frozen=True, eq=False)
+class Far:
+    """Bounds elements of ``node`` by planes, a few rows at a time, from what lies before it."""
+
+    network: Network
+    node: int
+    where: Inputs
+    found: Sequence[Range]
+    drawn: Mapping[int, Lines]
+
+    def __call__(
+        self, index: Tensor, sign: int, listed: Sequence[Slot] = (), t: Tensor | None = None
+    ) -> Tensor:
+        """(R,) lower bounds of sign times the elements; t (R, T) moves the lines of slots."""
+        nodes = self.network.nodes
+        shape, widest = nodes[self.node].shape, max(n.shape.numel() for n in nodes[: self.node + 1])
+        parts = [torch.zeros(0, dtype=torch.float64)]
+        for some in pieces(torch.arange(len(index)), max(1, ROOM // widest)):
+            a = torch.zeros(len(some), shape.numel(), dtype=torch.float64)
+            a[torch.arange(len(some)), index[some]] = float(sign)
+            own = {} if t is None else redrawn(self.network, self.found, listed, t[some])
+            slope, constant = plane(
+                self.network, self.node, a.reshape(-1, *shape), {**self.drawn, **own}
+            )
+            parts.append(self.where.least(slope) + constant)
+        return torch.cat(parts)
 
 
 def sweep(
@@ -58,7 +76,7 @@ def sweep(
         else:
             near = _interval(node.op, x)
         if n in read:
-            near = settle(n, near, far(network, n, where, drawn))
+            near = settle(n, near, Far(network, n, where, found, drawn))
         found.append(near)
     return found, drawn
 
@@ -81,24 +99,6 @@ def _interval(op: Any, x: list[Range]) -> Range:  # noqa: ANN401
     else:
         raise Unsupported(f"no independent checker knows {type(op).__name__}")
     return middle - radius, middle + radius
-
-
-def far(network: Network, n: int, where: Inputs, drawn: Mapping[int, Lines]) -> Far:
-    """Return what bounds elements of node n by planes, a few rows at a time."""
-    shape = network.nodes[n].shape
-    widest = max(node.shape.numel() for node in network.nodes[: n + 1])
-    before = dict(drawn)
-
-    def bound(index: Tensor, sign: int) -> Tensor:
-        parts = [index.new_zeros(0, dtype=torch.float64)]
-        for some in pieces(index, max(1, ROOM // widest)):
-            a = torch.zeros(len(some), shape.numel(), dtype=torch.float64)
-            a[torch.arange(len(some)), some] = float(sign)
-            slope, constant = plane(network, n, a.reshape(-1, *shape), before)
-            parts.append(where.least(slope) + constant)
-        return torch.cat(parts)
-
-    return bound
 
 
 def plane(
