@@ -230,7 +230,11 @@ def test_ctrl_c_keeps_what_is_done(weights: Path, tmp_path: Path) -> None:
     while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()  # one that is left behind would search for hours
+        process.wait()
     assert process.returncode == 130, err
     assert b"the same command continues" in err
     assert journal.stat().st_size > 0

@@ -14,7 +14,8 @@ from saddlepoint.verify.branch import Branch, Outcome, Problem
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.certify import certify_tree
 from saddlepoint.verify.checker import Checker
-from saddlepoint.verify.crown import crown, lower_rows
+from saddlepoint.verify.crown import crown
+from saddlepoint.verify.planes import lower_rows
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import Spec, margins

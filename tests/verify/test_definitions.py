@@ -10,9 +10,10 @@ from torch import nn
 
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.threats import L1, L2, Linf
-from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ibp import ibp, ibp_margin
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.region import Box, region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace

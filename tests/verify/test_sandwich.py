@@ -11,11 +11,12 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.threats import L1, L2, Linf
 from saddlepoint.verify.alpha import Ascent, Slopes, initial
-from saddlepoint.verify.crown import Choice, crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.descend import descend
 from saddlepoint.verify.ibp import ibp, ibp_margin
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import Choice, least, lower_rows
 from saddlepoint.verify.region import Region, region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace

@@ -9,8 +9,8 @@ from test_sandwich import ROUNDING, attacked, members, threat_for
 
 from saddlepoint.core.goal import Goal, Targeted, Untargeted
 from saddlepoint.threats import Linf
-from saddlepoint.verify.crown import lower_rows
 from saddlepoint.verify.ladder import Ladder, Rung, Verdict
+from saddlepoint.verify.planes import lower_rows
 from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace

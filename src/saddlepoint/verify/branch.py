@@ -14,8 +14,8 @@ from torch import Tensor
 
 from saddlepoint.verify.alpha import Ascent, Mixture
 from saddlepoint.verify.batch import Batch
-from saddlepoint.verify.crown import backward
 from saddlepoint.verify.descend import descend
+from saddlepoint.verify.planes import backward
 from saddlepoint.verify.polytope import settle
 from saddlepoint.verify.problem import Problem, bent, root
 from saddlepoint.verify.score import best_splits, candidates

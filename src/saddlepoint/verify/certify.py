@@ -9,9 +9,9 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.branch import Problem
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.checker import Checker, slack
+from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.proof.leaves import Ground, Path, paths
 from saddlepoint.verify.proof.slots import slots

@@ -44,6 +44,14 @@ class Crop:
         """Undo ``places``; ``like`` is (B, C, H, W)."""
         return t.reshape(len(like), -1, like.shape[1]).transpose(1, 2).reshape(like.shape)
 
+    def spread(self, n: int, t: Tensor, shape: torch.Size) -> Tensor:
+        """(places, R, *window) of node n of the window -> (places, R, *shape), zero elsewhere."""
+        _, span = self.spans[n]
+        numbers = torch.arange(1.0, shape.numel() + 1, dtype=torch.float64).reshape(1, *shape)
+        where = span.windows(numbers).long().flatten(1)[:, None].expand(-1, t.shape[1], -1)
+        made = t.new_zeros(*t.shape[:2], shape.numel() + 1)
+        return made.scatter_(2, where, t.flatten(2))[:, :, 1:].reshape(*t.shape[:2], *shape)
+
     def region(self, box: Interval) -> Box:
         """Windows of boxes (B, C, H, W), one for each sample and place."""
         _, span = self.spans[0]

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import Graded, graded
-from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.region import Region, region
 from saddlepoint.verify.spec import Spec
 
@@ -166,7 +167,7 @@ class _Search:
         kept = torch.tensor([not hold[g] for g in spec.group.tolist()])
         if not bool(kept.any()):
             return None
-        _, group = spec.group[kept].unique(return_inverse=True)
+        group = torch.tensor(hold).logical_not().cumsum(0)[spec.group[kept]] - 1
         return Spec(spec.weight[:, kept], spec.offset[:, kept], group)
 
     def _ask(self, size: float) -> None:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.crown import Bounds
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network, Node
 from saddlepoint.verify.operators.operator import Linear, Relaxed
 from saddlepoint.verify.operators.piecewise import Bend, Clip
@@ -194,7 +193,7 @@ def _linear(node: Node, inputs: list[_Affine], shapes: tuple[torch.Size, ...]) -
     for part in pieces(torch.arange(size), max(1, _ROOM // widest)):
         unit = torch.zeros(len(part), size, dtype=torch.float64)
         unit[torch.arange(len(part)), part] = 1
-        rows = unit.unflatten(1, node.shape)[None]
+        rows = unit.view(1, -1, *node.shape)
         constant = op.constant(rows)
         offset = np.zeros(len(part)) if constant is None else _vector(constant)
         matrix: Any = 0

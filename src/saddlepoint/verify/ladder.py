@@ -12,9 +12,11 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.alpha import Ascent, Slopes, initial
 from saddlepoint.verify.branch import Branch, Outcome
-from saddlepoint.verify.crown import Bounds, crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ibp import ibp_margin
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.problem import Problem, bent, root
 from saddlepoint.verify.refine import Refine
 from saddlepoint.verify.region import Region
@@ -206,12 +208,13 @@ class Ladder:
         started = self.clock()
         with torch.no_grad():
             bounds = crown(network, region)
-        bounds = self.refine(network, region, bounds)
+        bounds, raised = self.refine(network, region, bounds)
         a = lower_rows(network, spec.weight)
         slopes = initial(network, bounds, network.output, a.shape[1])
         found = self.alpha(network, region, network.output, a, bounds, slopes)
         low = found.bound - spec.offset
         problem = self._problem(network, region, spec, bounds, found.slopes, low)
+        problem = replace(problem, raised=raised)
         spent = self.clock() - started
         branch = replace(
             self.branch,

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, backward, unit_rows
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.crown import unit_rows
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import backward
 from saddlepoint.verify.region import Box
 from saddlepoint.verify.tree import Leaf
 

@@ -1,14 +1,15 @@
 """What branch and bound decides: one sample, its bounds, and groups of rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Slopes
-from saddlepoint.verify.crown import Bounds
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.refine import Raised
 from saddlepoint.verify.region import Region
 from saddlepoint.verify.tree import Leaf, Tree
 
@@ -22,7 +23,8 @@ class Problem:
     region: of one sample; a: (G, R, *out) with G groups of R rows; offset: (G, R); bounds: of one
     sample, shared by all subproblems; slopes: t of every group, (G, R, *shape); low: (G, R) the
     lower bounds that these gave. ``enough`` is the bound above which a subproblem counts as
-    closed, the slack of float32.
+    closed, the slack of float32. raised: what gave the bounds of a node, where it was not CROWN's
+    own rule.
     """
 
     network: Network
@@ -33,6 +35,7 @@ class Problem:
     slopes: Slopes
     low: Tensor
     enough: float = 1e-5
+    raised: dict[int, Raised] = field(default_factory=dict)
 
 
 def bent(problem: Problem) -> dict[int, Tensor]:

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.encode import Encoding, Rows, Vector, encode
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.region import Box
 from saddlepoint.verify.spec import Spec
 

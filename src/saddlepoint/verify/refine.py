@@ -1,19 +1,33 @@
 """Tighter intervals of the elements that stay bent, each with slopes of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Ascent, initial
-from saddlepoint.verify.crown import ROOM, exact, tighten
+from saddlepoint.verify.crown import ROOM, Bounded, Slopes, Tighten, exact
 from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.region import Region
 
-__all__ = ["Refine"]
+__all__ = ["Raised", "Refine"]
 
 _ASCENT = Ascent(steps=12, lr=0.5)
+
+
+@dataclass(eq=False)
+class Raised:
+    """The slopes that bounded K elements of a node of one sample, for who has to show it again.
+
+    index: (K,) flat numbers. t: by relaxed node and side (2, K, N), 255ths, first from below and
+    then from above, for the N elements ``columns`` of that node, which are those that were bent.
+    """
+
+    index: Tensor
+    t: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    columns: dict[int, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,21 +40,56 @@ class Refine:
     ascent: Ascent = _ASCENT
     room: int = ROOM // 4
 
-    def __call__(self, network: Network, region: Region, bounds: Bounds) -> Bounds:
-        """Return tighter bounds of the same nodes."""
+    def __call__(
+        self, network: Network, region: Region, bounds: Bounds
+    ) -> tuple[Bounds, dict[int, Raised]]:
+        """Tighter bounds of the nodes of one sample, and what gave them."""
         found: Bounds = {}
+        raised: dict[int, Raised] = {}
         readers = {network.nodes[n].inputs[0]: n for n in reversed(network.relaxed)}
         for n in sorted(bounds):
             op = network.nodes[readers[n]].op
             found[n] = bounds[n]
             if relaxes(op) and not exact(network, region, n):
                 bent, earlier = op.bent(bounds[n]), {k: x for k, x in found.items() if k < n}
-                what = network, region, n, bounds[n], bent, earlier
-                found[n] = tighten(*what, self._lower, self.room)
-        return found
+                seen: list[Bounded] = []
+                tighten = Tighten(self._lower, self.room, seen.append)
+                found[n] = tighten(network, region, n, bounds[n], bent, earlier)
+                raised[n] = _joined([_whole(network, n, part, earlier) for part in seen])
+        return found, raised
 
     def _lower(
         self, network: Network, region: Region, node: int, a: Tensor, bounds: Bounds
-    ) -> Tensor:
+    ) -> tuple[Tensor, Slopes]:
         slopes = initial(network, bounds, node, a.shape[1])
-        return self.ascent(network, region, node, a, bounds, slopes).bound
+        found = self.ascent(network, region, node, a, bounds, slopes)
+        return found.bound, found.slopes
+
+
+def _whole(network: Network, n: int, part: Bounded, earlier: Bounds) -> Raised:
+    """Slopes of a sample or of its windows, as slopes of the whole network."""
+    crop, index, meant = part.crop, part.elements, part.meant
+    if crop is not None:  # (places, R) channels: element = channel * places + place
+        index = index * len(index) + torch.arange(len(index))[:, None]
+    made = Raised(index[meant])
+    for n_here, pair in part.slopes.items():
+        whole = n_here if crop is None else crop.spans[n_here][0]
+        op, source = network.nodes[whole].op, network.nodes[whole].inputs[0]
+        if not relaxes(op):
+            raise AssertionError("slopes belong to relaxed nodes")
+        columns = op.bent(earlier[source]).flatten().nonzero().squeeze(1)
+        made.columns[whole] = columns
+        for side, t in enumerate(pair):
+            if t is not None:
+                rows = t if crop is None else crop.spread(n_here, t, network.nodes[whole].shape)
+                two = [half[meant][:, columns] for half in rows.flatten(2).chunk(2, 1)]
+                made.t[whole, side] = (torch.stack(two) * 255).round().to(torch.uint8)
+    return made
+
+
+def _joined(parts: list[Raised]) -> Raised:
+    if not parts:
+        return Raised(torch.zeros(0, dtype=torch.int64))
+    index = torch.cat([part.index for part in parts])
+    t = {key: torch.cat([part.t[key] for part in parts], 1) for key in parts[0].t}
+    return Raised(index, t, parts[0].columns)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, least
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import least
 
 if TYPE_CHECKING:
     from saddlepoint.verify.batch import Batch
