@@ -1,7 +1,8 @@
 """Intervals for a certificate: bounded anew in float64, rounded outward to float32."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,8 @@ __all__ = ["Aim", "Survey"]
 _EDGE = 1e-9  # float64 adds up otherwise in batches of another size: room for that
 
 
-class Aim(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Aim:
     """Elements of one node that were bounded with lines of their own: index (M,), sign (M,).
 
     sign is 1 for a low end and -1 for a high one; slopes: t by function before the
