@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.audit import proving
+from saddlepoint.audit.certificates import Certificates
 from saddlepoint.audit.proving import Verification
+from saddlepoint.audit.recheck import recheck
+from saddlepoint.audit.replay import Witnesses
+from saddlepoint.audit.samples import Pair
 from saddlepoint.core.errors import Invalid, Unsound
 from saddlepoint.verify import crown, ibp, ladder
 from saddlepoint.verify.interval import Interval
@@ -85,6 +89,27 @@ def test_search_breaks_what_an_attack_has_left(tmp_path: Path) -> None:
     x, s = witnesses["x_adv"][torch.from_numpy(place)], natural()
     assert (s.model(x).argmax(1) != s.y[torch.from_numpy(mine)]).all()
     assert ((x - s.x[torch.from_numpy(mine)]).abs() <= 0.1 + 1e-6).all()
+
+
+def test_refined_intervals_have_certificates(tmp_path: Path) -> None:
+    s = natural()
+    torch.manual_seed(1)
+    sizes = ((64, 40), (40, 40), (40, 40))
+    layers = [m for a, b in sizes for m in (nn.Linear(a, b), nn.ReLU())]
+    model = nn.Sequential(nn.Flatten(), *layers, nn.Linear(40, 10))
+    data = s.x, model(s.x).argmax(1)
+    how = Verification(seconds=None, subproblems=300)
+    more: dict[str, Any] = {"figures": 0, "probes": 0, "force": True, "out": tmp_path}
+    result = sp.audit(model, data, sp.Linf(0.06), (sp.FGSM(),), verify=how, **more)
+    said = found(result)
+    assert said["certified_by"]["BRANCH"] > 0
+    assert said["refused"] == 0
+    claims = Certificates.load(tmp_path)
+    assert claims is not None
+    assert any(len(c.aim) for c in claims.certificates)
+    checked = recheck(Witnesses.load(tmp_path), claims, model, Pair(*data), sp.Linf(0.06))
+    assert checked.holds
+    assert checked.checked == said["counts"]["certified"]
 
 
 def test_stronger_attacks_cannot_break_what_is_certified() -> None:

@@ -12,9 +12,13 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.threats import L1, L2, Linf, Quantize
+from saddlepoint.verify.alpha import Ascent, initial
+from saddlepoint.verify.branch import Branch
 from saddlepoint.verify.certificate import Certificate
-from saddlepoint.verify.certify import certify_ibp
+from saddlepoint.verify.certify import certify_ibp, certify_tree
 from saddlepoint.verify.checker import Checker
+from saddlepoint.verify.crown import unit_rows
+from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.operators.piecewise import Bend, Clip
 from saddlepoint.verify.operators.rearrange import Sift
 from saddlepoint.verify.operators.smooth import GELU, SIGMOID, SILU, SOFTPLUS, TANH, elu
@@ -22,6 +26,7 @@ from saddlepoint.verify.packing import pack, unpack
 from saddlepoint.verify.proof.inputs import inputs
 from saddlepoint.verify.proof.lines import image, lines
 from saddlepoint.verify.spec import margins
+from saddlepoint.verify.survey import Aim
 from saddlepoint.verify.tracing import trace
 from tests.verify.certified import CLASSES, Case, case, hard_case, net
 
@@ -193,7 +198,19 @@ def test_packing_keeps_every_part(proved: tuple[Case, Certificate]) -> None:
     back = unpack(pack([certificate, Certificate(), certificate]))
     assert [c.method for c in back] == ["planes", "ibp", "planes"]
     for one in (back[0], back[2]):
-        for name in ("stored", "low", "high", "root", "split", "at", "leaf", "beta", "t"):
+        for name in (
+            "stored",
+            "low",
+            "high",
+            "root",
+            "split",
+            "at",
+            "leaf",
+            "beta",
+            "t",
+            "aim",
+            "aim_t",
+        ):
             assert torch.equal(getattr(one, name), getattr(certificate, name))
 
 
@@ -209,7 +226,7 @@ def test_packed_parts_that_do_not_fit(name: str, proved: tuple[Case, Certificate
         unpack({k: v for k, v in packed.items() if k != name})
 
 
-@pytest.mark.parametrize("column", range(12))
+@pytest.mark.parametrize("column", range(15))
 @pytest.mark.parametrize("step", [-1, 1, 1 << 40])
 def test_packed_sizes_that_lie(column: int, step: int, proved: tuple[Case, Certificate]) -> None:
     packed = pack([proved[1]])
@@ -329,6 +346,46 @@ def test_the_checker_compares_network_and_model(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("saddlepoint.verify.checker.trace", lambda *_: real)
     with pytest.raises(Unsupported, match="differ by"):
         Checker.of(other, (1, 4, 4))
+
+
+def aimed() -> tuple[Case, Certificate]:
+    """Bounds of the second hidden layer by lines of their own, as a certificate stores them."""
+    found = case(18, Linf(eps=0.092))
+    network, bounds = found.problem.network, dict(found.problem.bounds)
+    node = network.nodes[network.relaxed[1]].inputs[0]
+    count = network.nodes[node].shape.numel()
+    index, sign = torch.arange(count).repeat(2), torch.tensor([1, -1]).repeat_interleave(count)
+    a = unit_rows(index[None], network.nodes[node].shape, found.x) * sign[None, :, None]
+    start = initial(network, bounds, node, 2 * count)
+    region = found.problem.region
+    least, slopes, _ = Ascent(30)(network, region, node, a, bounds, start)
+    bounds[node] = bounds[node].meet(Interval(least[:, :count], -least[:, count:]))
+    rows = {
+        n: (None if t is None else t[0], None if s is None else s[0])
+        for n, (t, s) in slopes.items()
+    }
+    problem = replace(found.problem, bounds=bounds)
+    outcome = Branch(seconds=60, subproblems=300)(problem, [0, 1])
+    aims = {node: Aim(index, sign, rows)}
+    certificate = certify_tree(problem, outcome.tree, found.where, found.checker, aims)
+    assert outcome.closed
+    assert certificate is not None
+    return found, certificate
+
+
+def test_intervals_with_lines_of_their_own() -> None:
+    found, certificate = aimed()
+    assert len(certificate.aim) >= 3
+    assert found.checker(certificate, found.where, found.spec) == ""
+    (back,) = unpack(pack([certificate]))
+    assert found.checker(back, found.where, found.spec) == ""
+    for wrong, reason in (
+        (replace(certificate, aim_t=255 - certificate.aim_t), "a tighter interval"),
+        (replace(certificate, aim_t=certificate.aim_t[:-1]), "slopes for other elements"),
+        (replace(certificate, aim=certificate.aim[:0]), "a tighter interval"),
+        (replace(certificate, aim=certificate.aim * torch.tensor([1, -1, 1]).int()), "slopes"),
+    ):
+        assert reason in found.checker(wrong, found.where, found.spec)
 
 
 class Valley(nn.Module):

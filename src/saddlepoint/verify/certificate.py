@@ -21,8 +21,10 @@ _TYPES = {
     "leaf": torch.int32,
     "beta": torch.float32,
     "t": torch.uint8,
+    "aim": torch.int32,
+    "aim_t": torch.uint8,
 }
-_WIDTHS = {"split": 4, "leaf": 2}
+_WIDTHS = {"split": 4, "leaf": 2, "aim": 3}
 
 
 def _empty(name: str) -> Tensor:
@@ -45,6 +47,8 @@ class Certificate:
     beta: a multiplier >= 0 for each split above a leaf, from the root down, leaf after leaf.
     t: (K, T) in units of 1/255, for every function and every line of it that is free, one after
     the other, of its elements that are stored and bent. Floating t is taken as it is.
+    aim: (M, 3) node, element and sign (1 the low end, -1 the high one) of intervals that need other
+    lines than CROWN's own; aim_t: their t, one after the other, of the functions before the node.
 
     Raises ``BadData`` where types or shapes do not fit each other.
     """
@@ -59,6 +63,8 @@ class Certificate:
     leaf: Tensor = field(default_factory=partial(_empty, "leaf"))
     beta: Tensor = field(default_factory=partial(_empty, "beta"))
     t: Tensor = field(default_factory=partial(_empty, "t"))
+    aim: Tensor = field(default_factory=partial(_empty, "aim"))
+    aim_t: Tensor = field(default_factory=partial(_empty, "aim_t"))
 
     def __post_init__(self) -> None:
         if self.method not in (IBP, PLANES):

@@ -1,6 +1,6 @@
 """Turn the outcome of a search into a certificate, and see to it that it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -9,22 +9,20 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.certificate import PLANES, Certificate
+from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.checker import Checker, slack
-from saddlepoint.verify.crown import exact
-from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
-from saddlepoint.verify.proof.leaves import Ground, Path, paths, stored_of
-from saddlepoint.verify.proof.slots import Range, slots, sources
-from saddlepoint.verify.proof.sweep import ROOM, Far, sweep
+from saddlepoint.verify.proof.leaves import Ground, Path, paths
+from saddlepoint.verify.proof.slots import slots
+from saddlepoint.verify.proof.sweep import ROOM, sweep
 from saddlepoint.verify.region import Around, Box
 from saddlepoint.verify.spec import Spec
+from saddlepoint.verify.survey import Aim, Survey
 from saddlepoint.verify.tree import Leaf, Tree
 
 __all__ = ["certify_ibp", "certify_tree"]
 
-_EDGE = 1e-9  # float64 adds up otherwise in batches of another size: room for that
 _ROUNDS, _STEPS, _RATE = 3, 10, 0.1
 
 
@@ -38,13 +36,18 @@ def certify_ibp(checker: Checker, where: Inputs, spec: Spec) -> Certificate | No
 
 
 def certify_tree(
-    problem: Problem, tree: Tree, where: Inputs | None = None, checker: Checker | None = None
+    problem: Problem,
+    tree: Tree,
+    where: Inputs | None = None,
+    checker: Checker | None = None,
+    aims: Mapping[int, Aim] | None = None,
 ) -> Certificate | None:
     """Return the certificate of a search that closed all of a problem; None where it fails.
 
     Groups without a tree are closed by the problem's own slopes. ``where``: the inputs as the
     checker knows them, ``inputs(threat, x)``; without it, the problem's region as it is. Pass the
     checker of the model, ``Checker.of``: one of the search's network has its float32 constants.
+    aims: by node, where the problem's bounds were made with other lines than CROWN's own.
 
     Intervals are bounded anew in float64 and rounded outward. t is rounded to 1/255 in the
     direction that helps its leaf; a leaf that float64 leaves open takes a few steps of ascent, and
@@ -53,7 +56,7 @@ def certify_tree(
     checker = checker or Checker(problem.network)
     where = where or _inputs(problem.region)
     with torch.no_grad():
-        base, ground = _ground(checker, problem, where)
+        base, ground = _ground(checker, problem, where, aims or {})
     planted = _plant(problem, tree)
     if planted is None:
         return None
@@ -93,37 +96,14 @@ def _inputs(region: Any) -> Inputs:  # noqa: ANN401
     raise Unsupported(f"no certificate over a {type(region).__name__}")
 
 
-def _ground(checker: Checker, problem: Problem, where: Inputs) -> tuple[Certificate, Ground]:
+def _ground(
+    checker: Checker, problem: Problem, where: Inputs, aims: Mapping[int, Aim]
+) -> tuple[Certificate, Ground]:
     """Intervals of what is bent, by planes, as a certificate stores them."""
-    network, read = checker.network, sources(checker.network)
-    kept: list[Tensor] = []
-    ends: tuple[list[Tensor], list[Tensor]] = ([], [])
-
-    def settle(n: int, near: Range, far: Far) -> Range:
-        inner = Interval(near[0] + _EDGE, near[1] - _EDGE)
-        ops: list[Any] = [network.nodes[m].op for m in read[n]]
-        mask = torch.stack([op.bent(inner).flatten() for op in ops]).any(0)
-        index = mask.nonzero()[:, 0]
-        result = []
-        for end, sign, to in zip(near, (1, -1), ends, strict=True):
-            flat = end.flatten(1).clone()
-            best = sign * flat[0, index]
-            if not exact(problem.network, problem.region, n):
-                best = torch.maximum(best, far(index, sign))
-            outward = (sign * (best - _EDGE)).float()
-            outward = torch.nextafter(outward, torch.tensor(-sign * torch.inf))
-            to.append(outward)
-            flat[0, index] = outward.double()
-            result.append(flat.view_as(end))
-        kept.append(mask)
-        return result[0], result[1]
-
-    found, drawn = sweep(network, where, settle)
-    none = torch.zeros(0)
-    stored = torch.cat([none.bool(), *kept])
-    base = Certificate(PLANES, stored, torch.cat([none, *ends[0]]), torch.cat([none, *ends[1]]))
-    listed = slots(network, found, stored_of(network, stored))
-    return base, Ground(network, where, found, drawn, listed)
+    survey = Survey(checker, problem, aims)
+    found, drawn = sweep(checker.network, where, survey.settle)
+    listed = slots(checker.network, found, survey.stored)
+    return survey.base(), Ground(checker.network, where, found, drawn, listed)
 
 
 def _plant(problem: Problem, tree: Tree) -> tuple[list[Leaf], Tensor, Tensor, Tensor] | None:

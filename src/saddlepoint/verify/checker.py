@@ -5,7 +5,7 @@ minima are its own (``proof/``).
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,7 +107,7 @@ class Checker:
         if len(c.root) != len(goals):
             raise BadData(f"trees for {len(c.root)} groups of rows instead of {len(goals)}")
         way, stored = paths(c), stored_of(self.network, c.stored)
-        found, drawn = sweep(self.network, where, _claims(c, stored))
+        found, drawn = sweep(self.network, where, _Claims(c, stored).settle)
         ground = Ground(self.network, where, found, drawn, slots(self.network, found, stored))
         _sane(c, ground, [cut for path in way for cut in path.cuts])
         slacks = [slack(self.network, where, *goal) for goal in goals]
@@ -130,22 +130,28 @@ class Checker:
         return ""
 
 
-def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Range, Far], Range]:
-    """What settles the interval of a node: its claims, each justified by intervals or by planes."""
-    begin = 0
+@dataclass
+class _Claims:
+    """The intervals of a certificate, node by node: each must be reached forward or by a plane."""
 
-    def settle(n: int, near: Range, far: Far) -> Range:
-        nonlocal begin
-        index = stored[n].nonzero()[:, 0]
-        part = slice(begin, begin + len(index))
-        begin += len(index)
+    certificate: Certificate
+    stored: Mapping[int, Tensor]
+    intervals: int = 0  # taken so far
+    aims: int = 0  # bytes of t taken so far
+
+    def settle(self, n: int, near: Range, far: Far) -> Range:
+        """Return the interval of a node; raises ``BadData`` where a claim cannot be shown."""
+        c, index = self.certificate, self.stored[n].nonzero()[:, 0]
+        part = slice(self.intervals, self.intervals + len(index))
+        self.intervals += len(index)
         claims = [c.low[part].double(), c.high[part].double()]
         ends = [end.flatten(1).clone() for end in near]
         for low, high in (claims, ends):  # what is no number compares with nothing
             if not bool((low <= high).all() & low.isfinite().all() & high.isfinite().all()):
                 raise BadData(f"node {n} has an interval that is none")
         for end, claim, sign in zip(ends, claims, (1, -1), strict=True):
-            bold = (sign * claim > sign * end[0, index]).nonzero()[:, 0]
+            shown = self._aimed(n, sign * end[0], sign, far)[index]
+            bold = (~(sign * claim <= shown)).nonzero()[:, 0]
             wrong = ~(sign * claim[bold] <= far(index[bold], sign))
             if bool(wrong.any()):
                 k = int(index[bold[wrong][0]])
@@ -153,7 +159,20 @@ def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Rang
             end[0, index] = claim
         return ends[0].view_as(near[0]), ends[1].view_as(near[1])
 
-    return settle
+    def _aimed(self, n: int, shown: Tensor, sign: int, far: Far) -> Tensor:
+        """What can be shown of the elements: forward, or by the t that the certificate gives."""
+        c = self.certificate
+        mine = c.aim[(c.aim[:, 0] == n) & (c.aim[:, 2] == sign), 1].long()
+        listed = slots(far.network, far.found, self.stored, n)
+        size = len(mine) * sum(len(slot.elements) for slot in listed)
+        t = c.aim_t[self.aims : self.aims + size].double() / 255
+        self.aims += size
+        if len(t) != size or bool(((mine < 0) | (mine >= len(shown))).any()):
+            raise BadData(f"node {n} has slopes for other elements than are bent")
+        if not len(mine):
+            return shown
+        best = far(mine, sign, listed, t.reshape(len(mine), -1))
+        return shown.scatter_reduce(0, mine, best, "amax")
 
 
 def _sane(c: Certificate, ground: Ground, cuts: Sequence[Cut]) -> None:
