@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from saddlepoint.verify.batch import Batch
     from saddlepoint.verify.problem import Problem
 
-__all__ = ["Candidate", "best_splits", "candidates"]
+__all__ = ["Candidate", "Cut", "best_splits", "candidates"]
 
 _LEAST = 1e-30
 
@@ -102,34 +102,42 @@ def _knots(network: Network, bounds: Bounds, source: int) -> Tensor:
     return found
 
 
+class Cut(NamedTuple):
+    """A candidate, and the bounds of its two children without any ascent."""
+
+    candidate: Candidate
+    below: float
+    above: float
+
+
 def best_splits(
     problem: "Problem", batch: "Batch", found: Sequence[Sequence[Candidate]]
-) -> list[Candidate | None]:
+) -> list[Cut | None]:
     """Bound the children of every candidate once, without ascent; return the best of each leaf.
 
     The best is the one whose worse child gains most; a child that closes gains no more than that.
     """
     pairs = [(i, c) for i, some in enumerate(found) for c in some]
-    best: list[Candidate | None] = [some[0] if some else None for some in found]
-    if not pairs or all(len(some) < 2 for some in found):
+    best: list[Cut | None] = [None] * len(found)
+    if not pairs:
         return best
-    index = torch.tensor([i for i, _ in pairs])
-    wide = batch.keep(index)
+    wide = batch.keep(torch.tensor([i for i, _ in pairs]))
     row, shift = wide.row(), wide.shift()
     values = []
     for sign in (1, -1):
         bounds = dict(wide.bounds)
         for node in {c.node for _, c in pairs}:
             bounds[node] = _cut(bounds[node], node, pairs, sign)
-        choice = wide.choice()
-        bound = least(problem.network, wide.region, problem.network.output, row, bounds, choice)
-        values.append((bound + shift)[:, 0].clamp(max=problem.enough))
-    worse, other = torch.minimum(*values), torch.maximum(*values)
-    score = (worse + 0.1 * other).tolist()
+        choice, output = wide.choice(), problem.network.output
+        bound = least(problem.network, wide.region, output, row, bounds, choice)
+        values.append((bound + shift)[:, 0])
+    capped = [v.clamp(max=problem.enough) for v in values]
+    score = (torch.minimum(*capped) + 0.1 * torch.maximum(*capped)).tolist()
+    below, above = (v.tolist() for v in values)
     top: dict[int, float] = {}
-    for (i, c), s in zip(pairs, score, strict=True):
-        if s > top.get(i, -torch.inf):
-            top[i], best[i] = s, c
+    for k, (i, c) in enumerate(pairs):
+        if best[i] is None or score[k] > top[i]:
+            top[i], best[i] = score[k], Cut(c, below[k], above[k])
     return best
 
 
