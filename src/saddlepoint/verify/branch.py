@@ -51,7 +51,7 @@ class Branch:
     subproblems: int = 1 << 30
     batch: int = 64
     steps: int = 5
-    tries: int = 4
+    tries: int = 2
     lr: float = 0.1
     lr_multiplier: float = 0.1
     attack_every: int = 4
