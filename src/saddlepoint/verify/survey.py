@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.branch import Problem
 from saddlepoint.verify.certificate import PLANES, Certificate
 from saddlepoint.verify.checker import Checker
 from saddlepoint.verify.crown import exact
 from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.slots import Range, slots, sources
 from saddlepoint.verify.proof.sweep import Far
 
