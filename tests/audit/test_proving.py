@@ -1,5 +1,6 @@
 """The verification of an audit: intervals that hold, verdicts that resume, and what stops it."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ import saddlepoint as sp
 from saddlepoint.audit import proving
 from saddlepoint.audit.certificates import Certificates
 from saddlepoint.audit.proving import Verification
+from saddlepoint.audit.proving.certificates import Keeper
+from saddlepoint.audit.proving.prover import Prover
 from saddlepoint.audit.recheck import recheck
 from saddlepoint.audit.replay import Witnesses
 from saddlepoint.audit.samples import Pair
@@ -110,6 +113,30 @@ def test_refined_intervals_have_certificates(tmp_path: Path) -> None:
     checked = recheck(Witnesses.load(tmp_path), claims, model, Pair(*data), sp.Linf(0.06))
     assert checked.holds
     assert checked.checked == said["counts"]["certified"]
+
+
+def test_what_the_checker_refuses_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Keeper, "certify", lambda *_: (b"", "a gap"))
+    result = run(eps=0.03)
+    said = found(result)
+    assert result.certified_accuracy == 0 == said["counts"]["certified"]
+    assert said["refused"] == said["counts"]["undecided"] == round(result.robust_accuracy * 48)
+
+
+def test_seconds_of_an_earlier_call_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each record is said to take a second; the limit is reached by those of both calls."""
+    honest = Prover.record
+
+    def slow(*args: Any) -> dict[str, Any]:  # noqa: ANN401
+        return {**honest(*args), "seconds": np.asarray(1.0)}
+
+    monkeypatch.setattr(Prover, "record", slow)
+    how = Verification(seconds=6.5)  # three of the sandwich, one of bounds, three searches
+    for stop in (stop_after(3, "verify: branch"), None):
+        with pytest.raises(KeyboardInterrupt) if stop else contextlib.nullcontext():
+            result = run(eps=0.1, out=tmp_path, verify=how, progress=stop)
+    assert found(result)["seconds"] == {"IBP": 1.0, "CROWN": 2.0, "BOUNDS": 1.0, "BRANCH": 3.0}
+    assert not found(result)["finished"]
 
 
 def test_stronger_attacks_cannot_break_what_is_certified() -> None:
