@@ -88,7 +88,7 @@ def _bracket(audit: Mapping[str, Any], things: str) -> str:
     level = f"{100 * audit['robust_accuracy'].get('confidence', 0.95):g}\u00a0%"
     return (
         f"On fresh {things} from the same source the true robust accuracy, against any attack, "
-        f"lies between {span(both)} ({level}, Clopper–Pearson: below of what is proven, above of "  # noqa: RUF001
+        f"lies from {span(both)} ({level}, Clopper–Pearson: below of what is proven, above of "  # noqa: RUF001
         "what is unbroken)."
     )
 
