@@ -13,7 +13,7 @@ from saddlepoint.core.errors import BadData, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.threats import L1, L2, Linf, Quantize
 from saddlepoint.verify.certificate import Certificate
-from saddlepoint.verify.certify import certify_ibp
+from saddlepoint.verify.certify import certify_ibp, certify_tree
 from saddlepoint.verify.checker import Checker
 from saddlepoint.verify.operators.piecewise import Bend, Clip
 from saddlepoint.verify.operators.rearrange import Sift
@@ -34,7 +34,7 @@ def proved() -> tuple[Case, Certificate]:
     """A leaky ReLU net whose search needed splits."""
     found = case(SEED, SOUND)
     certificate = found.certificate()
-    assert found.outcome.closed
+    assert found.verdict.certified
     assert certificate is not None
     return found, certificate
 
@@ -53,7 +53,7 @@ def changed(tensor: Tensor, place: tuple[int, ...], value: float) -> Tensor:
 
 
 def leaf_dropped(c: Certificate) -> Certificate:
-    return replace(c, leaf=c.leaf[:-1])
+    return replace(c, leaf=c.leaf[:-1], weights=c.weights[:-1])
 
 
 def leaf_twice(c: Certificate) -> Certificate:
@@ -83,6 +83,12 @@ def tightened_above(c: Certificate) -> Certificate:
     return replace(c, high=changed(c.high, (k,), float(c.high[k] - 1e-4)))
 
 
+def named(c: Certificate) -> Tensor:
+    """Which rows of t show intervals."""
+    rows = torch.zeros(len(c.t), dtype=torch.bool)
+    return rows.index_fill(0, c.claim[c.claim >= 0].long(), True)
+
+
 MUTATIONS: dict[str, tuple[Callable[[Certificate], Certificate], str]] = {
     "a low end raised": (tightened, "a tighter interval than can be shown"),
     "a high end lowered": (tightened_above, "a tighter interval than can be shown"),
@@ -106,7 +112,9 @@ MUTATIONS: dict[str, tuple[Callable[[Certificate], Certificate], str]] = {
     "a split below itself": (loop, "two places"),
     "a tree dropped": (lambda c: replace(c, root=c.root[1:]), "groups of rows"),
     "a part too many": (
-        lambda c: replace(c, leaf=torch.cat([c.leaf, c.leaf[:1]])),
+        lambda c: replace(
+            c, leaf=torch.cat([c.leaf, c.leaf[:1]]), weights=torch.cat([c.weights, c.weights[:1]])
+        ),
         "no root leads to",
     ),
     "another element split": (other_element, "open by"),
@@ -116,9 +124,26 @@ MUTATIONS: dict[str, tuple[Callable[[Certificate], Certificate], str]] = {
     ),
     "sides swapped": (sides_swapped, "open by"),
     "cut elsewhere": (lambda c: replace(c, at=c.at + 0.5), "open by"),
-    "another row": (
-        lambda c: replace(c, leaf=c.leaf + torch.tensor([1, 0], dtype=torch.int32)),
-        "no row",
+    "weights of other rows": (lambda c: replace(c, weights=c.weights.repeat(1, 2)), "weights"),
+    "weights below 0": (lambda c: replace(c, weights=-c.weights), "weights"),
+    "weights all 0": (lambda c: replace(c, weights=c.weights * 0), "weights"),
+    "weights of NaN": (lambda c: replace(c, weights=c.weights * torch.nan), "weights"),
+    "weights without end": (lambda c: replace(c, weights=c.weights + torch.inf), "weights"),
+    "an interval by t that is not there": (
+        lambda c: replace(c, claim=changed(c.claim, (0, 0), len(c.t))),
+        "an interval whose slopes are missing",
+    ),
+    "an interval by t below any": (
+        lambda c: replace(c, claim=changed(c.claim, (0, 0), -2)),
+        "an interval whose slopes are missing",
+    ),
+    "an interval by another t": (
+        lambda c: replace(c, t=torch.where(named(c)[:, None], 255 - c.t, c.t)),
+        "a tighter interval than can be shown",
+    ),
+    "an interval by the rule alone": (
+        lambda c: replace(c, claim=c.claim.clamp(max=-1)),
+        "a tighter interval than can be shown",
     ),
     "stored elements missing": (
         lambda c: replace(c, stored=torch.cat([c.stored, c.stored[:1] & False])),
@@ -176,8 +201,21 @@ def test_no_certificate_for_what_an_attack_breaks() -> None:
 
 def test_an_open_search_gives_no_certificate() -> None:
     found = case(SEED, Linf(eps=0.5))
-    assert not found.outcome.closed
+    assert not found.verdict.certified
     assert found.certificate() is None
+
+
+def test_a_tree_with_something_open_gives_no_certificate(proved: tuple[Case, Certificate]) -> None:
+    found, _ = proved
+    proof = found.verdict.proof
+    assert proof is not None
+    assert proof.problem is not None
+    assert proof.tree is not None
+    leaves, roots = dict(proof.tree.leaves), dict(proof.tree.roots)
+    leaves.popitem()
+    roots.popitem()
+    for tree in (replace(proof.tree, leaves=leaves), replace(proof.tree, roots=roots)):
+        assert certify_tree(proof.problem, tree, found.where, found.checker) is None
 
 
 def test_intervals_alone_prove_a_small_set() -> None:
@@ -193,23 +231,32 @@ def test_packing_keeps_every_part(proved: tuple[Case, Certificate]) -> None:
     back = unpack(pack([certificate, Certificate(), certificate]))
     assert [c.method for c in back] == ["planes", "ibp", "planes"]
     for one in (back[0], back[2]):
-        for name in ("stored", "low", "high", "root", "split", "at", "leaf", "beta", "t"):
+        for name in ("stored", "low", "high", "claim", "root", "split", "at", "leaf", "beta", "t"):
             assert torch.equal(getattr(one, name), getattr(certificate, name))
 
 
-@pytest.mark.parametrize("name", ["stored", "low", "root", "split", "beta", "t"])
+@pytest.mark.parametrize("name", ["stored", "low", "claim", "root", "split", "weights", "beta", "t"])
 def test_packed_parts_that_do_not_fit(name: str, proved: tuple[Case, Certificate]) -> None:
     packed = pack([proved[1]])
     for wrong in (packed[name][:-1], torch.cat([packed[name], packed[name][:1]])):
         with pytest.raises(BadData):
             unpack({**packed, name: wrong})
     with pytest.raises(BadData):
-        unpack({**packed, name: packed[name].double()})
+        unpack({**packed, name: packed[name].to(torch.float16)})
     with pytest.raises(BadData):
         unpack({k: v for k, v in packed.items() if k != name})
 
 
-@pytest.mark.parametrize("column", range(12))
+def test_another_format_is_refused(proved: tuple[Case, Certificate]) -> None:
+    packed = pack([proved[1]])
+    for other in (torch.tensor([1]), torch.tensor([2, 2]), torch.tensor(0)):
+        with pytest.raises(BadData, match="format"):
+            unpack({**packed, "version": other})
+    with pytest.raises(BadData, match="format"):
+        unpack({k: v for k, v in packed.items() if k != "version"})
+
+
+@pytest.mark.parametrize("column", range(14))
 @pytest.mark.parametrize("step", [-1, 1, 1 << 40])
 def test_packed_sizes_that_lie(column: int, step: int, proved: tuple[Case, Certificate]) -> None:
     packed = pack([proved[1]])
@@ -355,8 +402,10 @@ def test_multipliers_count_for_what_they_are_worth(beta: float, open_by: float) 
         root=torch.tensor([0], dtype=torch.int32),
         split=torch.tensor([[source, 0, -1, -2]], dtype=torch.int32),
         at=torch.tensor([0.0]),
-        leaf=torch.tensor([[0, 0], [0, 0]], dtype=torch.int32),
-        beta=torch.tensor([beta, beta]),
+        claim=torch.tensor([[-1, -1]], dtype=torch.int32),
+        leaf=torch.tensor([0, 0], dtype=torch.int32),
+        weights=torch.ones(2, 1),
+        beta=torch.tensor([beta, beta], dtype=torch.float64),
         t=torch.zeros(1, 1, dtype=torch.uint8),
     )
     spec = margins(Untargeted(torch.tensor([0])), 2, x)
@@ -374,7 +423,9 @@ def test_slopes_count_for_what_they_are_worth(t: float) -> None:
         low=torch.tensor([-1.0]),
         high=torch.tensor([1.0]),
         root=torch.tensor([-1], dtype=torch.int32),
-        leaf=torch.tensor([[0, 0]], dtype=torch.int32),
+        claim=torch.tensor([[-1, -1]], dtype=torch.int32),
+        leaf=torch.tensor([0], dtype=torch.int32),
+        weights=torch.ones(1, 1),
         t=torch.tensor([[t]], dtype=torch.float64),
     )
     spec = margins(Untargeted(torch.tensor([0])), 2, x)

@@ -12,22 +12,25 @@ from saddlepoint.verify.certificate import IBP, PLANES, Certificate
 
 __all__ = ["pack", "unpack"]
 
+_VERSION = 2
 _METHODS = (IBP, PLANES)
 # What follows one another in the array of that name: its type, and the numbers of one entry.
 _PARTS = {
     "low": (torch.float32, 1),
     "high": (torch.float32, 1),
+    "claim": (torch.int32, 2),
     "root": (torch.int32, 1),
     "split": (torch.int32, 4),
     "at": (torch.float32, 1),
-    "leaf": (torch.int32, 2),
-    "beta": (torch.float32, 1),
+    "leaf": (torch.int32, 1),
+    "weights": (torch.float32, 1),
+    "beta": (torch.float64, 1),
 }
 _SIZES = ("method", "stored", *_PARTS, "kinds", "bent", "t")  # columns of ``sizes``
 
 
 def pack(certificates: Sequence[Certificate]) -> dict[str, Tensor]:
-    """Join certificates part by part; ``sizes`` (N, 12) says what belongs to whom.
+    """Join certificates part by part; ``sizes`` (N, 14) says what belongs to whom.
 
     Masks become bits, the first element in the highest; t of a sample is deflated (zlib).
 
@@ -41,7 +44,7 @@ def pack(certificates: Sequence[Certificate]) -> dict[str, Tensor]:
         if c.t.dtype != torch.uint8:
             raise BadData("only t in whole 255ths can be stored")
         deflated = zlib.compress(c.t.numpy().tobytes(), 6)
-        lengths = [len(getattr(c, name)) for name in _PARTS]
+        lengths = [getattr(c, name).numel() // width for name, (_, width) in _PARTS.items()]
         row[:] = torch.tensor(
             [_METHODS.index(c.method), len(c.stored), *lengths, *c.t.shape, len(deflated)]
         )
@@ -51,6 +54,7 @@ def pack(certificates: Sequence[Certificate]) -> dict[str, Tensor]:
         joined["t"].append(torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()))
     types = {**{name: dtype for name, (dtype, _) in _PARTS.items()}, "stored": torch.uint8}
     return {
+        "version": torch.tensor([_VERSION]),
         "sizes": sizes,
         **{
             name: torch.cat([torch.zeros(0, dtype=types.get(name, torch.uint8)), *parts])
@@ -61,7 +65,9 @@ def pack(certificates: Sequence[Certificate]) -> dict[str, Tensor]:
 
 def unpack(packed: Mapping[str, Tensor]) -> list[Certificate]:
     """Return the certificates; raises ``BadData`` where the arrays do not fit each other."""
-    sizes = packed.get("sizes")
+    sizes, version = packed.get("sizes"), packed.get("version")
+    if version is None or version.tolist() != [_VERSION]:
+        raise BadData(f"certificates in another format than {_VERSION}, which this version reads")
     wanted = {**{name: dtype for name, (dtype, _) in _PARTS.items()}, "stored": torch.uint8}
     wanted["t"] = torch.uint8
     for name, dtype in wanted.items():
@@ -96,6 +102,9 @@ def _one(packed: Mapping[str, Tensor], begin: dict[str, int], row: list[int]) ->
     bits = take("stored", -(-size["stored"] // 8)).numpy()
     stored = torch.from_numpy(np.unpackbits(bits, count=size["stored"]).astype(bool))
     t = _inflated(take("t", size["t"]).numpy().tobytes(), size["kinds"], size["bent"])
+    if size["weights"] % max(1, size["leaf"]):
+        raise BadData("certificates with weights for other leaves than there are")
+    parts["weights"] = parts["weights"].reshape(size["leaf"], size["weights"] // max(1, size["leaf"]))
     if not 0 <= size["method"] < len(_METHODS):
         raise BadData("a certificate by an unknown method")
     return Certificate(_METHODS[size["method"]], stored, t=t, **parts)
