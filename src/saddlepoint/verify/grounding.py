@@ -84,25 +84,36 @@ class _Grounding:
         self, n: int, index: Tensor, near: Tensor, side: int, far: Far, listed: Sequence[Slot]
     ) -> tuple[Tensor, Tensor]:
         """The best bounds of sign times the elements, and the row of t behind each or -1."""
-        sign, name, best = 1 - 2 * side, torch.full_like(index, -1), near.clone()
+        sign = 1 - 2 * side
         raised = self.problem.raised.get(n, Raised(index[:0]))
+        wanted = sign * self.problem.bounds[n][side].flatten().double()[index] - _CLOSE
         place = torch.full((self.network.nodes[n].shape.numel(),), -1)
         place[raised.index] = torch.arange(len(raised.index))
+        best, name = near.clone(), torch.full_like(index, -1)
+
+        def attempt(some: Tensor, rows: Tensor | None, first: int, step: int) -> Tensor:
+            """Bound some of the elements by the rows; return which of these were worth it."""
+            shown = far(index[some], sign, listed, rows)
+            better = (shown > best[some]).nonzero()[:, 0]
+            best[some[better]] = shown[better]
+            name[some[better]] = first + step * torch.arange(len(better))
+            return better
+
         mine = (place[index] >= 0).nonzero()[:, 0]
         rows = self._rows(raised, side, place[index[mine]], listed)
-        shown = far(index[mine], sign, listed, rows)
-        better = shown > best[mine]
-        best[mine] = torch.maximum(best[mine], shown)
-        wanted = sign * self.problem.bounds[n][side].flatten().double()[index]
-        short = torch.ones_like(index, dtype=torch.bool)
-        short[mine] = best[mine] < wanted[mine] - _CLOSE
-        plain = torch.full_like(best, -torch.inf)
-        plain[short] = far(index[short], sign)
-        kept = better & (plain[mine] <= best[mine])
-        name[mine[kept]] = self.rows + torch.arange(int(kept.sum()))
-        self.t.append(rows[kept])
-        self.rows += int(kept.sum())
-        return torch.maximum(best, plain), name
+        self._keep(rows[attempt(mine, rows, self.rows, 1)])
+        short = ((place[index] < 0) | (best < wanted)).nonzero()[:, 0]
+        attempt(short, None, -1, 0)
+        short = (best < wanted).nonzero()[:, 0]
+        if len(short) and raised.rule:
+            rows = self._rows(Raised(index[:0], rule=raised.rule), side, short[:1] * 0, listed)
+            worth = attempt(short, rows.expand(len(short), -1), self.rows, 0)
+            self._keep(rows[: len(worth)])
+        return best, name
+
+    def _keep(self, rows: Tensor) -> None:
+        self.t.append(rows)
+        self.rows += len(rows)
 
     def _rows(self, raised: Raised, side: int, place: Tensor, listed: Sequence[Slot]) -> Tensor:
         """(K, T) bytes for the slots: the search's, CROWN's where it had none."""
@@ -110,8 +121,8 @@ class _Grounding:
         for node, line, elements in listed:
             op: Any = self.problem.network.nodes[node].op
             x = self.problem.bounds[self.problem.network.nodes[node].inputs[0]]
-            dense = (op.default(x)[line].flatten() * 255).round().to(torch.uint8)
-            dense = dense.expand(len(place), -1)
+            dense = raised.rule.get((node, line), op.default(x)[line].flatten())
+            dense = (dense * 255).round().to(torch.uint8).expand(len(place), -1)
             if (node, line) in raised.t:
                 own = raised.t[node, line][side][place]
                 dense = dense.index_copy(1, raised.columns[node], own)
