@@ -250,7 +250,9 @@ def test_packing_keeps_every_part(proved: tuple[Case, Certificate]) -> None:
             assert torch.equal(getattr(one, name), getattr(certificate, name))
 
 
-@pytest.mark.parametrize("name", ["stored", "low", "claim", "root", "split", "weights", "beta", "t"])
+@pytest.mark.parametrize(
+    "name", ["stored", "low", "claim", "root", "split", "weights", "beta", "t"]
+)
 def test_packed_parts_that_do_not_fit(name: str, proved: tuple[Case, Certificate]) -> None:
     packed = pack([proved[1]])
     for wrong in (packed[name][:-1], torch.cat([packed[name], packed[name][:1]])):

@@ -39,8 +39,9 @@ def certify_tree(
 ) -> Certificate | None:
     """Return the certificate of a search that closed all of a problem; None where it fails.
 
-    ``where``: the inputs as the checker knows them, ``inputs(threat, x)``; without it, the problem's region as it is. Pass the
-    checker of the model, ``Checker.of``: one of the search's network has its float32 constants.
+    ``where``: the inputs as the checker knows them, ``inputs(threat, x)``; without it, the
+    problem's region as it is. Pass the checker of the model, ``Checker.of``: one of the search's
+    network has its float32 constants.
 
     Intervals are bounded anew in float64 and rounded outward. t is rounded to 1/255 in the
     direction that helps its leaf; a leaf that float64 leaves open takes a few steps of ascent, and
@@ -128,7 +129,10 @@ def _closed(
     group = torch.tensor([path.group for path in way])
     a, offset = problem.a.detach().double(), problem.offset.detach().double()
     least = torch.stack(
-        [b - slack(ground.network, ground.where, rows, b) for rows, b in zip(a, offset, strict=True)]
+        [
+            b - slack(ground.network, ground.where, rows, b)
+            for rows, b in zip(a, offset, strict=True)
+        ]
     )
     own = weights.double() / weights.double().sum(1, keepdim=True)
     mixed, gap = torch.einsum("lr,lr...->l...", own, a[group]), (own * least[group]).sum(1)

@@ -119,9 +119,7 @@ class Checker:
         widest = max(node.shape.numel() for node in self.network.nodes)
         for some in pieces(torch.arange(len(way)), max(1, ROOM // widest)):
             first, last = int(some[0]), int(some[-1]) + 1
-            mixed = [
-                _mixed(*least[way[k].group], weights[k]) for k in range(first, last)
-            ]
+            mixed = [_mixed(*least[way[k].group], weights[k]) for k in range(first, last)]
             a, rest = (torch.stack(part) for part in zip(*mixed, strict=True))
             beta, t = c.beta[begin[first] : begin[last]], shares(c.t[c.leaf[first:last].long()])
             gap = ground.bound(way[first:last], a, beta, t) + rest

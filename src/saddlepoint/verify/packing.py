@@ -104,7 +104,9 @@ def _one(packed: Mapping[str, Tensor], begin: dict[str, int], row: list[int]) ->
     t = _inflated(take("t", size["t"]).numpy().tobytes(), size["kinds"], size["bent"])
     if size["weights"] % max(1, size["leaf"]):
         raise BadData("certificates with weights for other leaves than there are")
-    parts["weights"] = parts["weights"].reshape(size["leaf"], size["weights"] // max(1, size["leaf"]))
+    parts["weights"] = parts["weights"].reshape(
+        size["leaf"], size["weights"] // max(1, size["leaf"])
+    )
     if not 0 <= size["method"] < len(_METHODS):
         raise BadData("a certificate by an unknown method")
     return Certificate(_METHODS[size["method"]], stored, t=t, **parts)
