@@ -10,17 +10,22 @@ from torch import Tensor, nn
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Unsupported
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.threats import L1, L2, Linf, Quantize
+from saddlepoint.verify.alpha import Ascent
+from saddlepoint.verify.branch import Branch
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.certify import certify_ibp, certify_tree
 from saddlepoint.verify.checker import Checker
+from saddlepoint.verify.ladder import Ladder, Rung
 from saddlepoint.verify.operators.piecewise import Bend, Clip
 from saddlepoint.verify.operators.rearrange import Sift
 from saddlepoint.verify.operators.smooth import GELU, SIGMOID, SILU, SOFTPLUS, TANH, elu
 from saddlepoint.verify.packing import pack, unpack
 from saddlepoint.verify.proof.inputs import inputs
 from saddlepoint.verify.proof.lines import image, lines
+from saddlepoint.verify.refine import Refine
+from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace
 from tests.verify.certified import CLASSES, Case, case, hard_case, net
@@ -59,6 +64,38 @@ def test_a_leaf_may_bound_a_sum_of_rows() -> None:
         assert "open by" in found.checker(other, found.where, found.spec)
     doubled = replace(certificate, weights=2 * certificate.weights)
     assert found.checker(doubled, found.where, found.spec) == ""
+
+
+@pytest.mark.parametrize("seed", [1, 12, 27])
+def test_leaves_closed_by_a_linear_program(seed: int) -> None:
+    """Without ascent the search splits until nothing is bent, or nothing bends what it bounds."""
+    torch.manual_seed(seed)
+    layers = nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)
+    model = nn.Sequential(*layers).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter *= 4
+    x = torch.rand(1, 3)
+    y = model(x).argmax(1)
+    goal = Untargeted(y) if seed % 3 else Targeted((y + 1) % 3)
+    spec, checker = margins(goal, 3, x), Checker.of(model, (3,))
+    still = Ascent(steps=0)
+    search = Ladder(
+        60, 2000, (Rung.BRANCH,), alpha=still, refine=Refine(still), branch=Branch(steps=0)
+    )
+    held = 0
+    for eps in (0.2, 0.25, 0.2656, 0.375, 0.4688, 0.5):
+        threat = Linf(eps=eps)
+        (verdict,) = search(trace(model, (3,)), region(threat, x), spec)
+        if verdict.proof is None:
+            continue
+        assert verdict.proof.problem is not None
+        assert verdict.proof.tree is not None
+        where = inputs(threat, x[0])
+        certificate = certify_tree(verdict.proof.problem, verdict.proof.tree, where, checker)
+        assert certificate is not None
+        assert checker(certificate, where, spec) == ""
+        held += 1
+    assert held >= 2
 
 
 def changed(tensor: Tensor, place: tuple[int, ...], value: float) -> Tensor:
