@@ -11,37 +11,17 @@ from collections.abc import Iterator
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 import saddlepoint as sp
 from saddlepoint.core.goal import Untargeted
-from saddlepoint.verify.alpha import Ascent, initial
-from saddlepoint.verify.branch import Branch, Problem
-from saddlepoint.verify.certify import certify_tree
+from saddlepoint.verify.certify import certify_ibp, certify_tree
 from saddlepoint.verify.checker import Checker
-from saddlepoint.verify.crown import crown, lower_rows
-from saddlepoint.verify.network import Network
+from saddlepoint.verify.ladder import Ladder
 from saddlepoint.verify.packing import pack
 from saddlepoint.verify.proof.inputs import inputs
 from saddlepoint.verify.region import region
-from saddlepoint.verify.spec import Spec, margins
+from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace
-
-
-def prepared(network: Network, x: Tensor, spec: Spec, threat: sp.Linf) -> tuple[Problem, list[int]]:
-    """Bounds and slopes of one sample, and the classes that they leave open."""
-    around = region(threat, x)
-    with torch.no_grad():
-        bounds = crown(network, around)
-    a = lower_rows(network, spec.weight)
-    slopes = initial(network, bounds, network.output, a.shape[1])
-    least, slopes, _ = Ascent(20)(network, around, network.output, a, bounds, slopes)
-    pairs = {
-        n: (None if t is None else t[0][:, None], None if s is None else s[0][:, None])
-        for n, (t, s) in slopes.items()
-    }
-    problem = Problem(network, around, a[0][:, None], -spec.offset[0][:, None], bounds, pairs)
-    return problem, (least[0] <= problem.enough).nonzero()[:, 0].tolist()
 
 
 def measured(given: argparse.Namespace) -> Iterator[tuple[float, ...]]:
@@ -56,13 +36,16 @@ def measured(given: argparse.Namespace) -> Iterator[tuple[float, ...]]:
         if float(spec.margin(model(x))) > 0:
             continue
         begin = time.process_time()
-        problem, todo = prepared(network, x, spec, threat)
-        outcome = Branch(seconds=given.seconds)(problem, todo)
+        (verdict,) = Ladder(seconds=given.seconds)(network, region(threat, x), spec)
         closed = time.process_time()
-        if not outcome.closed:
+        proof = verdict.proof
+        if proof is None:
             continue
         where = inputs(threat, x[0])
-        certificate = certify_tree(problem, outcome.tree, where, checker)
+        if proof.problem is None or proof.tree is None:
+            certificate = certify_ibp(checker, where, spec)
+        else:
+            certificate = certify_tree(proof.problem, proof.tree, where, checker)
         certified = time.process_time()
         agreed = certificate is not None and checker(certificate, where, spec) == ""
         checked = time.process_time()

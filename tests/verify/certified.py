@@ -9,13 +9,10 @@ from torch import Tensor, nn
 from saddlepoint.core.goal import Goal, Targeted, Untargeted
 from saddlepoint.threats import L1, L2, Linf
 from saddlepoint.threats.ball import Ball
-from saddlepoint.verify.alpha import Ascent, initial
-from saddlepoint.verify.branch import Branch, Outcome, Problem
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.certify import certify_tree
 from saddlepoint.verify.checker import Checker
-from saddlepoint.verify.crown import crown
-from saddlepoint.verify.planes import lower_rows
+from saddlepoint.verify.ladder import Ladder, Rung, Verdict
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import Spec, margins
@@ -82,53 +79,32 @@ class Case(NamedTuple):
     checker: Checker
     where: Inputs
     spec: Spec
-    problem: Problem
-    outcome: Outcome
+    verdict: Verdict
 
     def certificate(self) -> Certificate | None:
-        return certify_tree(self.problem, self.outcome.tree, self.where, self.checker)
+        proof = self.verdict.proof
+        if proof is None or proof.problem is None or proof.tree is None:
+            return None
+        return certify_tree(proof.problem, proof.tree, self.where, self.checker)
 
 
 def case(seed: int, threat: Ball | None = None) -> Case:
-    """Search around a random input of a random net, as a ladder does."""
+    """Search around a random input of a random net."""
     model, rng = net(seed), random.Random(seed + 1)  # noqa: S311 - not a secret
     x = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(seed))
     y = model(x).argmax(1)
     goal = Targeted((y + 1) % CLASSES) if rng.random() < 0.3 else Untargeted(y)
     spec = margins(goal, CLASSES, x)
     threat = threat or rng.choice([Linf(eps=0.5), L2(eps=2), L1(eps=6)])
-    problem, todo = prepared(model, threat, x, spec)
-    outcome = Branch(seconds=60, subproblems=300)(problem, todo)
+    search = Ladder(seconds=60, subproblems=300, rungs=(Rung.BRANCH,))
+    (verdict,) = search(trace(model, (1, 4, 4)), region(threat, x), spec)
     checker, where = Checker.of(model, (1, 4, 4)), inputs(threat, x[0])
-    return Case(model, x, goal, threat, checker, where, spec, problem, outcome)
+    return Case(model, x, goal, threat, checker, where, spec, verdict)
 
 
 def hard_case(seed: int) -> Case:
     """The largest set, of a falling row of sizes, that the search closes: most need splits."""
     found = case(seed)
-    while not found.outcome.closed:
+    while not found.verdict.certified:
         found = case(seed, found.threat.at(float(found.threat.eps) * 0.85))
     return found
-
-
-def prepared(model: nn.Module, threat: Ball, x: Tensor, spec: Spec) -> tuple[Problem, list[int]]:
-    """The problem of one sample, and the groups that slopes alone leave open."""
-    network, around = trace(model, tuple(x.shape[1:])), region(threat, x)
-    with torch.no_grad():
-        bounds = crown(network, around)
-    a = lower_rows(network, spec.weight)
-    count = a.shape[1]
-    slopes = initial(network, bounds, network.output, count)
-    least, slopes, _ = Ascent(10)(network, around, network.output, a, bounds, slopes)
-
-    def grouped(v: Tensor) -> Tensor:
-        return v[0].reshape(spec.groups, count // spec.groups, *v.shape[2:])
-
-    offset = -grouped(spec.offset)
-    pairs = {
-        n: (None if t is None else grouped(t), None if s is None else grouped(s))
-        for n, (t, s) in slopes.items()
-    }
-    best = (grouped(least) + offset).amax(1)
-    todo = (best <= 1e-5).nonzero()[:, 0].tolist()
-    return Problem(network, around, grouped(a), offset, bounds, pairs), todo

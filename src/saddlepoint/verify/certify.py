@@ -1,8 +1,8 @@
 """Turn the outcome of a search into a certificate, and see to it that it holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,19 +11,18 @@ from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.checker import Checker, slack
+from saddlepoint.verify.grounding import grounded
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.proof.leaves import Ground, Path, paths
-from saddlepoint.verify.proof.slots import slots
-from saddlepoint.verify.proof.sweep import ROOM, sweep
+from saddlepoint.verify.proof.sweep import ROOM
 from saddlepoint.verify.region import Around, Box
 from saddlepoint.verify.spec import Spec
-from saddlepoint.verify.survey import Aim, Survey
 from saddlepoint.verify.tree import Leaf, Tree
 
 __all__ = ["certify_ibp", "certify_tree"]
 
-_RATES, _STEPS = (0.1, 0.02, 0.004), 10  # of ascent, where a leaf is open at first
+_ROUNDS, _STEPS, _RATE = 3, 10, 0.1
 
 
 def certify_ibp(checker: Checker, where: Inputs, spec: Spec) -> Certificate | None:
@@ -36,18 +35,13 @@ def certify_ibp(checker: Checker, where: Inputs, spec: Spec) -> Certificate | No
 
 
 def certify_tree(
-    problem: Problem,
-    tree: Tree,
-    where: Inputs | None = None,
-    checker: Checker | None = None,
-    aims: Mapping[int, Aim] | None = None,
+    problem: Problem, tree: Tree, where: Inputs | None = None, checker: Checker | None = None
 ) -> Certificate | None:
     """Return the certificate of a search that closed all of a problem; None where it fails.
 
-    Groups without a tree are closed by the problem's own slopes. ``where``: the inputs as the
-    checker knows them, ``inputs(threat, x)``; without it, the problem's region as it is. Pass the
-    checker of the model, ``Checker.of``: one of the search's network has its float32 constants.
-    aims: by node, where the problem's bounds were made with other lines than CROWN's own.
+    ``where``: the inputs as the checker knows them, ``inputs(threat, x)``; without it, the
+    problem's region as it is. Pass the checker of the model, ``Checker.of``: one of the search's
+    network has its float32 constants.
 
     Intervals are bounded anew in float64 and rounded outward. t is rounded to 1/255 in the
     direction that helps its leaf; a leaf that float64 leaves open takes a few steps of ascent, and
@@ -56,26 +50,32 @@ def certify_tree(
     checker = checker or Checker(problem.network)
     where = where or _inputs(problem.region)
     with torch.no_grad():
-        base, ground = _ground(checker, problem, where, aims or {})
+        base, ground = grounded(checker, problem, where)
     planted = _plant(problem, tree)
     if planted is None:
         return None
     leaves, root, split, at = planted
-    rows = torch.zeros(len(leaves), 2, dtype=torch.int32)
-    base = replace(base, root=root, split=split, at=at, leaf=rows)
+    none, weights = torch.zeros(len(leaves), dtype=torch.int32), _weights(leaves)
+    base = replace(base, root=root, split=split, at=at, leaf=none, weights=weights)
     way = paths(base)
     widest = max(node.shape.numel() for node in problem.network.nodes)
     found = []
     for some in pieces(torch.arange(len(leaves)), max(1, ROOM // widest)):
         part = slice(int(some[0]), int(some[-1]) + 1)
-        closed = _closed(problem, ground, leaves[part], way[part])
+        closed = _closed(problem, ground, leaves[part], way[part], weights[part])
         if closed is None:
             return None
         found.append(closed)
-    t, row, beta = (torch.cat(parts) for parts in zip(*found, strict=True))
+    t, beta = (torch.cat(parts) for parts in zip(*found, strict=True))
     first, which = _kinds(t)
-    leaf = torch.stack([row, which], 1).to(torch.int32)
-    return replace(base, leaf=leaf, beta=beta, t=t[first])
+    leaf = (len(base.t) + which).to(torch.int32)
+    return replace(base, leaf=leaf, beta=beta, t=torch.cat([base.t, t[first]]))
+
+
+def _weights(leaves: Sequence[Leaf]) -> Tensor:
+    """(L, R) float32, those of a leaf as large as 1."""
+    weights = torch.tensor([leaf.weights for leaf in leaves], dtype=torch.float64).clamp(min=0)
+    return (weights / weights.amax(1, keepdim=True)).float()
 
 
 def _kinds(t: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,16 +96,6 @@ def _inputs(region: Any) -> Inputs:  # noqa: ANN401
     raise Unsupported(f"no certificate over a {type(region).__name__}")
 
 
-def _ground(
-    checker: Checker, problem: Problem, where: Inputs, aims: Mapping[int, Aim]
-) -> tuple[Certificate, Ground]:
-    """Intervals of what is bent, by planes, as a certificate stores them."""
-    survey = Survey(checker, problem, aims)
-    found, drawn = sweep(checker.network, where, survey.settle)
-    listed = slots(checker.network, found, survey.stored)
-    return survey.base(), Ground(checker.network, where, found, drawn, listed)
-
-
 def _plant(problem: Problem, tree: Tree) -> tuple[list[Leaf], Tensor, Tensor, Tensor] | None:
     """Number the parts of the tree: leaves, roots, splits, and where they cut."""
     leaves: list[Leaf] = []
@@ -115,13 +105,9 @@ def _plant(problem: Problem, tree: Tree) -> tuple[list[Leaf], Tensor, Tensor, Te
         leaves.append(leaf)
     root = []
     for group in range(len(problem.a)):
-        if group not in tree.roots:
-            root.append(~len(leaves))
-            leaves.append(Leaf(group, -1, 0.0))
-        else:
-            root.append(refs.get(tree.roots[group], 0))
+        root.append(refs.get(tree.roots.get(group, -1), 0))
     ends = [child for _, *children in tree.splits.values() for child in children]
-    if any(place not in refs for place in (*ends, *tree.roots.values())):
+    if len(tree.roots) < len(root) or any(p not in refs for p in (*ends, *tree.roots.values())):
         return None  # something was left open
     split = [(s.node, s.index, refs[b], refs[a]) for s, b, a in tree.splits.values()]
     at = torch.tensor([s.at for s, _, _ in tree.splits.values()], dtype=torch.float32)
@@ -129,46 +115,30 @@ def _plant(problem: Problem, tree: Tree) -> tuple[list[Leaf], Tensor, Tensor, Te
     return leaves, torch.tensor(root, dtype=torch.int32), table, at
 
 
-class _Closed(NamedTuple):
-    """T of some leaves (L, T) uint8, the row (L,) that each bounds, their multipliers in order."""
-
-    t: Tensor
-    row: Tensor
-    beta: Tensor
-
-
 def _closed(
-    problem: Problem, ground: Ground, leaves: Sequence[Leaf], way: Sequence[Path]
-) -> _Closed | None:
-    """Quantise some leaves and see that they close, with some ascent where they do not."""
+    problem: Problem,
+    ground: Ground,
+    leaves: Sequence[Leaf],
+    way: Sequence[Path],
+    weights: Tensor,
+) -> tuple[Tensor, Tensor] | None:
+    """Quantise some leaves and see that they close, with some ascent where they do not.
+
+    The result is their t (L, T) uint8 and their multipliers in order.
+    """
     group = torch.tensor([path.group for path in way])
-    depth = torch.tensor([len(path.cuts) for path in way])
     a, offset = problem.a.detach().double(), problem.offset.detach().double()
-    start = torch.stack([_stored_t(problem, ground, leaf) for leaf in leaves], 1)  # (R, L, T)
-    beta = torch.tensor([b for leaf in leaves for b in _multipliers(leaf)], dtype=torch.float64)
-    goals, tried = [], []
-    for r in range(a.shape[1]):
-        rows, rest = a[group, r], offset[group, r]
-        gap = rest - slack(ground.network, ground.where, rows, rest)
-        goals.append(_Goal(ground, way, rows, gap))
-        # The search keeps the multipliers of one row: the others need some steps to compare.
-        tried.append(goals[r].climb(start[r], beta) if a.shape[1] > 1 else (start[r], beta))
-    row = torch.zeros(len(leaves), dtype=torch.int64)
-    if a.shape[1] > 1:
-        with torch.no_grad():
-            row = torch.stack(
-                [g.value(t, b) for g, (t, b) in zip(goals, tried, strict=True)]
-            ).argmax(0)
-    leaf, cut = torch.arange(len(leaves)), torch.arange(len(beta))
-    goal = _Goal(
-        ground,
-        way,
-        torch.stack([g.a for g in goals])[row, leaf],
-        torch.stack([g.gap for g in goals])[row, leaf],
+    least = torch.stack(
+        [
+            b - slack(ground.network, ground.where, rows, b)
+            for rows, b in zip(a, offset, strict=True)
+        ]
     )
-    t = torch.stack([t for t, _ in tried])[row, leaf]
-    closed = goal.close(t, torch.stack([b for _, b in tried])[row.repeat_interleave(depth), cut])
-    return None if closed is None else _Closed(closed[0], row, closed[1])
+    own = weights.double() / weights.double().sum(1, keepdim=True)
+    mixed, gap = torch.einsum("lr,lr...->l...", own, a[group]), (own * least[group]).sum(1)
+    start = torch.stack([_stored_t(problem, ground, leaf) for leaf in leaves])
+    beta = torch.tensor([b for leaf in leaves for b in _multipliers(leaf)], dtype=torch.float64)
+    return _Goal(ground, way, mixed, gap).close(start, beta)
 
 
 def _multipliers(leaf: Leaf) -> list[float]:
@@ -181,21 +151,16 @@ def _multipliers(leaf: Leaf) -> list[float]:
 
 
 def _stored_t(problem: Problem, ground: Ground, leaf: Leaf) -> Tensor:
-    """(R, T) t of a leaf for the slots of the certificate: its own, its root's, or CROWN's."""
-    parts = []
+    """(T,) t of a leaf for the slots of the certificate: its own, or CROWN's."""
+    parts = [torch.zeros(0, dtype=torch.float64)]
     for node, side, index in ground.slots:
         op: Any = problem.network.nodes[node].op
         x = problem.bounds[problem.network.nodes[node].inputs[0]]
-        default = op.default(x)[side].flatten(1)
-        pair = problem.slopes.get(node, (None, None))
-        own = pair[side]
-        root = default if own is None else own[leaf.row].flatten(1)
-        dense = root.expand(problem.a.shape[1], -1).double().clone()
+        dense = op.default(x)[side].flatten().double()
         if (node, side) in leaf.t:
-            dense[:, op.bent(x).flatten().nonzero()[:, 0]] = leaf.t[node, side].double()
-        parts.append(dense[:, index].clamp(0, 1))
-    rows = problem.a.shape[1]
-    return torch.cat([torch.zeros(rows, 0, dtype=torch.float64), *parts], 1)
+            dense = dense.index_put((op.bent(x).flatten(),), leaf.t[node, side][0].double())
+        parts.append(dense[index].clamp(0, 1))
+    return torch.cat(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +178,10 @@ class _Goal:
 
     def close(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return t in units of 1/255 and multipliers that close all leaves, or None."""
-        beta = beta.float().double().clamp(min=0)
-        for rate in (0.0, *_RATES):
-            if rate:
-                t, beta = self.climb(t, beta, rate)
+        beta = beta.clamp(min=0)
+        for turn in range(_ROUNDS + 1):
+            if turn:
+                t, beta = self.climb(t, beta)
             _, slope, _ = self._slopes(t, beta)
             tiny = (t * 255 - (t * 255).round()).abs() < 1e-6
             up, down = (t * 255).ceil(), (t * 255).floor()
@@ -224,7 +189,7 @@ class _Goal:
             with torch.no_grad():
                 closed = self.value(q / 255, beta) > 0
             if bool(closed.all()):
-                return q.to(torch.uint8), beta.float()
+                return q.to(torch.uint8), beta
         return None
 
     def _slopes(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -237,10 +202,10 @@ class _Goal:
             by_t, by_beta = torch.autograd.grad(total, (t, beta))
         return value.detach(), by_t, by_beta
 
-    def climb(self, t: Tensor, beta: Tensor, rate: float = _RATES[0]) -> tuple[Tensor, Tensor]:
+    def climb(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
         """Some steps of Adam, all leaves at once; each leaf keeps the best it has seen."""
         t, beta = t.clone(), beta.clone()
-        adam = torch.optim.Adam([t, beta], lr=rate)
+        adam = torch.optim.Adam([t, beta], lr=_RATE)
         depth = torch.tensor([len(path.cuts) for path in self.way])
         best, kept = None, (t.clone(), beta.clone())
         for _ in range(_STEPS):
@@ -254,5 +219,5 @@ class _Goal:
             t.grad, beta.grad = (-slope for slope in slopes)
             adam.step()
             t.clamp_(0, 1)
-            beta.copy_(beta.clamp(min=0).float())
+            beta.clamp_(min=0)
         return kept

@@ -5,7 +5,7 @@ minima are its own (``proof/``).
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Unsupported
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.certificate import IBP, Certificate
+from saddlepoint.verify.certificate import IBP, Certificate, shares
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.proof.inputs import Inputs
 from saddlepoint.verify.proof.leaves import Cut, Ground, paths, stored_of
@@ -80,9 +80,10 @@ class Checker:
         """
         shape = self.network.nodes[-1].shape
         a, offset = -spec.weight[0].double().reshape(-1, *shape), -spec.offset[0].double()
-        goals = [(a[spec.group == g], offset[spec.group == g]) for g in range(spec.groups)]
-        if not goals:
+        members = [(spec.group == g).nonzero()[:, 0] for g in range(spec.groups)]
+        if not members or not all(len(rows) for rows in members):
             return "there is nothing to prove"
+        goals = [(a[rows], offset[rows]) for rows in members]
         try:
             with torch.no_grad():
                 if certificate.method == IBP:
@@ -107,77 +108,80 @@ class Checker:
         if len(c.root) != len(goals):
             raise BadData(f"trees for {len(c.root)} groups of rows instead of {len(goals)}")
         way, stored = paths(c), stored_of(self.network, c.stored)
-        found, drawn = sweep(self.network, where, _Claims(c, stored).settle)
+        _sane(c, self.network, [cut for path in way for cut in path.cuts])
+        found, drawn = sweep(self.network, where, _claims(c, stored))
         ground = Ground(self.network, where, found, drawn, slots(self.network, found, stored))
-        _sane(c, ground, [cut for path in way for cut in path.cuts])
-        slacks = [slack(self.network, where, *goal) for goal in goals]
+        if c.t.shape[1] != sum(len(slot.elements) for slot in ground.slots):
+            raise BadData("slopes for other elements than are bent")
+        least = [(a, offset - slack(self.network, where, a, offset)) for a, offset in goals]
+        weights = _weights(c, max(len(a) for a, _ in goals))
         begin = torch.tensor([0, *(len(path.cuts) for path in way)]).cumsum(0).tolist()
         widest = max(node.shape.numel() for node in self.network.nodes)
         for some in pieces(torch.arange(len(way)), max(1, ROOM // widest)):
             first, last = int(some[0]), int(some[-1]) + 1
-            rows = [(way[k].group, int(c.leaf[k, 0])) for k in range(first, last)]
-            if any(not 0 <= row < len(goals[group][1]) for group, row in rows):
-                raise BadData("a leaf that bounds no row of its group")
-            a, offset, least = (
-                torch.stack([part[g][r] for g, r in rows])
-                for part in ([a for a, _ in goals], [b for _, b in goals], slacks)
-            )
-            beta = c.beta[begin[first] : begin[last]].double()
-            t = c.slopes[c.leaf[first:last, 1].long()]
-            gap = ground.bound(way[first:last], a, beta, t) + offset - least
+            mixed = [_mixed(*least[way[k].group], weights[k]) for k in range(first, last)]
+            a, rest = (torch.stack(part) for part in zip(*mixed, strict=True))
+            beta, t = c.beta[begin[first] : begin[last]], shares(c.t[c.leaf[first:last].long()])
+            gap = ground.bound(way[first:last], a, beta, t) + rest
             for k in (~(gap.isfinite() & (gap > 0))).nonzero()[:, 0].tolist():
-                return f"leaf {first + k} of group {rows[k][0]} is open by {-float(gap[k]):.3g}"
+                group = way[first + k].group
+                return f"leaf {first + k} of group {group} is open by {-float(gap[k]):.3g}"
         return ""
 
 
-@dataclass
-class _Claims:
-    """The intervals of a certificate, node by node: each must be reached forward or by a plane."""
+def _weights(c: Certificate, rows: int) -> Tensor:
+    """(L, R) float64 weights that sum to one."""
+    weights = c.weights.double()
+    total = weights.sum(1, keepdim=True)
+    if c.weights.shape[1] != rows or not bool(
+        (weights >= 0).all() & weights.isfinite().all() & (total > 0).all()
+    ):
+        raise BadData("weights that are not one number >= 0, some above 0, for each row of a group")
+    return weights / total
 
-    certificate: Certificate
-    stored: Mapping[int, Tensor]
-    intervals: int = 0  # taken so far
-    aims: int = 0  # bytes of t taken so far
 
-    def settle(self, n: int, near: Range, far: Far) -> Range:
-        """Return the interval of a node; raises ``BadData`` where a claim cannot be shown."""
-        c, index = self.certificate, self.stored[n].nonzero()[:, 0]
-        part = slice(self.intervals, self.intervals + len(index))
-        self.intervals += len(index)
-        claims = [c.low[part].double(), c.high[part].double()]
+def _mixed(a: Tensor, offset: Tensor, weights: Tensor) -> Range:
+    """Weighted sum of a group's rows: above 0, one of them is. The first stands in for missing."""
+    own = weights[: len(a)].clone()
+    own[0] += weights[len(a) :].sum()
+    return torch.einsum("r,r...->...", own, a), own @ offset
+
+
+def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Range, Far], Range]:
+    """What settles the interval of a node: its claims, each justified by intervals or by planes."""
+    begin = 0
+
+    def settle(n: int, near: Range, far: Far) -> Range:
+        nonlocal begin
+        index = stored[n].nonzero()[:, 0]
+        part = slice(begin, begin + len(index))
+        begin += len(index)
+        claims, named = [c.low[part].double(), c.high[part].double()], c.claim[part].long()
+        listed = slots(far.network, far.found, stored, n)
+        if sum(len(slot.elements) for slot in listed) > c.t.shape[1]:
+            raise BadData("slopes for other elements than are bent")
         ends = [end.flatten(1).clone() for end in near]
         for low, high in (claims, ends):  # what is no number compares with nothing
             if not bool((low <= high).all() & low.isfinite().all() & high.isfinite().all()):
                 raise BadData(f"node {n} has an interval that is none")
-        for end, claim, sign in zip(ends, claims, (1, -1), strict=True):
-            shown = self._aimed(n, sign * end[0], sign, far)[index]
-            bold = (~(sign * claim <= shown)).nonzero()[:, 0]
-            wrong = ~(sign * claim[bold] <= far(index[bold], sign))
-            if bool(wrong.any()):
-                k = int(index[bold[wrong][0]])
-                raise BadData(f"node {n}, element {k}: a tighter interval than can be shown")
+        for end, claim, name, sign in zip(ends, claims, named.T, (1, -1), strict=True):
+            bold = sign * claim > sign * end[0, index]
+            for own in (False, True):  # CROWN's own rule, and rows of t
+                some = (bold & ((name >= 0) == own)).nonzero()[:, 0]
+                shown = far(index[some], sign, listed, c.t[name[some]] if own else None)
+                wrong = ~(sign * claim[some] <= shown)
+                if bool(wrong.any()):
+                    k = int(index[some[wrong][0]])
+                    raise BadData(f"node {n}, element {k}: a tighter interval than can be shown")
             end[0, index] = claim
         return ends[0].view_as(near[0]), ends[1].view_as(near[1])
 
-    def _aimed(self, n: int, shown: Tensor, sign: int, far: Far) -> Tensor:
-        """What can be shown of the elements: forward, or by the t that the certificate gives."""
-        c = self.certificate
-        mine = c.aim[(c.aim[:, 0] == n) & (c.aim[:, 2] == sign), 1].long()
-        listed = slots(far.network, far.found, self.stored, n)
-        size = len(mine) * sum(len(slot.elements) for slot in listed)
-        t = c.aim_t[self.aims : self.aims + size].double() / 255
-        self.aims += size
-        if len(t) != size or bool(((mine < 0) | (mine >= len(shown))).any()):
-            raise BadData(f"node {n} has slopes for other elements than are bent")
-        if not len(mine):
-            return shown
-        best = far(mine, sign, listed, t.reshape(len(mine), -1))
-        return shown.scatter_reduce(0, mine, best, "amax")
+    return settle
 
 
-def _sane(c: Certificate, ground: Ground, cuts: Sequence[Cut]) -> None:
+def _sane(c: Certificate, network: Network, cuts: Sequence[Cut]) -> None:
     """Raise ``BadData`` for numbers that are out of place."""
-    nodes = ground.network.nodes
+    nodes = network.nodes
     if any(
         not (0 <= s.node < len(nodes) and 0 <= s.element < nodes[s.node].shape.numel())
         for s in cuts
@@ -185,9 +189,9 @@ def _sane(c: Certificate, ground: Ground, cuts: Sequence[Cut]) -> None:
         raise BadData("a split of an element that the network does not have")
     if len(c.beta) != len(cuts) or not bool((c.beta >= 0).all() & c.beta.isfinite().all()):
         raise BadData("multipliers that are not one number >= 0 for each split above a leaf")
-    if c.t.shape[1] != sum(len(slot.elements) for slot in ground.slots):
-        raise BadData("slopes for other elements than are bent")
-    if not bool(((c.slopes >= 0) & (c.slopes <= 1)).all()):
+    if c.t.is_floating_point() and not bool(((c.t >= 0) & (c.t <= 1)).all()):
         raise BadData("a slope outside [0, 1]")
-    if not bool(((c.leaf[:, 1] >= 0) & (c.leaf[:, 1] < len(c.t))).all()):
+    if not bool(((c.leaf >= 0) & (c.leaf < len(c.t))).all()):
         raise BadData("a leaf whose slopes are missing")
+    if not bool(((c.claim >= -1) & (c.claim < len(c.t))).all()):
+        raise BadData("an interval whose slopes are missing")

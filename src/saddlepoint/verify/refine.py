@@ -11,11 +11,13 @@ from saddlepoint.verify.crown import ROOM, Bounded, Slopes, Tighten, exact
 from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import Choice, frames, least
 from saddlepoint.verify.region import Region
 
 __all__ = ["Raised", "Refine"]
 
 _ASCENT = Ascent(steps=12, lr=0.5)
+_ROUNDING = 1e-6
 
 
 @dataclass(eq=False)
@@ -24,11 +26,14 @@ class Raised:
 
     index: (K,) flat numbers. t: by relaxed node and side (2, K, N), 255ths, first from below and
     then from above, for the N elements ``columns`` of that node, which are those that were bent.
+    rule: by relaxed node and side t of all its elements, as CROWN's own rule has it in the
+    intervals before: with it no bound is worse than it was there.
     """
 
     index: Tensor
     t: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     columns: dict[int, Tensor] = field(default_factory=dict)
+    rule: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,12 @@ class Refine:
                 tighten = Tighten(self._lower, self.room, seen.append)
                 found[n] = tighten(network, region, n, bounds[n], bent, earlier)
                 raised[n] = _joined([_whole(network, n, part, earlier) for part in seen])
+                raised[n].rule = {
+                    (k, side): t.flatten()
+                    for k, pair in initial(network, {k: bounds[k] for k in earlier}, n).items()
+                    for side, t in enumerate(pair)
+                    if t is not None
+                }
         return found, raised
 
     def _lower(
@@ -73,7 +84,17 @@ class Refine:
     ) -> tuple[Tensor, Slopes]:
         slopes = initial(network, bounds, node, a.shape[1])
         found = self.ascent(network, region, node, a, bounds, slopes)
-        return found.bound, found.slopes
+        # What is kept are bytes: the bounds are those that bytes give, less float32's rounding.
+        slopes = {n: (_whole_bytes(t), _whole_bytes(s)) for n, (t, s) in found.slopes.items()}
+        with torch.no_grad():
+            choice = Choice(slopes, {}, frames(network, bounds, node))
+            bound = least(network, region, node, a, bounds, choice)
+        return bound - _ROUNDING * bound.abs().clamp(min=1.0), slopes
+
+
+def _whole_bytes(t: Tensor | None) -> Tensor | None:
+    """T in whole 255ths."""
+    return None if t is None else (t * 255).round() / 255
 
 
 def _whole(network: Network, n: int, part: Bounded, earlier: Bounds) -> Raised:

@@ -21,10 +21,8 @@ from saddlepoint.verify.checker import Checker
 from saddlepoint.verify.ladder import Verdict
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.packing import pack, unpack
-from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.spec import Spec
-from saddlepoint.verify.survey import Aim
 
 __all__ = ["Keeper", "write"]
 
@@ -59,28 +57,7 @@ class Keeper:
         proof = verdict.proof
         if proof is None or proof.problem is None or proof.tree is None:
             return certify_ibp(self.checker, where, spec)
-        aims = _aims(proof.problem)
-        return certify_tree(proof.problem, proof.tree, where, self.checker, aims)
-
-
-def _aims(problem: Problem) -> dict[int, Aim]:
-    """Slopes behind the intervals that the search has refined, as the certificate takes them."""
-    made = {}
-    for n, raised in problem.raised.items():
-        count, slopes = len(raised.index), {}
-        for node, columns in raised.columns.items():
-            shape = problem.network.nodes[node].shape
-            pair: list[Tensor | None] = [None, None]
-            for side in (0, 1):
-                t = raised.t.get((node, side))
-                if t is not None:
-                    dense = torch.zeros(2 * count, shape.numel())
-                    dense[:, columns] = t.flatten(0, 1).float() / 255
-                    pair[side] = dense.reshape(-1, *shape)
-            slopes[node] = (pair[0], pair[1])
-        sign = torch.ones(count, dtype=torch.int64)
-        made[n] = Aim(raised.index.repeat(2), torch.cat([sign, -sign]), slopes)
-    return made
+        return certify_tree(proof.problem, proof.tree, where, self.checker)
 
 
 def _packed(certificate: Certificate) -> bytes:

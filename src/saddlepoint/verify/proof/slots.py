@@ -36,15 +36,14 @@ def slots(
     stored: Mapping[int, Tensor],
     before: int | None = None,
 ) -> list[Slot]:
-    """Whose t a certificate holds, in order; of functions ``before`` a node where one is given."""
+    """Whose t a certificate holds, function after function; of those ``before`` a node if given."""
     listed = []
-    for source, readers in sources(network).items():
-        for n in readers:
-            op = network.nodes[n].op
-            if before is None or n < before:
-                corners = bent(op, *found[source]).flatten() & stored[source]
-                index = corners.nonzero()[:, 0]
-                listed += [Slot(n, side, index) for side in (0, 1) if FREE[type(op)][side]]
+    for n, node in enumerate(network.nodes[:before]):
+        if type(node.op) in FREE:
+            source = node.inputs[0]
+            corners = bent(node.op, *found[source]).flatten() & stored[source]
+            index = corners.nonzero()[:, 0]
+            listed += [Slot(n, side, index) for side in (0, 1) if FREE[type(node.op)][side]]
     return listed
 
 

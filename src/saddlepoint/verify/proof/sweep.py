@@ -13,6 +13,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
+from saddlepoint.verify.certificate import shares
 from saddlepoint.verify.network import Network, Node
 from saddlepoint.verify.operators.affine import Add, BatchNorm, Scale, Subtract
 from saddlepoint.verify.operators.linear import Convolution, Matrix, TransposedConvolution
@@ -24,7 +25,7 @@ from saddlepoint.verify.proof.slots import Range, Slot, redrawn, sources
 
 __all__ = ["Far", "plane", "sweep"]
 
-ROOM = 1 << 22  # numbers that the coefficients of one node may have at a time
+ROOM = 1 << 19  # numbers that the coefficients of one node may have at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +41,17 @@ class Far:
     def __call__(
         self, index: Tensor, sign: int, listed: Sequence[Slot] = (), t: Tensor | None = None
     ) -> Tensor:
-        """(R,) lower bounds of sign times the elements; t (R, T) moves the lines of slots."""
+        """(R,) lower bounds of sign times the elements; t (R, T) moves the lines of slots.
+
+        Of t the first columns are read; bytes are 255ths.
+        """
         nodes = self.network.nodes
         shape, widest = nodes[self.node].shape, max(n.shape.numel() for n in nodes[: self.node + 1])
         parts = [torch.zeros(0, dtype=torch.float64)]
         for some in pieces(torch.arange(len(index)), max(1, ROOM // widest)):
             a = torch.zeros(len(some), shape.numel(), dtype=torch.float64)
             a[torch.arange(len(some)), index[some]] = float(sign)
-            own = {} if t is None else redrawn(self.network, self.found, listed, t[some])
+            own = {} if t is None else redrawn(self.network, self.found, listed, shares(t[some]))
             slope, constant = plane(
                 self.network, self.node, a.reshape(-1, *shape), {**self.drawn, **own}
             )
@@ -140,8 +144,22 @@ def _pass(
     if isinstance(op, Larger):  # y + relu(x - y)
         return (None, a, a), a.new_zeros(len(a))
     shapes = [nodes[i].shape for i in nodes[n].inputs]
+    value = op.forward(*(torch.zeros(1, *s, dtype=a.dtype) for s in shapes))
+    constant = (a.flatten(1) @ value.flatten()) if bool(value.any()) else a.new_zeros(len(a))
+    if isinstance(op, Convolution):
+        return (_convolved(op, a, shapes[0]),), constant
     with torch.enable_grad():
         zeros = [torch.zeros(len(a), *s, dtype=a.dtype, requires_grad=True) for s in shapes]
-        out = op.forward(*zeros)
-        parts = torch.autograd.grad(out, zeros, a, create_graph=a.requires_grad)
-    return parts, (a * out.detach()).flatten(1).sum(1)
+        parts = torch.autograd.grad(op.forward(*zeros), zeros, a, create_graph=a.requires_grad)
+    return parts, constant
+
+
+def _convolved(op: Convolution, a: Tensor, shape: torch.Size) -> Tensor:
+    """The vector-Jacobian product as autograd calls it, without the forward pass before it."""
+    size = len(op.stride)
+    x, how = a.new_zeros(1).expand(len(a), *shape), (op.stride, op.padding, op.dilation, False)
+    only = [True, False, False]
+    found: Tensor = torch.ops.aten.convolution_backward(
+        a, x, op.weight, None, *how, [0] * size, op.groups, only
+    )[0]
+    return found
