@@ -25,8 +25,8 @@ def test_all_recipes_are_here() -> None:
     names = {p.stem for p in RECIPES}
     assert names == {
         "digits", "mnist-linf", "mnist-linf-fast", "mnist-l2", "mnist-smooth",
-        "cifar10-linf", "cifar10-linf-fast",
         "mnist-certified-0.3", "mnist-certified-0.1", "cifar10-certified-2", "cifar10-certified-8",
+        "cifar10-linf", "cifar10-linf-fast",
     }  # fmt: skip
 
 

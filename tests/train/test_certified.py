@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saddlepoint import L2, PGD, Linf
+from saddlepoint import L2, Linf
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models import conv_small, resnet9
@@ -346,11 +346,11 @@ def test_digits_are_certified(digits: Digits, plan: MakePlan, tmp_path: Path) ->
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = conv_small((1, 8, 8), 10)
-    threat = Linf(eps=0.1)
+    threat = Linf(eps=0.05)
     p = plan(
-        arch="conv-small", loss=IBP(kappa=0.3), threat=threat, attack=PGD(steps=2), eps_ramp=0.5,
-        epochs=16, batch_size=64, lr=5e-3, schedule="cosine", ema=0.99,
+        arch="conv-small", loss=IBP(kappa=0.3), threat=threat, eps_ramp=0.5,
+        epochs=30, batch_size=64, lr=1e-2, schedule="cosine", ema=0.99,
     )  # fmt: skip
     trained = train(p, net, x, y, tmp_path, progress=False)
     proved = certified(trained.model, x_test, y_test, threat)
-    assert int(proved.sum()) / len(proved) > 0.5
+    assert int(proved.sum()) / len(proved) > 0.7  # measured: 0.798, in 7 seconds

@@ -21,6 +21,7 @@ from tests.verify.patterns import by_enumeration, tiny
 from tests.verify.test_milp import leaving, point
 
 CLOSE = Distance(tolerance=0.01, seconds=10)
+SLOW = pytest.mark.slow
 ROUGH = Distance(tolerance=0.05, seconds=3)
 
 
@@ -41,7 +42,7 @@ def test_the_bracket_holds_the_distance_of_all_patterns(seed: int) -> None:
     assert float((found.x - x).abs().max()) == pytest.approx(found.upper, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(k, marks=SLOW) for k in range(2, 8))])
 def test_programs_and_brackets_agree_at_any_size(seed: int) -> None:
     net, x = tiny(seed, (5, 4), inputs=4), point(seed, 4)
     y, network = int(net(x).argmax()), trace(net, (4,))
@@ -74,7 +75,7 @@ def test_a_linear_model_has_its_closed_form(threat: Any, dual: float) -> None:  
 
 
 @pytest.mark.parametrize("threat", [Linf(eps=1.0), L2(eps=2.0)], ids=["Linf", "L2"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=SLOW) for k in range(1, 6))])
 def test_attack_exact_bound_in_this_order(seed: int, threat: Any) -> None:  # noqa: ANN401
     net = tiny(seed, (6, 5), inputs=4)
     x = torch.rand(2, 4, generator=torch.Generator().manual_seed(seed))

@@ -43,11 +43,8 @@ def document(
 ) -> dict[str, Any]:
     """Assemble the JSON object; ``about`` holds model, data and their hashes."""
     plan, n = evidence.plan, evidence.plan.n
-    counts = {s.value: evidence.count(s) for s in Status}
-    counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
+    counts = _counts(evidence)
     right = n - counts["clean_wrong"]
-    if evidence.proofs is not None:
-        counts["certified"] = int(evidence.proofs.certified.sum())
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "complete",
@@ -83,6 +80,14 @@ def document(
         "seed": plan.seed,
         "environment": environment(device),
     }
+
+
+def _counts(evidence: Evidence) -> dict[str, int]:
+    counts = {s.value: evidence.count(s) for s in Status}
+    counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
+    if evidence.proofs is not None:
+        counts["certified"] = int(evidence.proofs.certified.sum())
+    return counts
 
 
 def robust_accuracy(evidence: Evidence) -> dict[str, Any]:

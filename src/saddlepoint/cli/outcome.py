@@ -90,6 +90,8 @@ def proved(document: Json) -> str:
     counts = found["counts"]
     low, high = document["robust_accuracy"]["bracket"]
     ended = "" if found["finished"] else "; the time was over before all had their turns"
+    if found["refused"]:
+        ended += f"; of the undecided, {found['refused']} had a proof that the checker refused"
     return (
         f"proved robust: {counts['certified']} of {document['n']}, {counts['broken']} broken, "
         f"{counts['undecided']} undecided, {counts['wrong']} wrong without any attack{ended}; "

@@ -71,16 +71,19 @@ class Lines:
 
 
 def exact_table(document: dict[str, Any]) -> Table:
-    """One row per net: accuracy, mean distance, how much further each attack is on average."""
+    """A column per net: accuracy, mean distance, how much further each attack is on average."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     nets = document["nets"]
-    attacks = list(next(iter(nets.values())).get("attacks", ()))
-    for name in ("training", "clean", "images", "distance", *attacks):
-        table.add_column(name, justify="left" if name == "training" else "right")
-    for name, net in nets.items():
-        low, high = net["distance"]
-        means = [net["attacks"][a]["mean"] for a in attacks]
-        ratios = ["-" if m is None else f"{m:.3f}" for m in means]
-        ends = f"{low:.4f}-{high:.4f}"
-        table.add_row(name, percent(net["clean"]), str(net["images"]), ends, *ratios)
+    for name in ("", *nets):
+        table.add_column(name, justify="right" if name else "left")
+    rows = {
+        "clean": [percent(net["clean"]) for net in nets.values()],
+        "images": [str(net["images"]) for net in nets.values()],
+        "mean distance": ["{:.4f}-{:.4f}".format(*net["distance"]) for net in nets.values()],
+    }
+    for attack in next(iter(nets.values()))["attacks"]:
+        means = [net["attacks"][attack]["mean"] for net in nets.values()]
+        rows[f"{attack}: times that"] = ["-" if m is None else f"{m:.3f}" for m in means]
+    for label, said in rows.items():
+        table.add_row(label, *said)
     return table

@@ -83,8 +83,8 @@ def train_command(
         str | None,
         typer.Option(
             "--loss",
-            help="madry (default), natural, trades, mart, free, awp, gaussian, ibp, crownibp, sabr, "
-            "mtlibp; or TRADES(beta=6).",
+            help="madry (default), natural, trades, mart, free, awp, gaussian, ibp, crownibp, "
+            "sabr, mtlibp; or TRADES(beta=6).",
         ),
     ] = None,
     attack: Annotated[
@@ -153,7 +153,7 @@ def train_command(
     ] = None,
     out: OutOption = None,
 ) -> None:
-    """Train a model, natural, adversarial or certified, and measure it on held-out samples each epoch.
+    """Train a natural, adversarial or certified model, measured on held-out samples each epoch.
 
     The folder holds the weights of the epoch with the best held-out robust accuracy, a model card
     and an audit on test samples; `saddlepoint audit --model FOLDER` takes it. The same command

@@ -17,14 +17,13 @@ from saddlepoint.core.shapes import put
 from saddlepoint.studies.exact_plan import ExactPlan
 from saddlepoint.studies.measure import Row
 from saddlepoint.threats import Linf
-from saddlepoint.verify.distance import Bracket
 from saddlepoint.verify.milp import smallest
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import Spec, margins
 from saddlepoint.verify.tracing import trace
 
-__all__ = ["Attacked", "attacked", "measure_image", "summary"]
+__all__ = ["Attacked", "attacked", "check_image", "measure_image", "summary"]
 
 _WHOLE = Linf(eps=1.0)
 _ROUNDING = 2e-6  # float32 attacks, and the solver's tolerance
@@ -55,18 +54,15 @@ def attacked(plan: ExactPlan, net: nn.Module, x: Tensor, y: Tensor) -> Attacked:
     return Attacked(sizes, closest)
 
 
-def measure_image(
-    plan: ExactPlan, net: nn.Module, x: Tensor, y: Tensor, known: Attacked, program: bool
-) -> Row:
-    """Return the row of an image: the bracket, the distance of every attack, the program's bracket.
+def measure_image(plan: ExactPlan, net: nn.Module, x: Tensor, y: Tensor, known: Attacked) -> Row:
+    """Return the row of an image: the bracket, the distance of every attack, no program yet.
 
     Raises ``Unsound`` where a break is closer than a certified size.
     """
     begin = time.monotonic()
     sizes = {name: float(size[0]) for name, size in known.sizes.items()}
     start = known.closest if math.isfinite(min(sizes.values())) else None
-    network = trace(net, tuple(x.shape[1:]))
-    spec = margins(Untargeted(y), network.nodes[-1].shape.numel(), x)
+    network, spec = _asked(net, x, y)
     bracket = plan.distance()(network, _WHOLE, x, spec, start)
     for name, size in sizes.items():
         if size < bracket.lower - _ROUNDING:
@@ -79,19 +75,30 @@ def measure_image(
         "spent": bracket.spent,
         "seconds": round(time.monotonic() - begin, 2),
         "attacks": {k: size if math.isfinite(size) else None for k, size in sizes.items()},
-        "program": _program(plan, network, x, spec, bracket) if program else None,
+        "program": None,
     }
 
 
-def _program(plan: ExactPlan, network: Network, x: Tensor, spec: Spec, known: Bracket) -> Row:
-    """Ask a mixed-integer program within a little more than the known distance."""
+def _asked(net: nn.Module, x: Tensor, y: Tensor) -> tuple[Network, Spec]:
+    network = trace(net, tuple(x.shape[1:]))
+    return network, margins(Untargeted(y), network.nodes[-1].shape.numel(), x)
+
+
+def check_image(
+    plan: ExactPlan, net: nn.Module, x: Tensor, y: Tensor, row: Mapping[str, Any]
+) -> Row:
+    """Return what a mixed-integer program says within a little more than the known distance.
+
+    Raises ``Unsound`` where its bracket and that of the row have nothing in common.
+    """
     begin = time.monotonic()
-    where = region(_WHOLE.at(min(1.0, 1.02 * known.upper)), x.double())
+    network, spec = _asked(net, x, y)
+    where = region(_WHOLE.at(min(1.0, 1.02 * row["upper"])), x.double())
     near = smallest(network, x, where, spec, plan.program_seconds)
-    if near.lower > known.upper + _ROUNDING or known.lower > near.upper + _ROUNDING:
+    if near.lower > row["upper"] + _ROUNDING or row["lower"] > near.upper + _ROUNDING:
         raise Unsound(
             f"the program puts the distance in [{near.lower:.7g}, {near.upper:.7g}], branch and "
-            f"bound in [{known.lower:.7g}, {known.upper:.7g}]"
+            f"bound in [{row['lower']:.7g}, {row['upper']:.7g}]"
         )
     upper = near.upper if math.isfinite(near.upper) else None
     said = {"state": near.state, "lower": near.lower, "upper": upper, "gap": near.gap}

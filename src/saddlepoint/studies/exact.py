@@ -1,6 +1,6 @@
 """How far attacks are from the smallest change, where that is known (1709.10207, section 5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.files import write_bytes
 from saddlepoint.data import Dataset
-from saddlepoint.studies.distances import attacked, measure_image, summary
+from saddlepoint.studies.distances import Attacked, attacked, check_image, measure_image, summary
 from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
 from saddlepoint.studies.measure import Row, fresh, trained
@@ -56,9 +56,10 @@ def run_exact(
     """Find the smallest L_inf change of images under two small nets, and compare attacks with it.
 
     One net is trained on natural samples, one on PGD's. For each image branch and bound brackets
-    the distance of the nearest break between a certified size and a witness; for some of them a
-    mixed-integer program does so independently. ``out`` then holds ``exact.json``, ``exact.png``,
-    ``exact.svg`` and a folder per net. The same call continues a study that was stopped.
+    the distance of the nearest break between a certified size and a witness; for those that took it
+    the fewest subproblems a mixed-integer program does so independently. ``out`` then holds
+    ``exact.json``, ``exact.png``, ``exact.svg`` and a folder per net. The same call continues a
+    study that was stopped.
 
     Raises ``Unsound`` where an attack is closer than what was certified or the two methods
     disagree, ``Invalid`` for a folder with a study by other settings or data.
@@ -70,18 +71,14 @@ def run_exact(
     record = Record.open(folder / "exact.json", plan.settings(), about, "cpu", EXACT)
     nets = {name: _net(plan, name, data, folder / name, to) for name in TRAINED}
     chosen, accuracy = _chosen(plan, nets, data)
-    names = [f"{name}-{i}" for i in chosen for name in TRAINED]
+    names = [f"{name}-{i}" for name in TRAINED for i in chosen]
     document = record.write(names, summary(plan, record.cells, accuracy))
     for name, net in nets.items():
-        for i in chosen:
-            if f"{name}-{i}" in record.cells:
-                to.image(record.cells[f"{name}-{i}"], True)
-        left = [i for i in chosen if f"{name}-{i}" not in record.cells]
-        for row in _rows(plan, net, data, left, set(chosen[: plan.programs])):
-            key = f"{name}-{row['index']}"
-            record.cells[key] = {"name": key, "training": name, **row}
+        for row in _rows(plan, name, net, data, chosen, record.cells):
+            kept = record.cells.get(row["name"]) == row
+            record.cells[row["name"]] = row
             document = record.write(names, summary(plan, record.cells, accuracy))
-            to.image(record.cells[key], False)
+            to.image(row, kept)
     for name, content in draw_exact(document).items():
         write_bytes(folder / name, content)
     return Exact(document, folder)
@@ -102,16 +99,32 @@ def _net(plan: ExactPlan, name: str, data: Dataset, folder: Path, to: Follow) ->
 
 
 def _rows(
-    plan: ExactPlan, net: nn.Module, data: Dataset, images: list[int], programs: set[int]
+    plan: ExactPlan,
+    name: str,
+    net: nn.Module,
+    data: Dataset,
+    chosen: list[int],
+    cells: Mapping[str, Row],
 ) -> Iterator[Row]:
-    """Attack the images side by side, then find the distance of one after the other."""
-    if not images:
-        return
-    x, y = data.split("test").batch(np.array(images))
-    known = attacked(plan, net, x, y)
-    for k, i in enumerate(images):
-        one = slice(k, k + 1)
-        yield {"index": i, **measure_image(plan, net, x[one], y[one], known[one], i in programs)}
+    """Attack images side by side, bracket one after the other, then check the easiest of them.
+
+    Rows that are known already come first, as they are.
+    """
+    rows = {i: cells[f"{name}-{i}"] for i in chosen if f"{name}-{i}" in cells}
+    yield from rows.values()
+    x, y = data.split("test").batch(np.array(chosen, dtype=np.int64))
+    left = [k for k, i in enumerate(chosen) if i not in rows]
+    known = attacked(plan, net, x[left], y[left]) if left else Attacked({}, x)
+    for at, k in enumerate(left):
+        i, one = chosen[k], slice(k, k + 1)
+        row = measure_image(plan, net, x[one], y[one], known[at : at + 1])
+        rows[i] = {"name": f"{name}-{i}", "training": name, "index": i, **row}
+        yield rows[i]
+    easiest = sorted(chosen, key=lambda i: rows[i]["spent"])
+    for i in easiest[: plan.programs]:
+        if rows[i]["program"] is None:
+            one = slice(chosen.index(i), chosen.index(i) + 1)
+            yield {**rows[i], "program": check_image(plan, net, x[one], y[one], rows[i])}
 
 
 def _chosen(

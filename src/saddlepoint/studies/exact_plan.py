@@ -20,8 +20,9 @@ class ExactPlan:
     hidden: ReLUs of each hidden layer. eps: L_inf radius of adversarial training. train_n, epochs,
     batch_size, lr, held_out, seed: as in ``TrainPlan``. images: how many, the first of the test
     split that both nets get right. tolerance: width of a bracket, as a share of the distance;
-    seconds: of CPU time for one. programs: how many of the images a mixed-integer program bounds
-    as well, for program_seconds each. steps: of every attack. Raises ``Invalid``.
+    seconds: of CPU time for one. programs: how many images of each net, the easiest, are given to
+    a mixed-integer program as well, for program_seconds each. steps: of every attack. Raises
+    ``Invalid``.
 
     >>> sorted(ExactPlan().attacks())
     ['APGD, bisected', 'FAB', 'FAB, targeted', 'FMN', 'PGD, bisected']
@@ -68,7 +69,7 @@ class ExactPlan:
             images=10,
             tolerance=0.02,
             seconds=10.0,
-            programs=2,
+            programs=3,
             program_seconds=15.0,
             seed=seed,
         )

@@ -59,15 +59,14 @@ class Record:
         return any(row.get("certified") is not None for row in self.history)
 
     @property
+    def unasked(self) -> bool:
+        """Whether training bounded the worst case without asking an attack."""
+        return re.match(r"(crown-?)?ibp\b", str(self.plan.get("loss", "")).lower()) is not None
+
+    @property
     def noisy(self) -> bool:
         """Whether training added Gaussian noise and asked no attack."""
         return str(self.plan.get("loss", "")).lower().startswith("gaussian")
-
-    @property
-    def unasked(self) -> bool:
-        """Whether training asked no attack: it bounded the worst case, or added noise."""
-        loss = str(self.plan.get("loss", "")).lower()
-        return self.noisy or re.match(r"(crown-?)?ibp\b", loss) is not None
 
     @property
     def free(self) -> bool:

@@ -53,8 +53,8 @@ def draw_curves(history: Rows, events: Rows = (), best_epoch: int = 0) -> dict[s
 
     ``history`` holds one mapping per epoch with ``epoch`` and, each possibly absent or None,
     ``loss``, ``clean``, ``robust``, ``own``, ``certified``, ``lr``; ``events`` those of the guard,
-    with ``epoch``. The epoch numbered ``best_epoch`` is ringed. Returns ``{"curves.png": …, "curves.svg": …}``, or
-    nothing when there is no epoch. Equal arguments give equal bytes.
+    with ``epoch``. The epoch numbered ``best_epoch`` is ringed. Returns ``{"curves.png": …,
+    "curves.svg": …}``, or nothing when there is no epoch. Equal arguments give equal bytes.
 
     >>> sorted(draw_curves([{"epoch": 1, "loss": 2.3, "clean": 0.5, "robust": 0.25}]))
     ['curves.png', 'curves.svg']

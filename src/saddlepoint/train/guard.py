@@ -19,6 +19,7 @@ __all__ = ["Event", "collapsed", "escalated", "own_attack", "stronger"]
 GAP = 0.2  # what a training attack may overstate; honest ones are within a few points
 GOOD = 0.4  # of the clean accuracy
 MOST_STEPS = 40
+_UNASKING = (Natural, Gaussian, IBP, CROWNIBP)  # train without an attack
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,7 @@ def own_attack(objective: RobustLoss, attack: Attack[Any]) -> Attack[Any] | None
     (PGD(steps=1, step_size=1.25), None)
     """
     objective = objective.loss if isinstance(objective, AWP) else objective
-    if isinstance(objective, Natural | Gaussian | IBP | CROWNIBP) or isinstance(
-        attack, WorstOf | RandomSearch
-    ):
+    if isinstance(objective, _UNASKING) or isinstance(attack, WorstOf | RandomSearch):
         return None
     if isinstance(objective, Free):
         return PGD(steps=1, step_size=objective.step_size)

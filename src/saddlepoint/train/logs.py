@@ -35,9 +35,9 @@ def recorded(logger: str | None, folder: Path, steps: int, done: int) -> Iterato
 
     Written to ``folder/tensorboard``: ``train/loss`` at each look at the losses, ``train/lr`` and
     ``held_out/clean``, ``/robust``, ``/own``, ``/certified`` after each epoch, all over the number
-    of steps; what the user is told, such as the guard's events, as text. A continued run goes on from its last
-    saved epoch; what was logged after that is taken back. An epoch that the guard undoes stays to
-    be seen: its steps appear twice.
+    of steps; what the user is told, such as the guard's events, as text. A continued run goes on
+    from its last saved epoch; what was logged after that is taken back. An epoch that the guard
+    undoes stays to be seen: its steps appear twice.
     """
     if logger is None:
         yield Silent()

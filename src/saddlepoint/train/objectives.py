@@ -15,11 +15,11 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "mart": MART(),
     "free": Free(),
     "awp": AWP(),
-    "gaussian": Gaussian(),
     "ibp": IBP(),
     "crownibp": CROWNIBP(),
     "sabr": SABR(),
     "mtlibp": MTLIBP(),
+    "gaussian": Gaussian(),
 }
 
 

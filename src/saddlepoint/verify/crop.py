@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network, Node
+from saddlepoint.verify.operators.affine import Scale
 from saddlepoint.verify.operators.linear import Convolution, Matrix
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.operators.piecewise import Bend, Clip
 from saddlepoint.verify.operators.rearrange import Reshape
 from saddlepoint.verify.region import Box, Region
 
@@ -27,20 +29,22 @@ _WORTH = 0.5  # share of the image above which a window saves nothing
 class Crop:
     """A window of a network for every place of node ``node``; the places are its samples.
 
-    network: computes the node's channels at one place, (C,), from a window of the input. spans: by
-    the window's node, the node of the whole network with the size, step and first place of the
-    windows on it. Beyond the edges inputs and activations are zero, as padding makes them.
+    network: computes the node's channels at one place, (C,), from a window of the input. whole: the
+    network it is cut from. spans: by the window's node, the node of the whole network with the
+    size, step and first place of the windows on it. Beyond the edges inputs and activations are
+    zero, as padding makes them.
     """
 
     node: int
     network: Network
     spans: dict[int, tuple[int, "_Span"]]
+    whole: Network
 
     def places(self, t: Tensor) -> Tensor:
         """(B, C, H, W) -> (B H W, C): the node's channels at every place."""
         return t.flatten(2).transpose(1, 2).flatten(0, 1)
 
-    def whole(self, t: Tensor, like: Tensor) -> Tensor:
+    def joined(self, t: Tensor, like: Tensor) -> Tensor:
         """Undo ``places``; ``like`` is (B, C, H, W)."""
         return t.reshape(len(like), -1, like.shape[1]).transpose(1, 2).reshape(like.shape)
 
@@ -53,9 +57,17 @@ class Crop:
         return made.scatter_(2, where, t.flatten(2))[:, :, 1:].reshape(*t.shape[:2], *shape)
 
     def region(self, box: Interval) -> Box:
-        """Windows of boxes (B, C, H, W), one for each sample and place."""
-        _, span = self.spans[0]
-        return Box(span.windows(box.low), span.windows(box.high))
+        """Windows of boxes (B, C, H, W), one for each sample and place.
+
+        Functions of single pixels map a box to a box: the windows are cut from that one.
+        """
+        base, span = self.spans[0]
+        image = box
+        for n in range(1, base + 1):
+            op, inputs = self.whole.nodes[n].op, self.whole.nodes[n].inputs
+            if n in self.whole.prefix and op is not None and inputs == (n - 1,):
+                image = op.ibp(image)
+        return Box(span.windows(image.low), span.windows(image.high))
 
     def bounds(self, bounds: Bounds) -> Bounds:
         """Windows of the intervals of earlier nodes."""
@@ -98,8 +110,8 @@ def cropped(network: Network, region: Region, node: int) -> Crop | None:
 def crop(network: Network, node: int) -> Crop | None:
     """Return the windows of a convolution's places; None where that is not possible or no gain.
 
-    Every node between the input and ``node`` must have one input and be a convolution in two
-    dimensions or a function of each element that is 0 at 0.
+    Every node between the input and ``node`` must be a convolution in two dimensions or a function
+    of each element.
     """
     chain = _chain(network, node)
     if chain is None:
@@ -121,7 +133,7 @@ def crop(network: Network, node: int) -> Crop | None:
         full = _pair(network.nodes[source].shape[1:])
         spans.append((source, _Span(size, step, first, _pair(count), full)))
     area = spans[-1][1].size[0] * spans[-1][1].size[1]
-    if area > _WORTH * network.nodes[0].shape[1:].numel():
+    if area > _WORTH * network.nodes[spans[-1][0]].shape[1:].numel():
         return None
     return _build(network, node, chain, spans)
 
@@ -132,29 +144,43 @@ def _pair(values: Iterable[int]) -> tuple[int, int]:
 
 
 def _chain(network: Network, node: int) -> list[int] | None:
-    """Nodes from ``node`` down to the input, if they are all of a kind that can be cropped."""
+    """Nodes from ``node`` down to where functions of single pixels begin, if all can be cropped.
+
+    What a convolution reads must be such a pixel, or a function that is flat at [0, 0]
+    (``_silent``): beyond the edges it hands no coefficient on, as padding has nothing behind it.
+    """
     chain = []
-    n = node
-    while n:
+    n, convolutions = node, 0
+    while n not in network.prefix:
         here = network.nodes[n]
-        plane = isinstance(here.op, Convolution) and here.op.weight.dim() == 4
-        zero = relaxes(here.op) and n != node and not here.op.forward(torch.zeros(1)).any()
-        if len(here.inputs) != 1 or not (plane or zero):
+        if isinstance(here.op, Convolution):
+            below = here.inputs[0]
+            if below not in network.prefix and not _silent(network.nodes[below].op):
+                return None
+            if here.op.weight.dim() != 4:
+                return None
+            convolutions += 1
+        elif n == node or not (relaxes(here.op) or isinstance(here.op, Scale)):
             return None
         chain.append(n)
         n = here.inputs[0]
-    convolutions = [n for n in chain if isinstance(network.nodes[n].op, Convolution)]
     top = network.nodes[node].op
-    if len(convolutions) < 2 or not isinstance(top, Convolution) or top.groups != 1:
+    if convolutions < 2 or not isinstance(top, Convolution) or top.groups != 1:
         return None
-    return chain
+    return chain if len(network.nodes[n].shape) == 3 else None
+
+
+def _silent(op: object) -> bool:
+    """Whether the lines of a function over [0, 0] are zero."""
+    return (isinstance(op, Bend) and op.left == 0) or (isinstance(op, Clip) and op.least == 0)
 
 
 def _build(network: Network, node: int, chain: list[int], spans: list[tuple[int, _Span]]) -> Crop:
     sizes = {whole: span for whole, span in spans}
-    shape = torch.Size((network.nodes[0].shape[0], *sizes[0].size))
+    base = spans[-1][0]
+    shape = torch.Size((network.nodes[base].shape[0], *sizes[base].size))
     nodes = [Node(None, (), shape)]
-    found = {0: (0, sizes[0])}
+    found = {0: (base, sizes[base])}
     for n in reversed(chain[1:]):
         op = network.nodes[n].op
         shape = torch.Size((network.nodes[n].shape[0], *sizes[n].size))
@@ -169,7 +195,7 @@ def _build(network: Network, node: int, chain: list[int], spans: list[tuple[int,
     nodes.append(Node(Reshape((shape.numel(),)), (len(nodes) - 1,), torch.Size((shape.numel(),))))
     weight = _dense(top.weight, top.dilation, (int(shape[1]), int(shape[2])))
     nodes.append(Node(Matrix(weight, top.bias), (len(nodes) - 1,), torch.Size((len(weight),))))
-    return Crop(node, Network(tuple(nodes)), found)
+    return Crop(node, Network(tuple(nodes)), found, network)
 
 
 def _dense(weight: Tensor, dilation: tuple[int, ...], size: tuple[int, int]) -> Tensor:

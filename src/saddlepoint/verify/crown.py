@@ -12,7 +12,7 @@ from saddlepoint.verify.crop import Crop, cropped
 from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.affine import Scale
-from saddlepoint.verify.operators.operator import Linear, relaxes
+from saddlepoint.verify.operators.operator import Linear
 from saddlepoint.verify.operators.rearrange import Reshape
 from saddlepoint.verify.planes import least
 from saddlepoint.verify.region import Box, Region
@@ -22,36 +22,33 @@ __all__ = ["ROOM", "Bounded", "Tighten", "columns", "crown", "exact", "unit_rows
 ROOM = 1 << 24  # numbers that the coefficients of one node may have at a time
 
 
-def crown(network: Network, region: Region, until: int | None = None) -> Bounds:
+def crown(network: Network, region: Region, over: Callable[[], bool] = lambda: False) -> Bounds:
     """Bounds of every node that a relaxed node reads, in the order of computation.
 
     Intervals come first; the elements that stay bent are bounded backward, both ways. Where
-    intervals are exact (one layer of a box) nothing is gained backward and nothing is tried.
+    intervals are exact (one layer of a box) nothing is gained backward and nothing is tried. Once
+    ``over`` says so the rest is left to intervals.
     """
-    box, tighten = region.hull(), Tighten()
-    found = [box]
+    found = [region.hull()]
+    tighten = Tighten(over=over)
     bounds: Bounds = {}
-    readers = {network.nodes[n].inputs[0]: n for n in reversed(network.relaxed)}
-    until = network.output if until is None else until
-    for n in range(until + 1):
-        node = network.nodes[n]
+    for n, node in enumerate(network.nodes):
         if node.op is not None:
             found.append(node.op.ibp(*(found[i] for i in node.inputs)))
-        if n in readers:
-            interval = found[n]
-            op = network.nodes[readers[n]].op
-            if relaxes(op) and not exact(network, region, n):
-                interval = tighten(network, region, n, interval, op.bent(interval), bounds)
-            found[n] = bounds[n] = interval
+        if n in network.readers:
+            if not exact(network, region, n):
+                bent = network.bent(n, found[n])
+                found[n] = tighten(network, region, n, found[n], bent, bounds)
+            bounds[n] = found[n]
     return bounds
 
 
 def exact(network: Network, region: Region, n: int) -> bool:
-    """Whether intervals alone are exact at a node: a box, and one layer that mixes."""
+    """Whether intervals are exact at a node: over a box, one layer that mixes functions of it."""
     if not isinstance(region, Box):
         return n == 0
     mixing = 0
-    while n:
+    while n not in network.prefix:
         node = network.nodes[n]
         if len(node.inputs) != 1 or not isinstance(node.op, Linear):
             return False
@@ -90,12 +87,13 @@ class Tighten:
 
     Early convolutions are bounded window by window, which gives the same at a fraction of the cost.
     lower: what bounds rows; room: how many numbers the coefficients of one node may have at a time;
-    see: is told what bounded which elements.
+    see: is told what bounded which elements; over: tells when to leave the rest as it is.
     """
 
     lower: Lower = plain
     room: int = ROOM
     see: Callable[[Bounded], None] | None = None
+    over: Callable[[], bool] = lambda: False
 
     def __call__(
         self,
@@ -113,7 +111,7 @@ class Tighten:
         x = Interval(*(crop.places(t) for t in interval))
         part = crop.network, crop.region(region.hull()), crop.network.output
         found = self._rows(*part, x, crop.places(bent), crop.bounds(bounds), crop)
-        return Interval(*(crop.whole(t, interval.low) for t in found))
+        return Interval(*(crop.joined(t, interval.low) for t in found))
 
     def _rows(
         self,
@@ -128,6 +126,8 @@ class Tighten:
         low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
         widest = max(node.shape.numel() for node in network.nodes[: n + 1])
         for index, meant in columns(bent.flatten(1), max(1, self.room // (2 * widest * len(low)))):
+            if self.over():
+                break
             a = unit_rows(index, network.nodes[n].shape, low)
             bound, slopes = self.lower(network, region, n, torch.cat([a, -a], 1), bounds)
             below, above = bound.chunk(2, 1)

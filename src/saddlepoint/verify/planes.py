@@ -107,7 +107,11 @@ def _through(
     if relaxes(op):
         frame = choice.frames.get(n)
         frame = op.frame(bounds[inputs[0]]) if frame is None else frame
-        part, constant = relax(a, op.turn(frame, *choice.t.get(n, (None, None))))
+        t = choice.t.get(n, (None, None))
+        if n not in choice.t and n in network.prefix:
+            # Flat lines: the least over a box is at a corner, where they are exact.
+            t = a.new_zeros(()), a.new_zeros(())
+        part, constant = relax(a, op.turn(frame, *t))
         return (part,), constant
     if op is None or relaxes(op):
         raise AssertionError("only the first node is an input")

@@ -1,6 +1,7 @@
 """Tighter intervals of the elements that stay bent, each with slopes of its own."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -45,18 +46,27 @@ class Refine:
     ascent: Ascent = _ASCENT
     room: int = ROOM // 4
 
+    def within(self, passes: float) -> "Refine | None":
+        """The same with as many steps as ``passes`` of CROWN allow, or None where that is none.
+
+        A step costs three of them: forward, and backward through it.
+        """
+        steps = self.ascent.steps if math.isinf(passes) else int(passes / 3)
+        if steps < 1:
+            return None
+        return replace(self, ascent=replace(self.ascent, steps=min(steps, self.ascent.steps)))
+
     def __call__(
         self, network: Network, region: Region, bounds: Bounds
     ) -> tuple[Bounds, dict[int, Raised]]:
         """Tighter bounds of the nodes of one sample, and what gave them."""
         found: Bounds = {}
         raised: dict[int, Raised] = {}
-        readers = {network.nodes[n].inputs[0]: n for n in reversed(network.relaxed)}
         for n in sorted(bounds):
-            op = network.nodes[readers[n]].op
             found[n] = bounds[n]
-            if relaxes(op) and not exact(network, region, n):
-                bent, earlier = op.bent(bounds[n]), {k: x for k, x in found.items() if k < n}
+            if not exact(network, region, n):
+                bent = network.bent(n, bounds[n])
+                earlier = {k: x for k, x in found.items() if k < n}
                 seen: list[Bounded] = []
                 tighten = Tighten(self._lower, self.room, seen.append)
                 found[n] = tighten(network, region, n, bounds[n], bent, earlier)

@@ -18,6 +18,7 @@ from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.threat import Convex
 from saddlepoint.verify.ladder import Ladder, Rung, Verdict
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.proof.inputs import inputs
 from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace
@@ -65,6 +66,7 @@ class Prover:
         if reason := unprovable(plan, door):
             raise Unsupported(reason)
         x, _ = samples.batch(torch.arange(1))
+        inputs(plan.threat, x[0])  # the checker has to know the set as well
         model = door.model
         if isinstance(model, nn.Module) and str(door.device or "cpu") != "cpu":
             model = copy.deepcopy(model).cpu()

@@ -62,7 +62,7 @@ def verification(e: Evidence) -> Json | None:
         "broken_by_search": len(by_search),
         "undecided": np.flatnonzero(fate == FATES.index("undecided")).tolist(),
         "unconfirmed": len(p.refuted),
-        "refused": len(p.refused),
+        "refused": sum(int(fate[i] == FATES.index("undecided")) for i in p.refused),
         "subproblems": int(p.spent.sum()),
         "seconds": {k: round(v, 3) for k, v in p.seconds.items()},
         "sandwich": {rung.name: p.sandwiched.get(rung.name, 0) for rung in (Rung.IBP, Rung.CROWN)},

@@ -59,11 +59,18 @@ def proof(audit: Mapping[str, Any]) -> Proof | None:
         ],
         undecided=found["undecided"][:SHOWN],
         more=max(0, len(found["undecided"]) - SHOWN),
-        ended="" if found.get("finished", True) else "The time was over before each had its turn.",
+        ended=_ended(found),
         bracket=_bracket(audit, things),
         sandwich=_sandwich(found["sandwich"], things),
         cost=_cost(found),
     )
+
+
+def _ended(found: Mapping[str, Any]) -> str:
+    said = [] if found.get("finished", True) else ["The time was over before each had its turn."]
+    if refused := found.get("refused"):
+        said.append(f"Of these, {count(refused)} had a proof that the checker did not accept.")
+    return " ".join(said)
 
 
 def _said(audit: Mapping[str, Any], counts: Mapping[str, int], things: str) -> str:

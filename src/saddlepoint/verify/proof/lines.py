@@ -18,7 +18,7 @@ __all__ = ["FREE", "Lines", "bent", "image", "lines"]
 
 Range = tuple[Tensor, Tensor]
 FREE = {Bend: (True, False), Clip: (True, True), Smooth: (False, False)}  # lower, upper line
-_POINTS = 65
+_POINTS, _FINE = 65, 257  # of the grid for lines, for values
 
 
 class Lines(NamedTuple):
@@ -51,7 +51,7 @@ def image(op: Any, low: Tensor, high: Tensor) -> Range:  # noqa: ANN401
     if isinstance(op, Clip):
         return least, most
     level = torch.zeros_like(low)
-    (_, under), (_, over) = _edge(op, low, high, [level], -1), _edge(op, low, high, [level], 1)
+    (_, under), (_, over) = (_edge(op, low, high, [level], k, _FINE) for k in (-1, 1))
     return under, over
 
 
@@ -122,14 +122,16 @@ def _slope(op: Smooth, z: Tensor) -> Tensor:
     return slope.detach()
 
 
-def _edge(op: Smooth, low: Tensor, high: Tensor, slopes: list[Tensor], sign: int) -> Range:
+def _edge(
+    op: Smooth, low: Tensor, high: Tensor, slopes: list[Tensor], sign: int, points: int = _POINTS
+) -> Range:
     """Slope and offset of the line above (sign 1) or below (sign -1) the function.
 
     The offset is right at the points of a grid of step h; between them a function with
     |f''| <= c misses it by c h^2 / 8 at most.
     """
-    step = (high - low) / (_POINTS - 1)
-    grid = [low + step * k for k in range(_POINTS)]
+    step = (high - low) / (points - 1)
+    grid = [low + step * k for k in range(points)]
     values = [op.forward(z) for z in grid]
     miss = op.curvature * step.square() / 8
     found: list[Range] = []
