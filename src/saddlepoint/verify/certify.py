@@ -22,7 +22,7 @@ from saddlepoint.verify.tree import Leaf, Tree
 
 __all__ = ["certify_ibp", "certify_tree"]
 
-_ROUNDS, _STEPS, _RATE = 3, 10, 0.1
+_RATES, _STEPS = (0.1, 0.02, 0.004), 10  # of ascent, where a leaf is open at first
 
 
 def certify_ibp(checker: Checker, where: Inputs, spec: Spec) -> Certificate | None:
@@ -179,9 +179,9 @@ class _Goal:
     def close(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return t in units of 1/255 and multipliers that close all leaves, or None."""
         beta = beta.clamp(min=0)
-        for turn in range(_ROUNDS + 1):
-            if turn:
-                t, beta = self.climb(t, beta)
+        for rate in (0.0, *_RATES):
+            if rate:
+                t, beta = self.climb(t, beta, rate)
             _, slope, _ = self._slopes(t, beta)
             tiny = (t * 255 - (t * 255).round()).abs() < 1e-6
             up, down = (t * 255).ceil(), (t * 255).floor()
@@ -202,10 +202,10 @@ class _Goal:
             by_t, by_beta = torch.autograd.grad(total, (t, beta))
         return value.detach(), by_t, by_beta
 
-    def climb(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+    def climb(self, t: Tensor, beta: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         """Some steps of Adam, all leaves at once; each leaf keeps the best it has seen."""
         t, beta = t.clone(), beta.clone()
-        adam = torch.optim.Adam([t, beta], lr=_RATE)
+        adam = torch.optim.Adam([t, beta], lr=rate)
         depth = torch.tensor([len(path.cuts) for path in self.way])
         best, kept = None, (t.clone(), beta.clone())
         for _ in range(_STEPS):

@@ -73,8 +73,8 @@ def _planes(network: Network, leaf: Leaf, batch: "Batch") -> tuple[Array, Array,
     cuts, room = [], []
     for split, sign in leaf.path:
         index = torch.tensor([[split.index]])
-        unit = sign * unit_rows(index, network.nodes[split.node].shape, plane.slope)
-        z = backward(wide, split.node, unit, bounds)  # below sign z, should something be bent
+        unit = unit_rows(index, network.nodes[split.node].shape, plane.slope)
+        z = backward(wide, split.node, sign * unit, bounds)
         cuts.append(z.slope[0, 0].flatten().numpy())
         room.append(sign * split.at - float(z.constant))
     return rows, shift, np.array(cuts).reshape(len(cuts), rows.shape[1]), np.array(room)
