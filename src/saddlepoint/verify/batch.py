@@ -115,12 +115,17 @@ class _Cuts:
         i, k = torch.tensor(self.row), torch.tensor(self.element)
         s, at = torch.tensor(self.sign), torch.tensor(self.at).to(x.low.dtype)
         low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
-        for end, side, pick in ((high, s > 0, torch.minimum), (low, s < 0, torch.maximum)):
-            end[i[side], k[side]] = pick(end[i[side], k[side]], at[side])
-        sign = torch.zeros_like(low)
+        for end, side, how in ((high, s > 0, "amin"), (low, s < 0, "amax")):
+            flat = end.view(-1)  # an element may be cut more than once
+            flat.scatter_reduce_(0, i[side] * end.shape[1] + k[side], at[side], how)
+        # Of several cuts of one element the last, the tightest on its side, has the multiplier.
+        last = torch.tensor(
+            list({c: n for n, c in enumerate(zip(self.row, self.element, strict=True))}.values())
+        )
+        i, k, s, at = i[last], k[last], s[last], at[last]
+        sign, value = torch.zeros_like(low), torch.zeros_like(low)
         sign[i, k] = s.to(low.dtype)
-        value = torch.zeros_like(low)
-        value[i, k] = torch.tensor(self.beta).to(low.dtype)
+        value[i, k] = torch.tensor(self.beta).to(low.dtype)[last]
         where = None
         if any(self.at):
             where = torch.zeros_like(low)
