@@ -180,6 +180,7 @@ ATTACKS = (
     AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
     AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
     AttackRow("fab-random", sp.FAB(steps=6, rivals=2, start="random"), sized=True),
+    AttackRow("pdpgd", sp.PDPGD(steps=5), sp.PDPGD(), seeded=False, sized=True),
     AttackRow(
         "fab-t",
         sp.Targets(sp.FAB(steps=4), n=2),

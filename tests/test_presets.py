@@ -59,7 +59,7 @@ def test_a_bare_name_takes_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("PDG(steps=3)", "did you mean PGD"),
+        ("PGDD(steps=3)", "did you mean PGD"),
         ("pgd()", "did you mean PGD"),
         ("PGD(stesp=3)", "fields: steps, step_size"),
         ("PGD(steps=0)", "steps = 0"),

@@ -170,6 +170,37 @@ def test_a_folder_with_another_run_is_refused(subject: Subject, tmp_path: Path) 
         sp.curve(subject.model, data, REACH, FAST, n=10, out=audit)
 
 
+class Rolled(torch.nn.Module):
+    """The same weights, and answers that code has changed."""
+
+    def __init__(self, inner: torch.nn.Module, shift: int) -> None:
+        super().__init__()
+        self.inner, self.shift = inner, shift
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.inner(x).roll(self.shift, 1)
+        return answer
+
+
+@pytest.mark.parametrize("done", [20, 60])
+def test_answers_of_two_models_do_not_meet(subject: Subject, tmp_path: Path, done: int) -> None:
+    data, out = (subject.x, subject.y), tmp_path / "run"
+
+    def stop(now: int, *_: int) -> None:
+        if now == done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sp.curve(Rolled(subject.model, 0), data, REACH, FAST, batch_size=20, out=out, progress=stop)
+    before = (out / "journal/0000.records").read_bytes()
+    with pytest.raises(Invalid, match="gave other scores to the same inputs"):
+        sp.curve(Rolled(subject.model, 1), data, REACH, FAST, out=out)
+    assert (out / "journal/0000.records").read_bytes() == before
+    again = sp.curve(Rolled(subject.model, 0), data, REACH, FAST, batch_size=20, out=out)
+    whole = sp.curve(subject.model, data, REACH, FAST, batch_size=20)
+    np.testing.assert_array_equal(again.distance, whole.distance)
+
+
 def test_an_attack_that_raises_is_no_robustness_and_gets_another_chance(
     subject: Subject, tmp_path: Path
 ) -> None:

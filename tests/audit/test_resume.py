@@ -66,14 +66,14 @@ def records(out: Path) -> Path:
     "keep", [0, -1, *(pytest.param(k, marks=pytest.mark.slow) for k in (3, 40, 100, -2000))]
 )
 def test_a_torn_last_record_is_done_again(subject: Subject, tmp_path: Path, keep: int) -> None:
-    run(subject, tmp_path)
+    run(subject, tmp_path, figures=0)
     before, whole = (tmp_path / "evidence.npz").read_bytes(), records(tmp_path).read_bytes()
     records(tmp_path).write_bytes(whole[:keep])
-    run(subject, tmp_path)
+    run(subject, tmp_path, figures=0)
     assert (tmp_path / "evidence.npz").read_bytes() == before
     mended = records(tmp_path).read_bytes()
     assert len(mended) == len(whole)
-    run(subject, tmp_path)
+    run(subject, tmp_path, figures=0)
     assert records(tmp_path).read_bytes() == mended
 
 

@@ -22,6 +22,7 @@ WORDS = (
 )
 LISTED = (*WORDS, "--attack", "PGD(steps=5)", "--attack", "APGD(steps=10)")
 CASCADE = (*WORDS, "--max-passes", "120", "--survivors", "0")
+VERIFIED = (*LISTED, "--verify-subproblems", "50")
 LONG = (*WORDS, "--attack", "PGD(steps=5)", "--attack", "RandomSearch(n_queries=1200)")
 EVIDENCE = ("evidence.npz", "witnesses.safetensors", "samples.npz")
 
@@ -51,7 +52,9 @@ def same(a: Path, b: Path) -> None:
         assert (a / name).read_bytes() == (b / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("words", [LISTED, CASCADE], ids=["listed", "cascade"])
+@pytest.mark.parametrize(
+    "words", [LISTED, CASCADE, VERIFIED], ids=["listed", "cascade", "verified"]
+)
 def test_two_processes_leave_what_one_leaves(words: tuple[str, ...], tmp_path: Path) -> None:
     log = tmp_path / "log"
     code, one = end(*ONE, *words, "--out", tmp_path / "one", log=log)

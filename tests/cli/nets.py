@@ -6,10 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from tests.audit.conftest import fitted
+from tests.audit.nets import natural
 
 
 def linear() -> nn.Module:
     return fitted().model
+
+
+def relu() -> nn.Module:
+    return natural().model
 
 
 class Blind(nn.Module):

@@ -139,7 +139,7 @@ def test_bad_plans(tmp_path: Path, text: str, message: str) -> None:
     [
         (["--threat", "Linf(eps=-1)"], "eps = -1: must be a finite number >= 0"),
         (["--threat", "Linf(eps=8)"], "did you mean 8/255?"),
-        (["--attack", "PDG()"], "did you mean PGD?"),
+        (["--attack", "PGDD()"], "did you mean PGD?"),
         (["--model", "no/such.safetensors"], "no such file"),
         (["--arch", "conv-smal"], "did you mean conv-small?"),
         (["--arch", "conv-small"], "does not fit conv-small"),
@@ -230,7 +230,11 @@ def test_ctrl_c_keeps_what_is_done(weights: Path, tmp_path: Path) -> None:
     while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()  # one that is left behind would search for hours
+        process.wait()
     assert process.returncode == 130, err
     assert b"the same command continues" in err
     assert journal.stat().st_size > 0

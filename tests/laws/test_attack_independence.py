@@ -29,14 +29,13 @@ def test_alone_permuted_and_chunked(attack: AttackRow, row: ThreatRow) -> None:
     net, x, y, threat = problem(row)
     ids = torch.arange(100, 108)
     whole = search(attack.small, net, x, y, threat, ids=ids)
-    parts = [torch.tensor([i]) for i in (0, 4, 7)]
-    for rows in (*parts, PERM, torch.tensor([1, 2, 6])):
+    for rows in (torch.tensor([4]), PERM, torch.tensor([1, 2, 6])):
         part = search(attack.small, net, x[rows], y[rows], threat[rows], ids=ids[rows])
         agree(whole, part, rows)
 
 
 @ATTACK
-@pytest.mark.parametrize("batch_size", [3, 5])
+@pytest.mark.parametrize("batch_size", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_batch_size_changes_nothing(attack: AttackRow, batch_size: int) -> None:
     row = ROWS[1]
     whole = run(attack.small, row, early_stop=False)

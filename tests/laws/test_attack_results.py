@@ -16,7 +16,7 @@ THREAT = pytest.mark.parametrize("row", FEW, ids=lambda r: r.name)
 
 @ATTACK
 @THREAT
-@pytest.mark.parametrize("early_stop", [True, False])
+@pytest.mark.parametrize("early_stop", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_results_are_contained_worse_and_true(
     attack: AttackRow, row: ThreatRow, early_stop: bool
 ) -> None:
@@ -46,7 +46,7 @@ def test_float32_results_never_leave_the_unit_box(attack: AttackRow, row: Threat
 
 @ATTACK
 @pytest.mark.parametrize("goal", GOALS, ids=lambda r: r.name)
-@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_every_goal_from_two_classes_on(attack: AttackRow, goal: GoalRow, classes: int) -> None:
     net, x, y, threat = problem(L2, classes=classes)
     aim = goal.make(y, classes)

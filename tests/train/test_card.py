@@ -15,8 +15,10 @@ import typer
 from saddlepoint.cli.main import app
 from saddlepoint.core.errors import BadData
 from saddlepoint.models import build, load_model
+from saddlepoint.train import card
 from saddlepoint.train.card import write_card
 from saddlepoint.train.card_words import duration, short
+from saddlepoint.train.curves import draw_curves
 from saddlepoint.train.device import hardware
 
 WEIGHTS = b"weights of the kept epoch"
@@ -56,6 +58,23 @@ AUDIT = {
     "folder": "audit",
     "seconds": 754.0,
 }
+
+
+@pytest.fixture(autouse=True)
+def _drawn_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal runs have equal pictures (tests/train/test_curves.py), so most tests share them."""
+    if "equal_bytes" not in request.node.name:
+        monkeypatch.setattr(card, "draw_curves", drawn)
+
+
+PICTURES: dict[str, dict[str, bytes]] = {}
+
+
+def drawn(*shown: Any) -> dict[str, bytes]:  # noqa: ANN401
+    key = repr(shown)
+    if key not in PICTURES:
+        PICTURES[key] = draw_curves(*shown)
+    return PICTURES[key]
 
 
 def epochs(n: int) -> list[dict[str, Any]]:

@@ -42,7 +42,12 @@ RUNS: dict[str, tuple[Rows, Rows, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+EASY = ("few", "perfect", "infinite", "old")  # what the others show as well
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in EASY else []) for n in RUNS]
+)
 def test_every_run_can_be_drawn(name: str) -> None:
     history, events, best = RUNS[name]
     curves = draw_curves(history, events, best)

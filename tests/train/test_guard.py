@@ -307,10 +307,19 @@ def test_without_the_guard_a_collapse_is_recorded_and_kept(
     assert [e["epoch"] for e in events] == found
 
 
+ADAM: dict[str, Any] = {}
+SGD: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "ema": 0.7}
+
+
 @pytest.mark.parametrize(
-    "changed", [{}, {"optimizer": "sgd", "lr": 0.1, "ema": 0.7}], ids=["adam", "sgd-ema"]
+    ("changed", "when"),
+    [
+        pytest.param(ADAM, 1, id="adam-1", marks=pytest.mark.slow),
+        pytest.param(ADAM, 2, id="adam-2"),
+        pytest.param(SGD, 1, id="sgd-ema-1"),
+        pytest.param(SGD, 2, id="sgd-ema-2", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("when", [1, 2])
 def test_killed_right_after_going_back_it_ends_with_the_same_bits(
     fooled: Make,
     net: MakeNet,

@@ -106,35 +106,39 @@ def _same(c: int, r: random.Random) -> nn.Module:
     return nn.ConvTranspose2d(c, c, 3, padding=1)
 
 
-def _block(c: int, side: int, r: random.Random) -> tuple[nn.Module, int, int]:
-    """A layer for inputs (c, side, side) with the channels and the side of its output."""
+Made = tuple[nn.Module, int, int]  # a layer, the channels and the side of its output
+
+
+def _grows(c: int, side: int, r: random.Random) -> list[Callable[[], Made]]:
+    """Layers for inputs (c, side, side) of any size."""
     act = r.choice(ACTIVATIONS)
-    kind = r.randrange(13)
-    if kind == 0:
-        return Residual(nn.Sequential(_same(c, r), act())), c, side
-    if kind == 1:
-        return Joined(_same(c, r), nn.Sequential(_same(c, r), act())), 2 * c, side
-    if kind == 2:
-        return Larger(_same(c, r), _same(c, r), r.random() < 0.5), c, side
-    if kind == 3 and side > 2:
-        return nn.MaxPool2d(3, 2, 1), c, (side + 1) // 2
-    if kind == 4 and side > 1:
-        return nn.MaxPool2d(2, 1), c, side - 1
-    if kind == 5 and side > 1:
-        return nn.AvgPool2d(3, 2, 1, ceil_mode=False), c, (side + 1) // 2
-    if kind == 6:
-        return _norm(c), c, side
-    if kind == 7 and side > 1:
-        return nn.Sequential(nn.Conv2d(c, 3, 2, stride=2), act()), 3, side // 2
-    if kind == 8:
-        return nn.Sequential(nn.ConvTranspose2d(c, 2, 2), act()), 2, side + 1
-    if kind == 9:
-        return Apply(lambda x: (x - 0.1).abs()), c, side
-    if kind == 10:
-        return Apply(lambda x: x.clamp(max=0.4) ** 2), c, side
-    if kind == 11:
-        return Apply(lambda x: F.pad(x, (0, 1, 1, 0), value=0.2).flip(2)), c, side + 1
-    return nn.Sequential(_same(c, r), act()), c, side
+    return [
+        lambda: (nn.Sequential(_same(c, r), act()), c, side),
+        lambda: (Residual(nn.Sequential(_same(c, r), act())), c, side),
+        lambda: (Joined(_same(c, r), nn.Sequential(_same(c, r), act())), 2 * c, side),
+        lambda: (Larger(_same(c, r), _same(c, r), r.random() < 0.5), c, side),
+        lambda: (_norm(c), c, side),
+        lambda: (nn.Sequential(nn.ConvTranspose2d(c, 2, 2), act()), 2, side + 1),
+        lambda: (Apply(lambda x: (x - 0.1).abs()), c, side),
+        lambda: (Apply(lambda x: x.clamp(max=0.4) ** 2), c, side),
+        lambda: (Apply(lambda x: F.pad(x, (0, 1, 1, 0), value=0.2).flip(2)), c, side + 1),
+    ]
+
+
+def _shrinks(c: int, side: int, r: random.Random) -> list[Callable[[], Made]]:
+    """Layers that need more than one pixel; the last one more than two."""
+    act, half = r.choice(ACTIVATIONS), (side + 1) // 2
+    layers: list[Callable[[], Made]] = [
+        lambda: (nn.MaxPool2d(2, 1), c, side - 1),
+        lambda: (nn.AvgPool2d(3, 2, 1), c, half),
+        lambda: (nn.Sequential(nn.Conv2d(c, 3, 2, stride=2), act()), 3, side // 2),
+        lambda: (nn.MaxPool2d(3, 2, 1), c, half),
+    ]
+    return layers[: 0 if side < 2 else 3 if side < 3 else 4]
+
+
+def _block(c: int, side: int, r: random.Random) -> Made:
+    return r.choice([*_grows(c, side, r), *_shrinks(c, side, r)])()
 
 
 def random_model(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
@@ -155,7 +159,12 @@ def random_model(seed: int) -> tuple[nn.Module, tuple[int, ...]]:
         layers.append(r.choice((nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1))))
     layers.append(nn.Flatten())
     layers.append(nn.Linear(c if pooled else c * side * side, 3))
+    layers.append(_last(r))
     return nn.Sequential(*layers).eval(), shape
+
+
+def _last(r: random.Random) -> nn.Module:
+    return r.choice((nn.Sigmoid, nn.ReLU))() if r.random() < 0.1 else nn.Identity()
 
 
 def _dense(r: random.Random) -> nn.Module:
@@ -167,4 +176,4 @@ def _dense(r: random.Random) -> nn.Module:
         if r.random() < 0.3:
             layers.append(Residual(nn.Sequential(nn.Linear(out, out), r.choice(ACTIVATIONS)())))
         width = out
-    return nn.Sequential(*layers, nn.Linear(width, 3)).eval()
+    return nn.Sequential(*layers, nn.Linear(width, 3), _last(r)).eval()

@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 import torch
+from elements import ELEMENTS
 from torch import Tensor
 from torch.nn import functional as F
 
 from saddlepoint.verify.interval import Interval
-from saddlepoint.verify.operators import smooth
 from saddlepoint.verify.operators.affine import Add, BatchNorm, Scale, Subtract
 from saddlepoint.verify.operators.leak import Leak
 from saddlepoint.verify.operators.linear import Convolution, Matrix, TransposedConvolution
 from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.operator import Linear
-from saddlepoint.verify.operators.piecewise import Bend, Clip
+from saddlepoint.verify.operators.piecewise import Bend
+from saddlepoint.verify.operators.product import Product
 from saddlepoint.verify.operators.rearrange import Concat, Reshape, Sift
 
 GENERATOR = torch.Generator()
@@ -43,6 +44,11 @@ LINEAR: dict[str, Case] = {
     "matrix-axes": (lambda: Matrix(normal(3, 5)), [(2, 4, 5)], None),
     "matrix-axes-bias": (lambda: Matrix(normal(3, 5), normal(3)), [(4, 5)], None),
     "matrix-turned": (lambda: Matrix(normal(5, 3), normal(3), turned=True), [(5,)], None),
+    "einsum": (
+        lambda: Product(lambda x, w: torch.einsum("bchw,kc->bkhw", x, w), normal(3, 2)),
+        [(2, 3, 2)],
+        lambda op, x: (op.weight @ x.flatten(2)).unflatten(2, (3, 2)),
+    ),
     "conv1d": (
         lambda: Convolution(normal(4, 3, 3), normal(4), (2,), (1,), (1,)),
         [(3, 8)],
@@ -62,6 +68,11 @@ LINEAR: dict[str, Case] = {
         lambda: Convolution(normal(4, 3, 2, 3), normal(4), (1, 2), (2, 1), (3, 2)),
         [(3, 8, 9)],
         lambda op, x: F.conv2d(x, op.weight, op.bias, (1, 2), (2, 1), (3, 2)),
+    ),
+    "conv2d-many-channels": (
+        lambda: Convolution(normal(12, 2, 3, 2), normal(12), (2, 1), (1, 2), (1, 2)),
+        [(2, 8, 5)],
+        lambda op, x: F.conv2d(x, op.weight, op.bias, (2, 1), (1, 2), (1, 2)),
     ),
     "conv2d-groups": (
         lambda: Convolution(normal(6, 2, 3, 3), normal(6), (1, 1), (1, 1), (1, 1), 2),
@@ -196,33 +207,6 @@ def test_intervals_of_linear_operators_are_exact(name: str, width: float) -> Non
         high = high + (up * x.high[:, None] + down * x.low[:, None]).flatten(2).sum(2)
     torch.testing.assert_close(found.low.flatten(1), low, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(found.high.flatten(1), high, rtol=1e-10, atol=1e-10)
-
-
-ELEMENTS: dict[str, Any] = {
-    "relu": Bend(),
-    "leaky": Bend(0.1, 1.0),
-    "leaky-negative": Bend(-0.5, 1.0),
-    "abs": Bend(-1.0, 1.0),
-    "clip": Clip(-0.5, 1.0),
-    "clip-below": Clip(0.3, torch.inf),
-    "clip-above": Clip(-torch.inf, 0.3),
-    "clip-point": Clip(0.3, 0.3),
-    "sigmoid": smooth.SIGMOID,
-    "tanh": smooth.TANH,
-    "erf": smooth.ERF,
-    "softsign": smooth.SOFTSIGN,
-    "softplus": smooth.SOFTPLUS,
-    "silu": smooth.SILU,
-    "mish": smooth.MISH,
-    "gelu": smooth.GELU,
-    "tanh-gelu": smooth.TANH_GELU,
-    "hardswish": smooth.HARDSWISH,
-    "square": smooth.SQUARE,
-    "elu": smooth.elu(1.0),
-    "elu-flat": smooth.elu(0.3),
-    "elu-steep": smooth.elu(3.0),
-    "elu-negative": smooth.elu(-0.5),
-}
 
 
 @pytest.mark.parametrize("width", [0.0, 1e-3, 1.0, 100.0])

@@ -10,12 +10,13 @@ from torch import Tensor
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.threats import L1, L2, Linf
-from saddlepoint.verify.alpha import Ascent, initial
-from saddlepoint.verify.crown import crown, least, lower_rows
+from saddlepoint.verify.alpha import Ascent, Slopes, initial
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.descend import descend
 from saddlepoint.verify.ibp import ibp, ibp_margin
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import Choice, least, lower_rows
 from saddlepoint.verify.region import Region, region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace
@@ -92,11 +93,9 @@ def inside(net: Network, xs: list[Tensor], bounds: dict[int, Interval], what: st
 
 
 def any_t(
-    net: Network, where: Region, a: Tensor, bounds: dict[int, Interval], slopes: dict, seed: int
+    net: Network, where: Region, a: Tensor, bounds: dict[int, Interval], slopes: Slopes, seed: int
 ) -> Tensor:
     """A bound with random t: every choice is sound."""
-    from saddlepoint.verify.crown import Choice
-
     draw = torch.Generator().manual_seed(seed)
     t = {
         n: tuple(

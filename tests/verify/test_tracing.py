@@ -97,6 +97,11 @@ LAYERS: dict[str, tuple[Callable[[], Callable[[Tensor], Tensor]], tuple[int, ...
     "hardtanh": (lambda: nn.Hardtanh(-0.5, 0.3), (6,)),
     "hardsigmoid": (nn.Hardsigmoid, (6,)),
     "hardswish": (nn.Hardswish, (6,)),
+    "weight-norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(6, 3)), (6,)),
+    "spectral-norm": (
+        lambda: nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 3, 3)),
+        IMAGE,
+    ),
     "threshold": (lambda: nn.Threshold(0.4, 0.4), (6,)),
     "normalize": (lambda: Normalize((0.4,) * 4, (0.2, 0.3, 0.4, 0.5)), IMAGE),
     "stem": (lambda: ThresholdStem(0.3), IMAGE),
@@ -146,6 +151,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "matmul": (lambda x: x @ torch.arange(12.0).reshape(6, 2), (6,)),
     "matmul-vector": (lambda x: x @ torch.arange(6.0), IMAGE),
     "matmul-left": (lambda x: torch.arange(12.0).reshape(2, 6) @ x, IMAGE),
+    "einsum": (lambda x: torch.einsum("bchw,kc->bhwk", x, torch.ones(2, 4)), IMAGE),
+    "einsum-left": (lambda x: torch.einsum("ij,bj->bi", [torch.ones(2, 6), x]), (6,)),
     "addmm": (
         lambda x: torch.addmm(torch.ones(2), x, torch.ones(6, 2), beta=0.5, alpha=2.0),
         (6,),

@@ -48,6 +48,12 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "layer norm": (lambda x: F.layer_norm(x, (6,)), "layer_norm"),
     "group norm": (nn.GroupNorm(2, 4), "group_norm"),
     "attention": (lambda x: x @ x.mT, "both depend on the input"),
+    "einsum of two": (lambda x: torch.einsum("bij,bkj->bik", x, x), "einsum"),
+    "einsum over samples": (
+        lambda x: torch.einsum("bij,cb->cij", x, torch.ones(3, 3)),
+        "fails on inputs",
+    ),
+    "weights from the input": (lambda x: F.conv1d(x, x[:, :, :3]), "conv1d as it is called here"),
     "product": (lambda x: x * (1 - x), "both depend on the input"),
     "quotient": (lambda x: x / (1 + x), "division"),
     "cube": (lambda x: x**3, "square"),

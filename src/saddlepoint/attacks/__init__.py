@@ -8,6 +8,7 @@ from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
@@ -22,6 +23,7 @@ __all__ = [
     "FAB",
     "FGSM",
     "FMN",
+    "PDPGD",
     "PGD",
     "Bisect",
     "FrankWolfe",

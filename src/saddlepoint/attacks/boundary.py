@@ -1,12 +1,15 @@
-"""The nearest point of a linear boundary, in the set's own measure and within the input range."""
+"""The boundary: its nearest point where it is linear, and where it is crossed on the way to x."""
 
 import torch
 from torch import Tensor
 
+from saddlepoint.core.access import Scores
 from saddlepoint.core.shapes import dot, flat, like
-from saddlepoint.core.threat import GradedConvex
+from saddlepoint.core.threat import Graded, GradedConvex
 
-__all__ = ["towards"]
+__all__ = ["BEYOND", "close_in", "towards"]
+
+BEYOND = 1.001  # on the boundary itself nothing is broken yet
 
 _ROUNDS = 24  # a bound for the loop, which ends after seven rounds or so
 _TINY = 1e-4
@@ -40,3 +43,20 @@ def towards(threat: GradedConvex, x: Tensor, g: Tensor, b: Tensor) -> Tensor:
         step = torch.where(done, 0, (b - high) / rise)
         old, low, r = torch.where(done, old, r), torch.where(done, low, high), r + step
     return threat.at(torch.where(b == 0, 0, r)).maximise(x, g)
+
+
+def close_in(oracle: Scores[Graded], u: Tensor, value: Tensor, questions: int) -> None:
+    """Ask where the boundary is on the way from x to u, by regula falsi.
+
+    u: (B, *P) points that broke. value: (B,) the oracle's value there, above zero.
+    """
+    low, high = torch.zeros_like(value), torch.ones_like(value)
+    below, above = oracle.value(oracle.threat.start(oracle.x)), value
+    for _ in range(questions):
+        oracle, u, low, high, below, above = oracle.shrink(u, low, high, below, above)
+        root = low + (high - low) * (below / (below - above)).nan_to_num(1, 1, 1).clamp(0, 1)
+        share = torch.minimum(root * BEYOND, high)
+        value = oracle.value(u * like(share, u))
+        broken = value > 0
+        high, low = torch.where(broken, share, high), torch.where(broken, low, share)
+        above, below = torch.where(broken, value, above), torch.where(broken, below, value)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
-from saddlepoint.attacks.boundary import towards
+from saddlepoint.attacks.boundary import close_in, towards
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -19,8 +19,7 @@ from saddlepoint.core.threat import GradedConvex, radii
 
 __all__ = ["FAB"]
 
-_POLISH = 3  # questions at the end, between x and the closest break (§3.1, final search)
-_BEYOND = 1.001  # on the boundary itself nothing is broken yet
+_QUESTIONS = 3  # at the end, between x and the closest break (§3.1, final search)
 _RANGE = 1e12  # a size beyond every input range
 
 
@@ -114,7 +113,7 @@ class FAB:
             value = oracle.value(new)
             s.see(new, oracle.threat.size(oracle.x, new), value)
             s.u = put(value > 0, self.beta * new, new)
-        self._polish(oracle, s)
+        close_in(oracle, s.best, s.value, _QUESTIONS)
 
     def _move(self, oracle: Gradients[GradedConvex], u: Tensor) -> Tensor:
         """Return the next point: past the nearest boundary, pulled to where x is near."""
@@ -140,16 +139,3 @@ class FAB:
                 new = [put(nearer, n, f) for n, f in zip(new, found, strict=True)]
             found = new
         return found[0], found[1], found[2]
-
-    def _polish(self, oracle: Gradients[GradedConvex], s: State) -> None:
-        """Ask where the boundary is on the way from x to the closest break, by regula falsi."""
-        low, high = torch.zeros_like(s.size), torch.ones_like(s.size)
-        below, above = oracle.value(oracle.threat.start(oracle.x)), s.value
-        for _ in range(_POLISH):
-            oracle, s, low, high, below, above = oracle.shrink(s, low, high, below, above)
-            root = low + (high - low) * (below / (below - above)).nan_to_num(1, 1, 1).clamp(0, 1)
-            share = torch.minimum(root * _BEYOND, high)
-            value = oracle.value(s.best * like(share, s.best))
-            broken = value > 0
-            high, low = torch.where(broken, share, high), torch.where(broken, low, share)
-            above, below = torch.where(broken, value, above), torch.where(broken, below, value)

@@ -10,11 +10,13 @@ from saddlepoint.attacks.anneal import anneal, check_share
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.shapes import INF, flat, like
+from saddlepoint.core.shapes import INF, flat, like, put
 from saddlepoint.core.spec import compact
-from saddlepoint.core.threat import Graded
+from saddlepoint.core.threat import Graded, radii
 
 __all__ = ["SigmaZero", "Sparse"]
+
+_ROUNDS = 16  # enough for 65,000 values; the same for all rows, so that none pays for another
 
 
 @runtime_checkable
@@ -38,8 +40,11 @@ class SigmaZero:
     its largest entry, and a falls along a cosine from ``step_size``, in units of the input range.
     The threshold t rises by ``change`` times a / step_size while the margin is above zero and falls
     by it otherwise. Needs an L_0 set; looks for the fewest changes whatever the set's own number.
-    Steps are alike in all values, so where the box cuts some short it may keep more of them than it
-    must: 2 of 3 on linear models at worst, on which ``FMN`` is exact. steps: gradients.
+    Steps are alike in all values, so where the box cuts some short it keeps more of them than it
+    must, up to half as many again on linear models. Hence, and unlike the paper, at the end the
+    count is bisected: of the closest break as many values are kept, or others taken, as move the
+    margin most along its gradient, each as far as the box lets it. steps: gradients before that,
+    which takes 17 more.
 
     >>> SigmaZero(steps=100)
     SigmaZero(steps=100)
@@ -63,9 +68,11 @@ class SigmaZero:
         oracle = oracle.roam().aim("margin")
         u = oracle.threat.start(oracle.x)
         t = torch.full_like(flat(u)[:, 0], self.threshold)
+        best, least = u, torch.full_like(t, INF)
         for k in range(self.steps):
-            oracle, u, t = oracle.shrink(u, t)
+            oracle, u, t, best, least = oracle.shrink(u, t, best, least)
             value, g = oracle.value_and_grad(u)
+            best, least = _closer(oracle, u, value, best, least)
             a = anneal(1.0, 0.0, k, self.steps)
             if k:
                 t = (t + torch.where(value > 0, self.change * a, -self.change * a)).clamp(min=0)
@@ -73,4 +80,32 @@ class SigmaZero:
             top = flat(d).abs().amax(1)
             d = d / like(torch.where(top > 0, top, 1), d)
             u = oracle.threat.drop(oracle.x, u + self.step_size * a * d, t)
-        oracle.value(u)
+        best, least = _closer(oracle, u, oracle.value(u), best, least)
+        _prune(oracle, put(least.isfinite(), best, u), least)
+
+
+def _closer(
+    oracle: Gradients[Sparse], u: Tensor, value: Tensor, best: Tensor, least: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the break of fewest values so far, and how many they are."""
+    size = oracle.threat.size(oracle.x, u)
+    closer = (value > 0) & (size < least)
+    return put(closer, u, best), torch.where(closer, size, least)
+
+
+def _prune(oracle: Gradients[Sparse], u: Tensor, least: Tensor) -> None:
+    """Bisect how many values it takes, from the closest break u, of ``least`` values.
+
+    A count that broke gives the point and the gradient to go on from.
+    """
+    low, high = torch.zeros_like(least), torch.minimum(least, radii(oracle.threat, oracle.x) + 1)
+    _, g = oracle.value_and_grad(u)
+    for _ in range(_ROUNDS):
+        oracle, u, g, low, high = oracle.shrink(u, g, low, high)
+        k = ((low + high) / 2).floor()
+        here = oracle.threat.at(k)
+        new = here.project(oracle.x, u + here.steepest(oracle.x, u, g))
+        value, turned = oracle.value_and_grad(new)
+        broken = value > 0
+        u, g = put(broken, new, u), put(broken, turned, g)
+        low, high = torch.where(broken, low, k), torch.where(broken, k, high)

@@ -3,6 +3,7 @@
 from saddlepoint.audit.compare import compare
 from saddlepoint.audit.comparison import Comparison
 from saddlepoint.audit.curve import Curve
+from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.run import audit
 from saddlepoint.audit.smooth import smooth
@@ -18,6 +19,7 @@ __all__ = [
     "Curve",
     "Smoothed",
     "Team",
+    "Verification",
     "audit",
     "compare",
     "curve",

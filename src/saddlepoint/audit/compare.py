@@ -146,7 +146,7 @@ def _differences(a: Run, b: Run) -> list[str]:
 
 def _plans(a: Run, b: Run) -> dict[str, list[object]]:
     """What decides how strong an attack is; the rest of a plan is named by other means."""
-    told = ("threat", "attacks", "access", "n", "seed", "batch_size", "confidence")
+    told = ("threat", "attacks", "access", "n", "seed", "batch_size", "confidence", "verify")
     plans = [run.audit["plan"] or {} for run in (a, b)]
     keys = sorted({*plans[0], *plans[1]} - {*told})
     said: dict[str, list[object]] = {k: [plan.get(k) for plan in plans] for k in keys}

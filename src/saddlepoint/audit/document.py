@@ -13,13 +13,14 @@ import torch
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.incompleteness import incompleteness
+from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
 
 __all__ = ["SCHEMA_VERSION", "document", "environment"]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def environment(device: str) -> dict[str, Any]:
@@ -42,8 +43,7 @@ def document(
 ) -> dict[str, Any]:
     """Assemble the JSON object; ``about`` holds model, data and their hashes."""
     plan, n = evidence.plan, evidence.plan.n
-    counts = {s.value: evidence.count(s) for s in Status}
-    counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
+    counts = _counts(evidence)
     right = n - counts["clean_wrong"]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -57,6 +57,7 @@ def document(
         "clean_accuracy": evidence.clean_accuracy,
         "clean_interval": list(clopper_pearson(right, n, plan.confidence)),
         "robust_accuracy": robust_accuracy(evidence),
+        "verification": verification(evidence),
         "counts": counts,
         "attacks": _attacks(evidence),
         "cost": {
@@ -81,20 +82,34 @@ def document(
     }
 
 
+def _counts(evidence: Evidence) -> dict[str, int]:
+    counts = {s.value: evidence.count(s) for s in Status}
+    counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
+    if evidence.proofs is not None:
+        counts["certified"] = int(evidence.proofs.certified.sum())
+    return counts
+
+
 def robust_accuracy(evidence: Evidence) -> dict[str, Any]:
     """Bracket the robust accuracy.
 
     upper: share of samples that nothing broke; errors and unattacked samples stay in, since they
-    may be robust. lower: share that is proven, zero while nothing was verified. interval: for the
+    may be robust. lower: share that is proven, zero where nothing was verified. interval: for the
     population's share of samples that these attacks cannot break; its low end counts errors and
-    unattacked samples as broken, its high end as robust. incompleteness: what stronger attacks
-    might still break on these samples.
+    unattacked samples as broken, its high end as robust. bracket: for the population's robust
+    accuracy itself, whatever the attack: from proofs below, from attacks above. incompleteness:
+    what stronger attacks might still break on these samples.
     """
     plan, n = evidence.plan, evidence.plan.n
     unbroken, survived = n - evidence.count(Status.BROKEN), evidence.count(Status.SURVIVED)
+    certified = 0 if evidence.proofs is None else int(evidence.proofs.certified.sum())
     return {
         "upper": unbroken / n,
-        "lower": 0.0,
+        "lower": certified / n,
+        "bracket": [
+            clopper_pearson(certified, n, plan.confidence)[0],
+            clopper_pearson(unbroken, n, plan.confidence)[1],
+        ],
         "interval": [
             clopper_pearson(survived, n, plan.confidence)[0],
             clopper_pearson(unbroken, n, plan.confidence)[1],

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.proving.proofs import Proofs
 from saddlepoint.core.ledger import Status
 
 __all__ = ["CODES", "COLUMNS", "Evidence", "Round", "Stage", "code"]
 
 Array = np.ndarray[Any, Any]
-Stage = str  # "clean", "attack", "pilot" or "suite"
+Stage = str  # "clean", "attack", "pilot", "suite" or "branch"
 
 # The order is part of the file format of evidence.npz.
 CODES = (Status.NOT_RUN, Status.SURVIVED, Status.BROKEN, Status.ERROR)
@@ -98,6 +99,7 @@ class Evidence:
     against a witness, by (round, sample). hits: by sample, how many of ``votes`` draws after the
     verdict its witness broke again; empty where one answer decides. notes: measurements made before
     the search. probes: measurements made after it, for the health checks and the figures.
+    proofs: what bounds have shown, None where they were not asked for.
     """
 
     plan: Plan
@@ -108,6 +110,7 @@ class Evidence:
     hits: dict[int, int] = field(default_factory=dict)
     notes: dict[str, float] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
+    proofs: Proofs | None = None
     model_changed: bool = False
     prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 

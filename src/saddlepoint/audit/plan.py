@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
@@ -63,6 +64,7 @@ class Plan:
     n samples. access: what the adversary may ask for. precision: of the search; breaks are
     confirmed in the model's own. confidence: of every interval. batch_size: rows per chunk. eot:
     passes of a randomised model behind each answer to an attack. votes: draws behind each verdict.
+    verify: budget of the verification after the attacks; None for none.
 
     Raises ``Invalid`` and ``Unsupported`` at construction.
 
@@ -82,6 +84,7 @@ class Plan:
     batch_size: int = 128
     eot: int = 1
     votes: int = 1
+    verify: Verification | None = None
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
@@ -110,4 +113,6 @@ class Plan:
             "batch_size": self.batch_size,
             "eot": self.eot,
             "votes": self.votes,
+            # Without it a plan reads as ever, and an earlier run goes on.
+            **({} if self.verify is None else {"verify": self.verify.describe()}),
         }

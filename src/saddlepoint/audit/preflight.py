@@ -1,7 +1,10 @@
 """Questions asked before any long work: can this model be audited at all?"""
 
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +18,7 @@ from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.referee import batch_gap, repeat_gap
 from saddlepoint.core.search import check_inputs
 
-__all__ = ["first_look", "refuse_chance"]
+__all__ = ["first_look", "refuse_chance", "refuse_other_answers"]
 
 LOOK = 32
 
@@ -76,6 +79,26 @@ def _check_values(out: Tensor, tol: float, force: bool) -> bool:
             "probabilities loses its gradients where the model is sure, and overstates robustness",
         )
     return probabilities
+
+
+def refuse_other_answers(
+    now: Tensor, then: "np.ndarray[Any, Any]", notes: dict[str, float], folder: Path | None
+) -> None:
+    """Raise ``Invalid`` where a run would go on with a model that answers otherwise.
+
+    now, then: (n, K) scores of the same inputs. notes: of ``first_look``; a model that does not
+    even repeat itself, or minds its neighbours, is not held to what it said.
+    """
+    said = now.float().cpu().numpy()
+    gap = float(np.abs(said - then).max() / max(float(np.abs(said).max()), 1e-12))
+    loose = notes["repeat_gap"] + notes["batch_gap"]
+    if gap > 1e-2 and not loose > 1e-3:
+        raise Invalid(
+            "out",
+            str(folder),
+            "an empty folder or one with the same run",
+            "the model there gave other scores to the same inputs: choose another --out",
+        )
 
 
 def refuse_chance(evidence: Evidence) -> None:

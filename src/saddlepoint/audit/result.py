@@ -49,6 +49,20 @@ class Audit:
         low, high = self.document["robust_accuracy"]["interval"]
         return low, high
 
+    @property
+    def certified_accuracy(self) -> float:
+        """Lower bound: share of all samples that are proved robust, 0 without verification."""
+        return float(self.document["robust_accuracy"]["lower"])
+
+    @property
+    def bracket(self) -> tuple[float, float]:
+        """Interval for the population's true robust accuracy, from proofs below and attacks above.
+
+        The low end of the interval of what is certified, the high end of that of what is unbroken.
+        """
+        low, high = self.document["robust_accuracy"]["bracket"]
+        return low, high
+
     def table(self) -> dict[str, "np.ndarray[Any, Any]"]:
         """One row per sample, as equally long columns: ``pandas.DataFrame(result.table())``.
 
@@ -62,7 +76,8 @@ class Audit:
 
     def __repr__(self) -> str:
         low, high = self.interval
+        proved = "" if self.evidence.proofs is None else f"{self.certified_accuracy:.4f}<="
         return (
-            f"Audit(clean={self.clean_accuracy:.4f}, robust<={self.robust_accuracy:.4f} "
+            f"Audit(clean={self.clean_accuracy:.4f}, {proved}robust<={self.robust_accuracy:.4f} "
             f"[{low:.4f}, {high:.4f}], n={self.evidence.plan.n})"
         )

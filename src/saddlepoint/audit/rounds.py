@@ -31,7 +31,8 @@ from saddlepoint.core.search import attack_rows, check_inputs, verdict
 __all__ = ["Progress", "Rounds"]
 
 _RIGHT = "the model is right about it"
-# (attack's name, samples done, samples to do in this round, broken so far)
+# (attack's name, samples done, samples to do in this round, broken so far). The stages of a
+# verification, whose names begin with "verify" or "sandwich", count what is certified instead.
 Progress = Callable[[str, int, int, int], None]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
 from saddlepoint.audit.samples import Data, as_samples
@@ -37,6 +38,7 @@ def audit(
     batch_size: int | None = None,
     eot: int = 1,
     votes: int = 1,
+    verify: Verification | float | bool | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -56,12 +58,16 @@ def audit(
     folder for the run's files; calling again with the same arguments continues an interrupted run.
     eot, votes: for a randomised model, the passes that each answer to an attack is averaged over,
     and the fresh draws whose majority decides whether a sample is broken, or right when clean.
+    verify: CPU seconds to prove the survivors robust in (True: 300), or a ``Verification``; the
+    share of them that is proved is ``certified_accuracy``. What cannot be verified is not, and the
+    result says why.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
     ``gathered()`` gives it under torchrun.
 
-    Raises ``Invalid`` for what cannot be audited, before any long work.
+    Raises ``Invalid`` for what cannot be audited, before any long work, and ``Unsound`` where a
+    bound contradicts an attack.
 
     >>> import torch
     >>> from saddlepoint import PGD, Linf
@@ -88,6 +94,7 @@ def audit(
         batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
         eot=eot,
         votes=votes,
+        verify=Verification.of(verify),
     )
     with held(folder, team) as files:
         if samples is None:

@@ -8,7 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,8 +20,10 @@ from saddlepoint.audit.inspection import inspection
 from saddlepoint.audit.journal import HEADER, Journal
 from saddlepoint.audit.notable import notable
 from saddlepoint.audit.plan import Plan
-from saddlepoint.audit.preflight import first_look, refuse_chance
+from saddlepoint.audit.preflight import first_look, refuse_chance, refuse_other_answers
 from saddlepoint.audit.probing import measured
+from saddlepoint.audit.proving import certificates
+from saddlepoint.audit.proving.stage import prove
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
@@ -110,6 +111,8 @@ class Session:
                 rounds = Rounds(door, self.plan, self.samples, *own)
                 self._same_answers(door, journal, notes)
                 self._search(rounds, force)
+                if p.verify is not None:
+                    evidence.proofs = prove(rounds, p.verify, self.folder)
                 if self.team.first:
                     evidence.probes = measured(rounds, self.folder, probes)
             if self.folder is not None and self.team.first:
@@ -163,18 +166,8 @@ class Session:
         record = journal.earliest(0)
         if record is None:
             return
-        then = record["scores"]
         x, _ = self.samples.batch(torch.from_numpy(record["rows"]))
-        now = door.scores(door.fit(x)).float().cpu().numpy()
-        gap = float(np.abs(now - then).max() / max(float(np.abs(now).max()), 1e-12))
-        loose = notes["repeat_gap"] + notes["batch_gap"]
-        if gap > 1e-2 and not loose > 1e-3:
-            raise Invalid(
-                "out",
-                str(self.folder),
-                "an empty folder or one with the same run",
-                "the model there gave other scores to the same inputs: choose another --out",
-            )
+        refuse_other_answers(door.scores(door.fit(x)), record["scores"], notes, self.folder)
 
     def _finish(
         self, evidence: Evidence, journal: Journal, scores: ScoreTable, device: str
@@ -264,6 +257,8 @@ class Session:
         header["threat"] = said["threat"]["spec"]
         write_evidence(folder / "evidence.npz", evidence, scores)
         write_witnesses(folder / "witnesses.safetensors", evidence, journal, header)
+        if evidence.proofs is not None:
+            certificates.write(folder, evidence.proofs, self.samples, header)
         # audit.json comes last of the data: a folder that has one is complete.
         write_json(folder / "audit.json", said)
         write_report([Run.load(folder)], folder / "report.html")

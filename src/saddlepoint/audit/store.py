@@ -12,6 +12,7 @@ from saddlepoint.audit.archive import Column, whole, write_npz
 from saddlepoint.audit.breaks import breaks
 from saddlepoint.audit.evidence import COLUMNS, Evidence
 from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.proving.summary import by_proof
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.files import write_bytes, write_file
 
@@ -61,6 +62,8 @@ def write_evidence(path: Path, e: Evidence, scores: ScoreTable) -> None:
     if e.plan.votes > 1:
         hits = (e.hits.get(i, -1) for i in range(e.n))
         columns["hits"] = whole(np.fromiter(hits, dtype=np.int32, count=e.n))
+    if e.proofs is not None:
+        columns |= {k: whole(v) for k, v in by_proof(e).items()}
     write_npz(path, columns)
 
 

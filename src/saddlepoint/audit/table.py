@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from saddlepoint.audit.evidence import CODES, Evidence
+from saddlepoint.audit.proving.proofs import FATES
+from saddlepoint.audit.proving.summary import by_proof
+from saddlepoint.verify.ladder import Rung
 
 __all__ = ["by_round", "by_sample"]
 
@@ -26,7 +29,9 @@ def by_sample(e: Evidence) -> dict[str, Array]:
     prediction: of the clean input. status: ``broken | survived | error | not_run``. margin: the
     worst that any round reached, > 0 where broken, NaN where none ran. broken_by: the round that
     broke the sample first ("clean" where it was wrong as it is), "" where none did. forward,
-    backward: passes that the adversary paid for.
+    backward: passes that the adversary paid for. After a verification also proof: what came of it
+    (``certified | broken | undecided | wrong``), rung: the method that certified the sample, ""
+    where none did, and bound: an upper bound on the margin, NaN where none was computed.
     """
     return {
         "index": np.arange(e.n),
@@ -37,6 +42,17 @@ def by_sample(e: Evidence) -> dict[str, Array]:
         "broken_by": _texts([r.name for r in e.rounds], e.broken_by()),
         "forward": e.total("forward"),
         "backward": e.total("backward"),
+        **({} if e.proofs is None else _proved(e)),
+    }
+
+
+def _proved(e: Evidence) -> dict[str, Array]:
+    said = by_proof(e)
+    rungs = ["", *(r.name for r in Rung if r is not Rung.NONE)]
+    return {
+        "proof": _texts(list(FATES), said["proof"]),
+        "rung": _texts(rungs, said["rung"]),
+        "bound": said["bound"],
     }
 
 

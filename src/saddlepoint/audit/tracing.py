@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.curve_files import CODES, SCHEMA_VERSION, document, write_files
 from saddlepoint.audit.journal import Journal, Record
-from saddlepoint.audit.preflight import first_look
+from saddlepoint.audit.preflight import first_look, refuse_other_answers
 from saddlepoint.audit.result import About
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
@@ -50,19 +50,25 @@ class Tracing:
         """Attack chunk by chunk, or read what an earlier call has finished; then join and write."""
         sweep: Any = self.sweep
         with Door(self.model, sweep.precision, sweep.seed, verify=False) as door:
-            first_look(door, sweep, self.samples)
+            look, notes = first_look(door, sweep, self.samples)
             with contextlib.closing(Journal.open(self.folder, self._header())) as journal:
-                self._chunks(door, journal, progress)
+                # Hashes cover weights, not code; journals of old keep no scores.
+                then = (journal.earliest(0) or {}).get("scores")
+                if then is not None:
+                    refuse_other_answers(look, then, notes, self.folder)
+                self._chunks(door, journal, look, progress)
                 return self._finish(journal, str(door.device or "cpu"))
 
-    def _chunks(self, door: Door, journal: Journal, progress: Progress) -> None:
-        """Attack what the journal lacks."""
+    def _chunks(self, door: Door, journal: Journal, look: Tensor, progress: Progress) -> None:
+        """Attack what the journal lacks; the first chunk keeps the scores of the first look."""
         sweep, done, broken = self.sweep, 0, 0
         progress(0, sweep.n, 0)
         for rows in pieces(torch.arange(sweep.n), sweep.batch_size):
             record = journal.read(0, rows.numpy())
             if record is None or str(record["error"]):  # what raised gets another chance
                 record = self._attack(door, rows)
+                if not int(rows[0]):
+                    record["scores"] = look.float().cpu().numpy()
                 journal.write(0, record)
             journal.take(0, rows.numpy())
             done += len(rows)

@@ -1,15 +1,33 @@
 """The verbs ``audit`` and ``attack``."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import typer
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
 from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.suites import Effort
 from saddlepoint.audit.team import Team
+from saddlepoint.cli.audit_options import (
+    AccessOption,
+    BaselineOption,
+    EffortOption,
+    FailOnOption,
+    FailUnderCertifiedOption,
+    FailUnderOption,
+    FiguresOption,
+    ForceOption,
+    PassesOption,
+    PrecisionOption,
+    QuantizeOption,
+    SuiteOption,
+    SurvivorsOption,
+    VerifyOption,
+    VerifySecondsOption,
+    VerifySubproblemsOption,
+)
 from saddlepoint.cli.console import OUT, AuditProgress
 from saddlepoint.cli.gates import Gates, Verdict
 from saddlepoint.cli.joined import joined
@@ -67,8 +85,12 @@ class AuditSettings(Settings):
     probes: StrictInt = Field(64, ge=0)
     eot: StrictInt = Field(1, ge=1)
     votes: StrictInt = Field(1, ge=1)
+    verify: bool = False
+    verify_seconds: float | None = None
+    verify_subproblems: StrictInt | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
+    fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
     fail_on: Verdict | None = None
     baseline: Path | None = None
 
@@ -76,69 +98,6 @@ class AuditSettings(Settings):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-
-AccessOption = Annotated[
-    str | None, typer.Option("--access", help="What may be asked: gradients, scores or labels.")
-]
-SuiteOption = Annotated[
-    str | None,
-    typer.Option("--suite", help="cascade (default), or autoattack: the standard suite in order."),
-]
-EffortOption = Annotated[
-    str | None,
-    typer.Option(
-        "--effort",
-        help="Of the cascade: quick (80 passes a sample), standard (300), thorough (2000).",
-    ),
-]
-PassesOption = Annotated[
-    float | None,
-    typer.Option("--max-passes", help="Forward and backward passes, on average over all samples."),
-]
-SurvivorsOption = Annotated[
-    int | None,
-    typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
-    ),
-]
-QuantizeOption = Annotated[
-    str | None, typer.Option("--quantize", help="uint8: only inputs that an 8-bit image can hold.")
-]
-FiguresOption = Annotated[
-    int | None, typer.Option("--figures", help="Samples behind the report's curves (64); 0: none.")
-]
-ForceOption = Annotated[
-    bool | None,
-    typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
-]
-
-FailUnderOption = Annotated[
-    str | None,
-    typer.Option(
-        "--fail-under",
-        help="Exit 1 when the upper bound of robust accuracy, over all samples, is below this "
-        "share, such as 0.80.",
-    ),
-]
-FailOnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
-    ),
-]
-BaselineOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--baseline",
-        help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
-        "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
-    ),
-]
 
 
 def audit_command(
@@ -165,14 +124,19 @@ def audit_command(
     probes: ProbesOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    verify: VerifyOption = None,
+    verify_seconds: VerifySecondsOption = None,
+    verify_subproblems: VerifySubproblemsOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
+    fail_under_certified: FailUnderCertifiedOption = None,
     fail_on: FailOnOption = None,
     baseline: BaselineOption = None,
 ) -> None:
     """Attack a model under a stated threat model and write a report with evidence.
 
-    Robust accuracy is the share of all samples that withstood every attack: an upper bound.
+    Robust accuracy is the share of all samples that withstood every attack: an upper bound. With
+    --verify the share that is proved robust bounds it from below.
     The same command continues an interrupted run; under torchrun its processes share the work. The
     options --fail-under, --fail-on and --baseline exit 1 where they do not hold, once the run's
     folder is complete.
@@ -231,7 +195,23 @@ def attack_command(
 
 
 def _gates(settings: AuditSettings) -> Gates:
-    return Gates.of(settings.fail_under, settings.fail_on, settings.baseline, settings.out)
+    return Gates.of(
+        settings.fail_under,
+        settings.fail_on,
+        settings.baseline,
+        settings.out,
+        settings.fail_under_certified,
+    )
+
+
+def _verification(settings: AuditSettings) -> Verification | None:
+    """Without seconds, subproblems are the only limit."""
+    seconds, most = settings.verify_seconds, settings.verify_subproblems
+    if not settings.verify and seconds is None and most is None:
+        return None
+    if seconds is None and most is None:
+        return Verification()
+    return Verification(seconds=seconds, subproblems=most)
 
 
 def run_audit(
@@ -274,6 +254,7 @@ def run_audit(
             probes=settings.probes,
             eot=settings.eot,
             votes=settings.votes,
+            verify=_verification(settings),
             force=settings.force,
             progress=progress,
             team=team,

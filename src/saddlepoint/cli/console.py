@@ -63,7 +63,12 @@ class AuditProgress:
             shown = "measuring the report's figures" if name == "figures" else name
             self._task, self._name = self._bar.add_task(shown, total=todo or None), name
         self._bar.update(self._task, completed=done)
-        if done == todo and name != "figures":
-            share = percent(1 - broken / self.total)
-            what = "clean accuracy" if name == "clean" else f"robust accuracy after {name}"
-            self._bar.console.print(Text(f"{what}: {share}"))
+        if done == todo and not name.startswith(("figures", "sandwich")):
+            self._bar.console.print(Text(self._said(name, broken)))
+
+    def _said(self, name: str, count: int) -> str:
+        """One line for what has finished; a verification counts what is proved."""
+        if name.startswith("verify"):
+            return f"certified accuracy after {name}: {percent(count / self.total)}"
+        what = "clean accuracy" if name == "clean" else f"robust accuracy after {name}"
+        return f"{what}: {percent(1 - count / self.total)}"

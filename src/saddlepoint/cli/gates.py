@@ -1,4 +1,4 @@
-"""What an audit must show for a pipeline to go on: --fail-under, --fail-on and --baseline."""
+"""What an audit must show for a pipeline to go on: --fail-under and the like, and --baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["Gates", "Verdict", "share"]
 Verdict = Literal["warn", "fail"]
 
 
-def share(value: object) -> float:
+def share(value: object, name: str = "fail-under") -> float:
     """Read a share as the command line or a plan file gives it.
 
     >>> share("4/5"), share(0.8)
@@ -32,14 +32,14 @@ def share(value: object) -> float:
     """
     text = str(value).strip()
     try:
-        found = number(text.removesuffix("%"), "fail-under")
+        found = number(text.removesuffix("%"), name)
     except Invalid:
         found = -1.0
     if 1 < found <= 100 or (text.endswith("%") and found >= 0):
         hint = f"did you mean {found / 100:g}?"
-        raise Invalid("fail-under", value, "a share in [0, 1]", hint)
+        raise Invalid(name, value, "a share in [0, 1]", hint)
     if not 0 <= found <= 1:  # NaN is no share either
-        raise Invalid("fail-under", value, "a share in [0, 1]", "such as 0.80")
+        raise Invalid(name, value, "a share in [0, 1]", "such as 0.80")
     return float(found)
 
 
@@ -49,11 +49,13 @@ class Gates:
 
     fail_under: of all samples, at least this share must have withstood. fail_on: no health check
     may be this bad. baseline: an earlier run on the same samples that must not be much better.
+    certified: at least this share must have been proved robust.
     """
 
     fail_under: float | None = None
     fail_on: Verdict | None = None
     baseline: Run | None = None
+    certified: float | None = None
 
     @classmethod
     def of(
@@ -62,21 +64,23 @@ class Gates:
         fail_on: Verdict | None,
         baseline: Path | None,
         out: Path,
+        certified: float | str | None = None,
     ) -> "Gates":
         """Read what can be read before any work.
 
         Raises ``Invalid`` for a share that is none, ``BadData`` for an unusable baseline.
         """
         least = None if fail_under is None else share(fail_under)
+        proved = None if certified is None else share(certified, "fail-under-certified")
         if baseline is None:
-            return cls(least, fail_on)
+            return cls(least, fail_on, certified=proved)
         if baseline.resolve() == out.resolve():
             raise Invalid("baseline", str(baseline), "another folder than --out")
         run = as_run(baseline)
         if run.audit["status"] != "complete":
             said = f"{baseline}: this baseline is {run.audit['status']}"
             raise BadData(f"{said}: run its own command again to finish it")
-        return cls(least, fail_on, run)
+        return cls(least, fail_on, run, proved)
 
     def admit(self, samples: Samples, n: int, data: str, split: str) -> None:
         """Raise ``BadData`` where the baseline is about other samples than the audit will be."""
@@ -89,7 +93,7 @@ class Gates:
 
     def hold(self, result: Audit) -> None:
         """Print what holds and what does not; exit 1 unless all of it holds."""
-        said = [*self._under(result.document), *self._findings(result)]
+        said = [*self._under(result.document), *self._proved(result), *self._findings(result)]
         if self.baseline is not None:
             OUT.print()
             found = compare(self.baseline, result)
@@ -113,6 +117,16 @@ class Gates:
             why = f"{open_:,} samples are undecided, and only {percent(withstood)} withstood"
             return [(name, why)]
         return [(name, "")]
+
+    def _proved(self, result: Audit) -> list[tuple[str, str]]:
+        if self.certified is None:
+            return []
+        name, found = f"fail-under-certified {self.certified:g}", result.document["verification"]
+        if result.certified_accuracy >= self.certified:
+            return [(name, "")]
+        why = "nothing was verified: pass --verify" if found is None else found["reason"]
+        said = f"{percent(result.certified_accuracy)} is proved robust"
+        return [(name, f"{said} ({why})" if why else said)]
 
     def _findings(self, result: Audit) -> list[tuple[str, str]]:
         if self.fail_on is None:

@@ -1,4 +1,4 @@
-"""What an audit prints when it is done: attacks, findings, the number and its two intervals."""
+"""What an audit prints when it is done: attacks, findings, both ends of the number, intervals."""
 
 from typing import Any
 
@@ -8,9 +8,15 @@ from rich.text import Text
 from saddlepoint.audit import Audit
 from saddlepoint.cli.console import OUT, percent
 
-__all__ = ["attack_table", "print_outcome"]
+__all__ = ["attack_table", "print_outcome", "proof_table", "proved"]
 
 Json = dict[str, Any]
+METHODS = {
+    "IBP": "intervals",
+    "CROWN": "linear bounds (CROWN)",
+    "ALPHA": "optimised slopes",
+    "BRANCH": "branch and bound",
+}
 _SUMS = ("evaluated", "newly_broken", "error", "forward", "backward", "seconds")
 
 
@@ -59,6 +65,40 @@ def missed(document: Json) -> str:
     return "stronger attacks: no survivor met the standard suite; --survivors 60 asks for it"
 
 
+def proof_table(found: Json) -> Table:
+    """One row per method: how many samples it certified, and the CPU time it took."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("proved by")
+    for name in ("samples", "CPU seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    spent = dict(found["seconds"])
+    # CROWN and optimised slopes share their work.
+    joint = spent.pop("BOUNDS", 0.0) + spent.get("IBP", 0.0) + spent.get("CROWN", 0.0)
+    times = {"ALPHA": joint, "BRANCH": spent.get("BRANCH", 0.0)}
+    for name, count in found["certified_by"].items():
+        table.add_row(METHODS[name], str(count), f"{times[name]:.1f}" if name in times else "")
+    return table
+
+
+def proved(document: Json) -> str:
+    """Say what is certified, broken, undecided and wrong; "" where nothing was to be verified."""
+    found = document["verification"]
+    if found is None:
+        return ""
+    if found["reason"]:
+        return f"not verified: {found['reason']}"
+    counts = found["counts"]
+    low, high = document["robust_accuracy"]["bracket"]
+    ended = "" if found["finished"] else "; the time was over before all had their turns"
+    if found["refused"]:
+        ended += f"; of the undecided, {found['refused']} had a proof that the checker refused"
+    return (
+        f"proved robust: {counts['certified']} of {document['n']}, {counts['broken']} broken, "
+        f"{counts['undecided']} undecided, {counts['wrong']} wrong without any attack{ended}; "
+        f"against any attack, on fresh samples: {percent(low)} to {percent(high)}"
+    )
+
+
 def print_outcome(result: Audit) -> None:
     """Print tables and sentences."""
     OUT.print()
@@ -70,13 +110,20 @@ def print_outcome(result: Audit) -> None:
             OUT.print(Text(said, style="bold red" if finding.verdict == "fail" else "yellow"))
     low, high = result.interval
     level = f"{100 * result.document['robust_accuracy']['confidence']:g} %"
+    found = result.document["verification"]
+    verified = found is not None and not found["reason"]
+    if verified:
+        OUT.print(proof_table(found))
+        OUT.print()
+    least = f"{percent(result.certified_accuracy)} <= " if verified else ""
     OUT.print(
         Text(
-            f"robust accuracy <= {percent(result.robust_accuracy)}  "
+            f"{least}robust accuracy <= {percent(result.robust_accuracy)}  "
             f"({level} interval {percent(low)} to {percent(high)}; clean "
             f"{percent(result.clean_accuracy)}; n = {result.document['n']})",
             style="bold",
         )
     )
-    if said := missed(result.document):
-        OUT.print(Text(said))
+    for said in (proved(result.document), missed(result.document)):
+        if said:
+            OUT.print(Text(said))

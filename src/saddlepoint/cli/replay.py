@@ -1,11 +1,15 @@
 """The verb ``replay``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress
 from rich.text import Text
 
+from saddlepoint.audit.certificates import Certificates
+from saddlepoint.audit.recheck import recheck
 from saddlepoint.audit.replay import Witnesses, replay
 from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
@@ -27,34 +31,52 @@ def replay_command(
     split: SplitOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Check every witness of a run against a model; exit 1 when one does not hold.
+    """Check every witness and certificate of a run; exit 1 when one does not hold.
 
     Each perturbed input must lie in the threat model's set around its sample, judged in float64 by
-    code that shares nothing with the search, and the model must err on it. Data and split are the
-    run's own unless given.
+    code that shares nothing with the search, and the model must err on it. Each certificate must
+    prove in float64, to a checker that shares nothing with the search either, that no input of the
+    set makes the model err. Data and split are the run's own unless given.
     """
     if model is None:
         raise Invalid("model", "<nothing>", "given: pass --model")
-    claims = Witnesses.load(run)
+    claims, proofs = Witnesses.load(run), Certificates.load(run)
     said = claims.document
     if arch is None and _is_weights(model):
         arch = _known(str(said["model"]["arch"]))
     subject = load_subject(
         model, arch, data or said["data"]["name"], split or said["data"]["split"], device
     )
-    result = replay(
-        claims, subject.model, subject.samples, parse_threat(said["plan"]["threat"]), subject.sha256
-    )
+    threat = parse_threat(said["plan"]["threat"])
+    result = replay(claims, subject.model, subject.samples, threat, subject.sha256)
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
-    for row, reason in list(result.failed.items())[:SHOWN]:
-        OUT.print(Text(f"sample {row}: {reason}"))
-    if len(result.failed) > SHOWN:
-        OUT.print(Text(f"… and {len(result.failed) - SHOWN} more"))
-    held = result.checked - len(result.failed)
-    OUT.print(Text(f"{held} of {result.checked} witnesses hold", style="bold"))
-    if not result.holds:
+    _tell("witnesses", result.checked, result.failed)
+    holds = result.holds
+    if proofs is not None:
+        with Progress(console=OUT, transient=True) as bar:
+            task = bar.add_task("certificates", total=len(proofs.index))
+            again = recheck(
+                claims,
+                proofs,
+                subject.model,
+                subject.samples,
+                threat,
+                lambda done, total: bar.update(task, completed=done),
+            )
+        _tell("certificates", again.checked, again.failed)
+        holds = holds and again.holds
+    if not holds:
         raise typer.Exit(1)
+
+
+def _tell(what: str, checked: int, failed: Mapping[int, str]) -> None:
+    """Say why some do not hold, and how many do."""
+    for row, reason in list(failed.items())[:SHOWN]:
+        OUT.print(Text(f"sample {row}: {reason}"))
+    if len(failed) > SHOWN:
+        OUT.print(Text(f"… and {len(failed) - SHOWN} more"))
+    OUT.print(Text(f"{checked - len(failed)} of {checked} {what} hold", style="bold"))
 
 
 def _known(arch: str) -> str:

@@ -1,4 +1,4 @@
-"""The verb ``study`` and its experiments: ``study capacity``."""
+"""The verb ``study`` and its first experiment: ``study capacity``."""
 
 import logging
 from collections.abc import Callable

@@ -19,7 +19,7 @@ from saddlepoint.studies.plan import CapacityPlan
 from saddlepoint.threats import Linf
 from saddlepoint.train import Diverged, Epoch, TrainPlan, train
 
-__all__ = ["Row", "measure_cell"]
+__all__ = ["OnEpoch", "Row", "fresh", "measure_cell", "trained"]
 
 Row = dict[str, Any]
 OnEpoch = Callable[[Epoch], None]
@@ -46,7 +46,7 @@ def measure_cell(
         "plan": training.describe(),
     }
     try:
-        history = _trained(training, model, data, plan.train_n, folder, device, on_epoch)
+        history = trained(training, model, data, plan.train_n, folder, device, on_epoch)
     except Diverged as error:
         seconds = round(time.monotonic() - begin, 2)
         none = dict.fromkeys(("final_loss", "clean", *plan.attacks()))
@@ -66,7 +66,7 @@ def fresh(training: TrainPlan) -> nn.Module:
         return build(training.arch, training.shape, training.classes, training.options)
 
 
-def _trained(
+def trained(
     training: TrainPlan,
     model: nn.Module,
     data: Dataset,

@@ -1,4 +1,4 @@
-"""``capacity.json``: what was found so far, whole after every cell, and what may be added to it."""
+"""The file of a study: what was found so far, whole after every cell, and what may be added."""
 
 import datetime
 import json
@@ -12,12 +12,42 @@ from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import write_bytes
 from saddlepoint.train.device import hardware
 
-__all__ = ["SCHEMA_VERSION", "Record"]
+__all__ = ["CAPACITY", "EXACT", "SCHEMA_VERSION", "Kind", "Record"]
 
 SCHEMA_VERSION = "1.0"
-SOURCE = "arXiv:1706.06083, section 4, figure 4"
 _KEYS = {"schema_version", "settings", "data", "cells"}
-_ROW = {"name", "multiplier", "training", "status", "final_loss", "clean", "fgsm", "pgd"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a study is called, where it comes from, what each cell says, and how cells are sorted.
+
+    keys: of every cell, beside its name and those it is sorted by.
+    """
+
+    study: str
+    source: str
+    order: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def row(self) -> set[str]:
+        """Return the keys that no cell may lack."""
+        return {"name", *self.order, *self.keys}
+
+
+CAPACITY = Kind(
+    "capacity",
+    "arXiv:1706.06083, section 4, figure 4",
+    ("multiplier", "training"),
+    ("status", "final_loss", "clean", "fgsm", "pgd"),
+)
+EXACT = Kind(
+    "exact",
+    "arXiv:1709.10207, section 5",
+    ("training", "index"),
+    ("state", "lower", "upper", "attacks", "program"),
+)
 
 
 @dataclass
@@ -29,10 +59,16 @@ class Record:
     data: Mapping[str, Any]
     device: str
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kind: Kind = CAPACITY
 
     @classmethod
     def open(
-        cls, path: Path, settings: Mapping[str, Any], data: Mapping[str, Any], device: str
+        cls,
+        path: Path,
+        settings: Mapping[str, Any],
+        data: Mapping[str, Any],
+        device: str,
+        kind: Kind = CAPACITY,
     ) -> "Record":
         """Start the file, or go on with it.
 
@@ -41,9 +77,9 @@ class Record:
         """
         if path.parent.exists() and not path.parent.is_dir():
             raise Invalid("out", str(path.parent), "a folder, new or of this study")
-        record = cls(path, settings, data, device)
+        record = cls(path, settings, data, device, kind=kind)
         if path.exists():
-            record._resume(_read(path))
+            record._resume(_read(path, kind))
         return record
 
     def _resume(self, document: Mapping[str, Any]) -> None:
@@ -56,25 +92,29 @@ class Record:
             raise Invalid("out", str(self.path.parent), "a folder, new or of this study", hint)
         self.cells = {row["name"]: row for row in document["cells"]}
 
-    def write(self, asked: Sequence[str]) -> dict[str, Any]:
-        """Replace the file in one step; ``complete`` once it holds all cells that are asked for."""
+    def write(self, asked: Sequence[str], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Replace the file in one step; ``complete`` once it holds all cells that are asked for.
+
+        more: what the document says beside them.
+        """
         done = all(name in self.cells for name in asked)
         document = {
             "schema_version": SCHEMA_VERSION,
-            "study": "capacity",
-            "source": SOURCE,
+            "study": self.kind.study,
+            "source": self.kind.source,
             "status": "complete" if done else "running",
             "updated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "settings": dict(self.settings),
             "data": dict(self.data),
             "environment": hardware(self.device) | environment(self.device),
-            "cells": sorted(self.cells.values(), key=lambda r: (r["multiplier"], r["training"])),
+            **(more or {}),
+            "cells": sorted(self.cells.values(), key=lambda r: [r[k] for k in self.kind.order]),
         }
         write_bytes(self.path, (json.dumps(document, indent=2) + "\n").encode())
         return document
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, kind: Kind) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -86,6 +126,6 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} has schema version {document['schema_version']!r}, this program writes "
             f"{SCHEMA_VERSION!r}; choose another --out"
         )
-    if not all(isinstance(row, dict) and row.keys() >= _ROW for row in document["cells"]):
+    if not all(isinstance(row, dict) and row.keys() >= kind.row for row in document["cells"]):
         raise BadData(f"{path} holds cells that are not whole; choose another --out")
     return document

@@ -13,10 +13,10 @@ from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.train.lean import evaluating
 from saddlepoint.train.worst import Worst
-from saddlepoint.verify.crown import least, lower_rows
 from saddlepoint.verify.ibp import ibp, upper
 from saddlepoint.verify.interval import Interval
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import least, lower_rows
 from saddlepoint.verify.region import Box
 from saddlepoint.verify.spec import Spec, margins
 from saddlepoint.verify.tracing import trace

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from saddlepoint.verify.adam import Adam
-from saddlepoint.verify.crown import Bounds, Choice, Frames, Pull, frames, least
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import Choice, Frames, Pull, frames, least
 from saddlepoint.verify.region import Region
 
 __all__ = ["Ascent", "Found", "Mixture", "Multiplier", "Slopes", "initial"]

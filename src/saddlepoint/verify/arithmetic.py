@@ -13,6 +13,7 @@ from saddlepoint.verify.operators.affine import Add, BatchNorm, Scale, Subtract
 from saddlepoint.verify.operators.linear import Matrix
 from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.piecewise import Bend
+from saddlepoint.verify.operators.product import Product
 from saddlepoint.verify.operators.rearrange import Sift
 from saddlepoint.verify.operators.smooth import SQUARE
 from saddlepoint.verify.tracing import Traced
@@ -180,6 +181,23 @@ def _product(x: Any, y: Any) -> Traced:  # noqa: ANN401
     return tape.add(swap, tape.add(Matrix(x), tape.add(swap, right)))
 
 
+def _einsum(equation: str, *operands: Any) -> Traced:  # noqa: ANN401
+    """Sums of products of x and one constant."""
+    xs = operands[0] if len(operands) == 1 and not isinstance(operands[0], Tensor) else operands
+    at = [i for i, x in enumerate(xs) if isinstance(x, Traced)]
+    if len(at) != 1 or len(xs) != 2:
+        raise Unsupported(
+            "einsum of anything but one tensor that depends on the input, and a constant"
+        )
+    first = at[0] == 0
+
+    def product(x: Tensor, w: Tensor) -> Tensor:
+        return torch.einsum(equation, *((x, w) if first else (w, x)))
+
+    x, w = (xs[0], xs[1]) if first else (xs[1], xs[0])
+    return _traced_first(x, w)[0].tape.add(Product(product, w), x)
+
+
 def _addmm(c: Any, x: Any, y: Any, *, beta: float = 1, alpha: float = 1) -> Traced:  # noqa: ANN401
     product = _product(x, y)
     product = product if alpha == 1 else multiply(product, alpha)
@@ -227,6 +245,7 @@ HANDLERS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((torch.mm, Tensor.mm), _product),
     Tensor.__rmatmul__: lambda y, x: _product(x, y),
     torch.addmm: _addmm,
+    torch.einsum: _einsum,
     F.linear: _linear,
     **dict.fromkeys((F.batch_norm, torch.batch_norm), _batch_norm),
 }

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Multiplier, Slopes
-from saddlepoint.verify.crown import Bounds, Choice
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
+from saddlepoint.verify.planes import Choice
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.region import Region
 from saddlepoint.verify.tree import Leaf

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.crown import backward, crown
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import backward
 from saddlepoint.verify.region import Box
 from saddlepoint.verify.spec import Spec
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from saddlepoint.verify.alpha import Ascent, Mixture
 from saddlepoint.verify.batch import Batch
-from saddlepoint.verify.crown import backward
 from saddlepoint.verify.descend import descend
+from saddlepoint.verify.planes import backward
 from saddlepoint.verify.polytope import settle
 from saddlepoint.verify.problem import Problem, bent, root
 from saddlepoint.verify.score import best_splits, candidates
@@ -51,7 +51,7 @@ class Branch:
     subproblems: int = 1 << 30
     batch: int = 64
     steps: int = 5
-    tries: int = 4
+    tries: int = 2
     lr: float = 0.1
     lr_multiplier: float = 0.1
     attack_every: int = 4
@@ -179,14 +179,20 @@ class _Search:
     def _split(self, leaves: list[Leaf], batch: Batch, seen: dict[int, Tensor], x: Tensor) -> None:
         found = candidates(self.p.network, batch.bounds, seen, x, self.how.tries)
         chosen = best_splits(self.p, batch, found)
-        for i, (leaf, choice) in enumerate(zip(leaves, chosen, strict=True)):
-            if choice is None:
+        for i, (leaf, cut) in enumerate(zip(leaves, chosen, strict=True)):
+            if cut is None:
                 self._settle(leaf, batch.keep(torch.tensor([i])))
                 continue
-            split = Split(choice.node, choice.index, choice.at)
-            for place, sign in zip(self.tree.cut(leaf.place, split), (1, -1), strict=True):
+            split = Split(cut.candidate.node, cut.candidate.index, cut.candidate.at)
+            sides = zip(self.tree.cut(leaf.place, split), (1, -1), cut[1:], strict=True)
+            for place, sign, bound in sides:
                 path, beta = (*leaf.path, (split, sign)), (*leaf.beta, 0.0)
-                self.open.append(replace(leaf, place=place, path=path, beta=beta))
+                child = replace(leaf, place=place, path=path, beta=beta)
+                child.bound = max(leaf.bound, bound)
+                if self._left_open(child):
+                    self.open.append(child)
+                else:
+                    self.spent += 1
 
     def _settle(self, leaf: Leaf, batch: Batch) -> None:
         """Nothing is bent any more: what is left is a linear program."""

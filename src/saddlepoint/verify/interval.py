@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Interval"]
+__all__ = ["Bounds", "Interval"]
 
 
 class Interval(NamedTuple):
@@ -31,3 +31,6 @@ class Interval(NamedTuple):
     def take(self, rows: Tensor) -> "Interval":
         """Return the intervals of the sub-batch; rows may repeat."""
         return Interval(self.low[rows], self.high[rows])
+
+
+Bounds = dict[int, Interval]  # of the nodes that a function bends, by their index

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import pieces
-from saddlepoint.verify.alpha import Ascent, Slopes, initial
+from saddlepoint.verify.alpha import Ascent, initial
 from saddlepoint.verify.branch import Branch, Outcome
-from saddlepoint.verify.crown import Bounds, crown, least, lower_rows
+from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ibp import ibp_margin
 from saddlepoint.verify.network import Network
-from saddlepoint.verify.problem import Problem, bent, root
-from saddlepoint.verify.refine import Refine
+from saddlepoint.verify.planes import least, lower_rows
+from saddlepoint.verify.problem import Problem, problem_of, put, single, slack, take
+from saddlepoint.verify.refine import Raised, Refine
 from saddlepoint.verify.region import Region
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tree import Tree
@@ -24,6 +25,9 @@ from saddlepoint.verify.tree import Tree
 __all__ = ["Ladder", "Proof", "Rung", "Verdict"]
 
 _ALPHA, _REFINE, _BRANCH = Ascent(steps=20), Refine(), Branch()
+
+_SHARE = 0.3  # of a sample's time that refining intervals may take
+_LEAST = 2.0  # seconds for a sample's planes, whatever branch and bound may take
 
 Progress = Callable[[str, int, int], None]  # rung, samples decided there, samples asked about
 
@@ -73,7 +77,8 @@ class Ladder:
     seconds: CPU time that branch and bound, with all that prepares it, may take for one sample;
     subproblems: how many it may bound. Where the number of subproblems ends the search, the verdict
     does not depend on the machine. clock: what counts seconds. rungs: the methods to use. batch:
-    samples bounded at a time.
+    samples bounded at a time. slack: what a bound must be below zero by, relative to the scores, so
+    that rounding cannot matter: several times what float32 has.
 
     Raises ``Invalid`` for negative budgets.
     """
@@ -85,7 +90,7 @@ class Ladder:
     alpha: Ascent = _ALPHA
     refine: Refine = _REFINE
     branch: Branch = _BRANCH
-    slack: float = 1e-5
+    slack: float = 4e-6
     clock: Callable[[], float] = time.process_time
 
     def __post_init__(self) -> None:
@@ -138,80 +143,57 @@ class Ladder:
     def _ibp(self, network: Network, region: Region, spec: Spec) -> Iterator[Verdict]:
         with torch.no_grad():
             bound = spec.worst(ibp_margin(network, region.hull(), spec))
-        for b in bound.tolist():
-            proved = b <= -self.slack
-            yield Verdict(proved, Rung.IBP, b, proof=Proof(None, None) if proved else None)
+        proved = bound <= -slack(network, region, spec, self.slack)
+        for b, done in zip(bound.tolist(), proved.tolist(), strict=True):
+            yield Verdict(done, Rung.IBP, b, proof=Proof(None, None) if done else None)
 
     def _planes(self, network: Network, region: Region, spec: Spec) -> Iterator[Verdict]:
         """CROWN, and optimised slopes where that is not enough."""
+        over = self._deadline(max(self.seconds, _LEAST) * len(spec.offset))
+        enough = slack(network, region, spec, self.slack)
         with torch.no_grad():
-            bounds = crown(network, region)
+            bounds = crown(network, region, over)
             a = lower_rows(network, spec.weight)
             low = least(network, region, network.output, a, bounds) - spec.offset
-        rows = a.shape[1]
-        slopes = initial(network, bounds, network.output, rows)
-        proved = spec.worst(-low) <= -self.slack
-        rung = torch.where(proved, Rung.CROWN, Rung.ALPHA)
-        if Rung.ALPHA in self.rungs and not bool(proved.all()):
-            some = (~proved).nonzero().squeeze(1)
+        slopes = initial(network, bounds, network.output, a.shape[1])
+        early = spec.worst(-low) <= -enough
+        some = (~early).nonzero().squeeze(1)
+        if Rung.ALPHA in self.rungs and len(some) and not over():
             part = {n: x.take(some) for n, x in bounds.items()}
-            mine = _take(slopes, some)
+            mine = take(slopes, some)
             found = self.alpha(network, region[some], network.output, a[some], part, mine)
             low[some] = torch.maximum(low[some], found.bound - spec.offset[some])
-            mine = found.slopes
-            for n, pair in mine.items():
-                for t, new in zip(slopes[n], pair, strict=True):
-                    if t is not None and new is not None:
-                        t[some] = new
-        worst = spec.worst(-low)
-        for i, b in enumerate(worst.tolist()):
-            one = torch.tensor([i])
-            done = b <= -self.slack
-            proof = None
-            if done:
-                p = self._problem(
-                    network,
-                    region[one],
-                    spec[one],
-                    {n: x.take(one) for n, x in bounds.items()},
-                    _take(slopes, one),
-                    low[one],
-                )
-                proof = Proof(p, single(p))
-            yield Verdict(done, Rung(int(rung[i])), b, proof=proof)
+            put(slopes, some, found.slopes)
+        for i, b in enumerate(spec.worst(-low).tolist()):
+            one, proof = torch.tensor([i]), None
+            if b <= -float(enough[i]):
+                here = region[one], spec[one], {n: x.take(one) for n, x in bounds.items()}
+                problem = problem_of(network, *here, take(slopes, one), low[one], float(enough[i]))
+                proof = Proof(problem, single(problem))
+            rung = Rung.CROWN if early[i] else Rung.ALPHA
+            yield Verdict(proof is not None, rung, b, proof=proof)
 
-    def _problem(
-        self,
-        network: Network,
-        region: Region,
-        spec: Spec,
-        bounds: Bounds,
-        slopes: Slopes,
-        low: Tensor,
-    ) -> Problem:
-        """Groups of one sample, side by side: a group of fewer rows repeats its first."""
-        members = [(spec.group == g).nonzero().squeeze(1) for g in range(spec.groups)]
-        most = max(len(m) for m in members)
-        index = torch.stack([torch.cat([m, m[:1].expand(most - len(m))]) for m in members])
-        a = lower_rows(network, spec.weight)[0][index]
-        picked: Slopes = {
-            n: tuple(None if t is None else t[0][index] for t in pair)  # type: ignore[misc]
-            for n, pair in slopes.items()
-        }
-        own = a, -spec.offset[0][index]
-        return Problem(network, region, *own, bounds, picked, low[0][index], self.slack)
+    def _deadline(self, seconds: float) -> Callable[[], bool]:
+        started = self.clock()
+        return lambda: self.clock() - started > seconds
 
     def _search(self, network: Network, region: Region, spec: Spec, before: Verdict) -> Verdict:
         """Refined intervals, optimised slopes, then branch and bound: one sample."""
         started = self.clock()
         with torch.no_grad():
-            bounds = crown(network, region)
-        bounds = self.refine(network, region, bounds)
+            bounds = crown(network, region, self._deadline(self.seconds))
+        passes = _SHARE * self.seconds / max(self.clock() - started, 1e-3)
+        refine = self.refine.within(passes)
+        raised: dict[int, Raised] = {}
+        if refine is not None:
+            bounds, raised = refine(network, region, bounds)
         a = lower_rows(network, spec.weight)
         slopes = initial(network, bounds, network.output, a.shape[1])
         found = self.alpha(network, region, network.output, a, bounds, slopes)
         low = found.bound - spec.offset
-        problem = self._problem(network, region, spec, bounds, found.slopes, low)
+        enough = float(slack(network, region, spec, self.slack))
+        problem = problem_of(network, region, spec, bounds, found.slopes, low, enough)
+        problem = replace(problem, raised=raised)
         spent = self.clock() - started
         branch = replace(
             self.branch,
@@ -220,28 +202,10 @@ class Ladder:
             clock=self.clock,
         )
         outcome: Outcome = branch(problem, range(spec.groups))
-        bound = min(before.bound, float(spec.worst(-low)), -outcome.bound)
-        return Verdict(
-            outcome.closed,
-            Rung.BRANCH,
-            min(bound, -self.slack) if outcome.closed else bound,
-            outcome.found,
-            Proof(problem, outcome.tree) if outcome.closed else None,
-            outcome.spent,
-            self.clock() - started,
-        )
-
-
-def _take(slopes: Slopes, rows: Tensor) -> Slopes:
-    return {
-        n: tuple(None if t is None else t[rows].clone() for t in pair)  # type: ignore[misc]
-        for n, pair in slopes.items()
-    }
-
-
-def single(problem: Problem) -> Tree:
-    """Return a tree of one leaf for each group: bounds that needed no split."""
-    tree, inside = Tree(), bent(problem)
-    for group in range(len(problem.a)):
-        tree.close(root(problem, tree, group, inside))
-    return tree
+        bound = min(before.bound, float(spec.worst(-low)))
+        if outcome.found is None:  # of a search that stopped there is no better bound
+            bound = min(bound, -outcome.bound)
+        proof = Proof(problem, outcome.tree) if outcome.closed else None
+        seconds = self.clock() - started
+        how = outcome.found, proof, outcome.spent, seconds
+        return Verdict(outcome.closed, Rung.BRANCH, bound, *how)

@@ -138,7 +138,7 @@ def _pad(
         return x.tape.add(Sift(lambda t: F.pad(t, pad, mode)), x)
     if not math.isfinite(value):
         raise Unsupported(f"padding with {value}")
-    border = F.pad(torch.zeros(x.shape[1:], dtype=x.dtype, device=x.device), pad, value=value)
+    border = F.pad(x.new_zeros(1, *x.shape[1:]), pad, value=value)
     return add(x.tape.add(Sift(lambda t: F.pad(t, pad)), x), border)
 
 

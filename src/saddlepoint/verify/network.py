@@ -1,12 +1,15 @@
 """A model as a list of operators, in the order of computation."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.operators.affine import Scale
 from saddlepoint.verify.operators.operator import Operator, relaxes
 
 __all__ = ["Network", "Node"]
@@ -37,6 +40,32 @@ class Network:
     def relaxed(self) -> list[int]:
         """Indices of the nodes that are not linear, in order."""
         return [i for i, node in enumerate(self.nodes) if relaxes(node.op)]
+
+    @functools.cached_property
+    def prefix(self) -> frozenset[int]:
+        """The input, and the nodes that apply functions of one element to it and nothing else.
+
+        Over a box their values are a box as well, exactly: nothing is gained by splitting them.
+        """
+        found = {0}
+        for n, node in enumerate(self.nodes[1:], 1):
+            alone = relaxes(node.op) or isinstance(node.op, Scale)
+            if alone and node.inputs[0] in found:
+                found.add(n)
+        return frozenset(found)
+
+    @functools.cached_property
+    def readers(self) -> dict[int, list[int]]:
+        """Of every node that functions of one element read, these functions, in order."""
+        found: dict[int, list[int]] = {}
+        for n in self.relaxed:
+            found.setdefault(self.nodes[n].inputs[0], []).append(n)
+        return found
+
+    def bent(self, n: int, x: Interval) -> Tensor:
+        """(B, *shape) bool: where some function that reads node n is bent over the interval x."""
+        masks = [op.bent(x) for op in (self.nodes[r].op for r in self.readers[n]) if relaxes(op)]
+        return functools.reduce(torch.logical_or, masks)
 
     def values(self, x: Tensor) -> list[Tensor]:
         """Value of every node for x (B, *shape)."""

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, backward, unit_rows
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.crown import unit_rows
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
+from saddlepoint.verify.planes import backward
 from saddlepoint.verify.region import Box
 from saddlepoint.verify.tree import Leaf
 
@@ -73,9 +74,9 @@ def _planes(network: Network, leaf: Leaf, batch: "Batch") -> tuple[Array, Array,
     for split, sign in leaf.path:
         index = torch.tensor([[split.index]])
         unit = unit_rows(index, network.nodes[split.node].shape, plane.slope)
-        z = backward(wide, split.node, unit, bounds)
-        cuts.append(sign * z.slope[0, 0].flatten().numpy())
-        room.append(sign * (split.at - float(z.constant)))
+        z = backward(wide, split.node, sign * unit, bounds)
+        cuts.append(z.slope[0, 0].flatten().numpy())
+        room.append(sign * split.at - float(z.constant))
     return rows, shift, np.array(cuts).reshape(len(cuts), rows.shape[1]), np.array(room)
 
 

@@ -1,18 +1,21 @@
 """What branch and bound decides: one sample, its bounds, and groups of rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Slopes
-from saddlepoint.verify.crown import Bounds
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import lower_rows
+from saddlepoint.verify.refine import Raised
 from saddlepoint.verify.region import Region
+from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tree import Leaf, Tree
 
-__all__ = ["Problem", "bent", "root"]
+__all__ = ["Problem", "bent", "problem_of", "put", "root", "single", "slack", "take"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,8 @@ class Problem:
     region: of one sample; a: (G, R, *out) with G groups of R rows; offset: (G, R); bounds: of one
     sample, shared by all subproblems; slopes: t of every group, (G, R, *shape); low: (G, R) the
     lower bounds that these gave. ``enough`` is the bound above which a subproblem counts as
-    closed, the slack of float32.
+    closed, the slack of float32. raised: what gave the bounds of a node, where it was not CROWN's
+    own rule.
     """
 
     network: Network
@@ -33,6 +37,7 @@ class Problem:
     slopes: Slopes
     low: Tensor
     enough: float = 1e-5
+    raised: dict[int, Raised] = field(default_factory=dict)
 
 
 def bent(problem: Problem) -> dict[int, Tensor]:
@@ -63,3 +68,59 @@ def root(problem: Problem, tree: Tree, group: int, bent: dict[int, Tensor]) -> L
     rows = problem.a.shape[1]
     weights = tuple(float(r == best) for r in range(rows))
     return Leaf(group, tree.root(group), -torch.inf, (), t, (), weights)
+
+
+def problem_of(
+    network: Network,
+    region: Region,
+    spec: Spec,
+    bounds: Bounds,
+    slopes: Slopes,
+    low: Tensor,
+    enough: float,
+) -> Problem:
+    """Groups of one sample, side by side: a group of fewer rows repeats its first."""
+    members = [(spec.group == g).nonzero().squeeze(1) for g in range(spec.groups)]
+    most = max(len(m) for m in members)
+    index = torch.stack([torch.cat([m, m[:1].expand(most - len(m))]) for m in members])
+    a = lower_rows(network, spec.weight)[0][index]
+    picked: Slopes = {
+        n: tuple(None if t is None else t[0][index] for t in pair)  # type: ignore[misc]
+        for n, pair in slopes.items()
+    }
+    return Problem(
+        network, region, a, -spec.offset[0][index], bounds, picked, low[0][index], enough
+    )
+
+
+def single(problem: Problem) -> Tree:
+    """Return a tree of one leaf for each group: bounds that needed no split."""
+    tree, inside = Tree(), bent(problem)
+    for group in range(len(problem.a)):
+        tree.close(root(problem, tree, group, inside))
+    return tree
+
+
+def slack(network: Network, region: Region, spec: Spec, share: float) -> Tensor:
+    """(B,) ``share`` of the largest sum of terms that a row has in the middle of the region."""
+    low, high = region.hull()
+    with torch.no_grad():
+        out = network.forward((low + high) / 2).flatten(1)
+    terms = torch.einsum("brk,bk->br", spec.weight.abs(), out.abs()) + spec.offset.abs()
+    return share * terms.amax(1).clamp(min=1.0)
+
+
+def take(slopes: Slopes, rows: Tensor) -> Slopes:
+    """Slopes of some samples, copied."""
+    return {
+        n: tuple(None if t is None else t[rows].clone() for t in pair)  # type: ignore[misc]
+        for n, pair in slopes.items()
+    }
+
+
+def put(slopes: Slopes, rows: Tensor, new: Slopes) -> None:
+    """Overwrite the slopes of some samples."""
+    for n, pair in new.items():
+        for t, value in zip(slopes[n], pair, strict=True):
+            if t is not None and value is not None:
+                t[rows] = value

@@ -1,20 +1,39 @@
 """Tighter intervals of the elements that stay bent, each with slopes of its own."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Ascent, initial
-from saddlepoint.verify.crown import ROOM, Bounds, columns, exact, unit_rows
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.crown import ROOM, Bounded, Slopes, Tighten, exact
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import Choice, frames, least
 from saddlepoint.verify.region import Region
 
-__all__ = ["Refine"]
+__all__ = ["Raised", "Refine"]
 
-_ASCENT = Ascent(steps=4, lr=0.5)
+_ASCENT = Ascent(steps=12, lr=0.5)
+_ROUNDING = 1e-6
+
+
+@dataclass(eq=False)
+class Raised:
+    """The slopes that bounded K elements of a node of one sample, for who has to show it again.
+
+    index: (K,) flat numbers. t: by relaxed node and side (2, K, N), 255ths, first from below and
+    then from above, for the N elements ``columns`` of that node, which are those that were bent.
+    rule: by relaxed node and side t of all its elements, as CROWN's own rule has it in the
+    intervals before: with it no bound is worse than it was there.
+    """
+
+    index: Tensor
+    t: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    columns: dict[int, Tensor] = field(default_factory=dict)
+    rule: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,30 +46,81 @@ class Refine:
     ascent: Ascent = _ASCENT
     room: int = ROOM // 4
 
-    def __call__(self, network: Network, region: Region, bounds: Bounds) -> Bounds:
-        """Return tighter bounds of the same nodes."""
-        found: Bounds = {}
-        readers = {network.nodes[n].inputs[0]: n for n in reversed(network.relaxed)}
-        for n in sorted(bounds):
-            op = network.nodes[readers[n]].op
-            found[n] = bounds[n]
-            if relaxes(op) and not exact(network, region, n):
-                found[n] = self._node(network, region, n, bounds[n], op.bent(bounds[n]), found)
-        return found
+    def within(self, passes: float) -> "Refine | None":
+        """The same with as many steps as ``passes`` of CROWN allow, or None where that is none.
 
-    def _node(
-        self, network: Network, region: Region, n: int, x: Interval, bent: Tensor, bounds: Bounds
-    ) -> Interval:
-        low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
-        widest = max(node.shape.numel() for node in network.nodes[: n + 1])
-        earlier = {k: v for k, v in bounds.items() if k < n}
-        for index, mask in columns(bent.flatten(1), max(1, self.room // (2 * widest * len(low)))):
-            a = unit_rows(index, network.nodes[n].shape, low)
-            rows = torch.cat([a, -a], 1)
-            slopes = initial(network, earlier, n, rows.shape[1])
-            found = self.ascent(network, region, n, rows, earlier, slopes)
-            below, above = found.bound.chunk(2, 1)
-            old_low, old_high = low.gather(1, index), high.gather(1, index)
-            low.scatter_(1, index, torch.where(mask, torch.maximum(old_low, below), old_low))
-            high.scatter_(1, index, torch.where(mask, torch.minimum(old_high, -above), old_high))
-        return Interval(low.view_as(x.low), high.view_as(x.high))
+        A step costs three of them: forward, and backward through it.
+        """
+        steps = self.ascent.steps if math.isinf(passes) else int(passes / 3)
+        if steps < 1:
+            return None
+        return replace(self, ascent=replace(self.ascent, steps=min(steps, self.ascent.steps)))
+
+    def __call__(
+        self, network: Network, region: Region, bounds: Bounds
+    ) -> tuple[Bounds, dict[int, Raised]]:
+        """Tighter bounds of the nodes of one sample, and what gave them."""
+        found: Bounds = {}
+        raised: dict[int, Raised] = {}
+        for n in sorted(bounds):
+            found[n] = bounds[n]
+            if not exact(network, region, n):
+                bent = network.bent(n, bounds[n])
+                earlier = {k: x for k, x in found.items() if k < n}
+                seen: list[Bounded] = []
+                tighten = Tighten(self._lower, self.room, seen.append)
+                found[n] = tighten(network, region, n, bounds[n], bent, earlier)
+                raised[n] = _joined([_whole(network, n, part, earlier) for part in seen])
+                raised[n].rule = {
+                    (k, side): t.flatten()
+                    for k, pair in initial(network, {k: bounds[k] for k in earlier}, n).items()
+                    for side, t in enumerate(pair)
+                    if t is not None
+                }
+        return found, raised
+
+    def _lower(
+        self, network: Network, region: Region, node: int, a: Tensor, bounds: Bounds
+    ) -> tuple[Tensor, Slopes]:
+        slopes = initial(network, bounds, node, a.shape[1])
+        found = self.ascent(network, region, node, a, bounds, slopes)
+        # What is kept are bytes: the bounds are those that bytes give, less float32's rounding.
+        slopes = {n: (_whole_bytes(t), _whole_bytes(s)) for n, (t, s) in found.slopes.items()}
+        with torch.no_grad():
+            choice = Choice(slopes, {}, frames(network, bounds, node))
+            bound = least(network, region, node, a, bounds, choice)
+        return bound - _ROUNDING * bound.abs().clamp(min=1.0), slopes
+
+
+def _whole_bytes(t: Tensor | None) -> Tensor | None:
+    """T in whole 255ths."""
+    return None if t is None else (t * 255).round() / 255
+
+
+def _whole(network: Network, n: int, part: Bounded, earlier: Bounds) -> Raised:
+    """Slopes of a sample or of its windows, as slopes of the whole network."""
+    crop, index, meant = part.crop, part.elements, part.meant
+    if crop is not None:  # (places, R) channels: element = channel * places + place
+        index = index * len(index) + torch.arange(len(index))[:, None]
+    made = Raised(index[meant])
+    for n_here, pair in part.slopes.items():
+        whole = n_here if crop is None else crop.spans[n_here][0]
+        op, source = network.nodes[whole].op, network.nodes[whole].inputs[0]
+        if not relaxes(op):
+            raise AssertionError("slopes belong to relaxed nodes")
+        columns = op.bent(earlier[source]).flatten().nonzero().squeeze(1)
+        made.columns[whole] = columns
+        for side, t in enumerate(pair):
+            if t is not None:
+                rows = t if crop is None else crop.spread(n_here, t, network.nodes[whole].shape)
+                two = [half[meant][:, columns] for half in rows.flatten(2).chunk(2, 1)]
+                made.t[whole, side] = (torch.stack(two) * 255).round().to(torch.uint8)
+    return made
+
+
+def _joined(parts: list[Raised]) -> Raised:
+    if not parts:
+        return Raised(torch.zeros(0, dtype=torch.int64))
+    index = torch.cat([part.index for part in parts])
+    t = {key: torch.cat([part.t[key] for part in parts], 1) for key in parts[0].t}
+    return Raised(index, t, parts[0].columns)

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.crown import Bounds, least
-from saddlepoint.verify.interval import Interval
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
+from saddlepoint.verify.planes import least
 
 if TYPE_CHECKING:
     from saddlepoint.verify.batch import Batch
     from saddlepoint.verify.problem import Problem
 
-__all__ = ["Candidate", "best_splits", "candidates"]
+__all__ = ["Candidate", "Cut", "best_splits", "candidates"]
+
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def gaps(
     for n, a in seen.items():
         node = network.nodes[n]
         op, source = node.op, node.inputs[0]
-        if not relaxes(op):
+        if not relaxes(op) or n in network.prefix:
             continue
         x = bounds[source]
         lines = op.lines(x, None, None)
@@ -51,7 +53,8 @@ def gaps(
         over = lines.high_slope[:, 0] * z + lines.high_offset[:, 0] - f
         under = f - (lines.low_slope[:, 0] * z + low_offset)
         gap = -down * over + up * under
-        gap = torch.where(op.bent(x), gap, 0).flatten(1)
+        # What is bent and costs nothing here may still cost something below.
+        gap = torch.where(op.bent(x), gap.clamp(min=_LEAST), 0).flatten(1)
         found[source] = found[source] + gap if source in found else gap
     return found
 
@@ -66,6 +69,8 @@ def candidates(
     for at in (None, values):
         scored = gaps(network, bounds, seen, at)
         nodes = sorted(scored)
+        if not nodes:
+            return [[] for _ in range(len(x))]
         names = [(n, torch.tensor(scored[n].shape[1])) for n in nodes]
         flat = torch.cat([scored[n] for n in nodes], 1)
         count = min((tries + 1) // 2, flat.shape[1])
@@ -87,41 +92,52 @@ def candidates(
 
 
 def _knots(network: Network, bounds: Bounds, source: int) -> Tensor:
-    n = next(n for n in network.relaxed if network.nodes[n].inputs[0] == source)
-    op = network.nodes[n].op
-    if not relaxes(op):
-        raise AssertionError("only relaxed nodes are split")
-    return op.knot(bounds[source])
+    """(B, *shape) where to cut: the knot of a function that is bent there, the first if several."""
+    x = bounds[source]
+    found = (x.low + x.high) / 2
+    for n in reversed(network.readers[source]):
+        op = network.nodes[n].op
+        if relaxes(op):
+            found = torch.where(op.bent(x), op.knot(x), found)
+    return found
+
+
+class Cut(NamedTuple):
+    """A candidate, and the bounds of its two children without any ascent."""
+
+    candidate: Candidate
+    below: float
+    above: float
 
 
 def best_splits(
     problem: "Problem", batch: "Batch", found: Sequence[Sequence[Candidate]]
-) -> list[Candidate | None]:
+) -> list[Cut | None]:
     """Bound the children of every candidate once, without ascent; return the best of each leaf.
 
     The best is the one whose worse child gains most; a child that closes gains no more than that.
     """
     pairs = [(i, c) for i, some in enumerate(found) for c in some]
-    best: list[Candidate | None] = [some[0] if some else None for some in found]
-    if not pairs or all(len(some) < 2 for some in found):
+    best: list[Cut | None] = [None] * len(found)
+    if not pairs:
         return best
-    index = torch.tensor([i for i, _ in pairs])
-    wide = batch.keep(index)
+    wide = batch.keep(torch.tensor([i for i, _ in pairs]))
     row, shift = wide.row(), wide.shift()
     values = []
     for sign in (1, -1):
         bounds = dict(wide.bounds)
         for node in {c.node for _, c in pairs}:
             bounds[node] = _cut(bounds[node], node, pairs, sign)
-        choice = wide.choice()
-        bound = least(problem.network, wide.region, problem.network.output, row, bounds, choice)
-        values.append((bound + shift)[:, 0].clamp(max=problem.enough))
-    worse, other = torch.minimum(*values), torch.maximum(*values)
-    score = (worse + 0.1 * other).tolist()
+        choice, output = wide.choice(), problem.network.output
+        bound = least(problem.network, wide.region, output, row, bounds, choice)
+        values.append((bound + shift)[:, 0])
+    capped = [v.clamp(max=problem.enough) for v in values]
+    score = (torch.minimum(*capped) + 0.1 * torch.maximum(*capped)).tolist()
+    below, above = (v.tolist() for v in values)
     top: dict[int, float] = {}
-    for (i, c), s in zip(pairs, score, strict=True):
-        if s > top.get(i, -torch.inf):
-            top[i], best[i] = s, c
+    for k, (i, c) in enumerate(pairs):
+        if best[i] is None or score[k] > top[i]:
+            top[i], best[i] = score[k], Cut(c, below[k], above[k])
     return best
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.verify.network import Network, Node
 from saddlepoint.verify.operators.operator import Operator
+from saddlepoint.verify.operators.product import Product
 from saddlepoint.verify.operators.rearrange import Sift
 
 __all__ = ["Tape", "Traced", "trace"]
@@ -32,7 +33,7 @@ class Tape:
         xs = [self.values[t.node] for t in inputs]
         value = op.forward(*xs)
         apart = value.dim() > 0 and len(value) == SAMPLES
-        if not apart or (isinstance(op, Sift) and not _keeps_apart(op, xs[0], value)):
+        if not apart or (isinstance(op, Sift | Product) and not _keeps_apart(op, xs[0], value)):
             raise Unsupported(
                 f"a step that gives shape {tuple(value.shape)} for {SAMPLES} samples: "
                 "bounds need operators that keep the samples apart, on the first axis"
@@ -42,12 +43,11 @@ class Tape:
         return Traced.of(self, len(self.nodes) - 1)
 
 
-def _keeps_apart(op: Sift, x: Tensor, value: Tensor) -> bool:
+def _keeps_apart(op: Sift | Product, x: Tensor, value: Tensor) -> bool:
     """Whether other samples beside them, in another order, leave the samples' values alone."""
     twice = op.forward(torch.cat([x, x.flip(0)]))
-    return twice.shape[1:] == value.shape[1:] and torch.equal(
-        twice, torch.cat([value, value.flip(0)])
-    )
+    expected = torch.cat([value, value.flip(0)])
+    return twice.shape == expected.shape and torch.allclose(twice, expected, 1e-4, 1e-5)
 
 
 class Memory:
@@ -146,7 +146,7 @@ class Traced(Tensor):
             return handler(*args, **kwargs)
         except Unsupported as error:
             raise _Refusal(str(error)) from error
-        except TypeError as error:  # an option that the handler does not know
+        except (TypeError, AttributeError) as error:  # an option or an operand it does not know
             raise _Refusal(f"{_name(func)} as it is called here: {error}") from error
 
 
@@ -159,7 +159,7 @@ def _name(func: Callable[..., Any]) -> str:
     if name.endswith("__get__"):
         owner = getattr(func, "__self__", None)
         return f"Tensor.{getattr(owner, '__name__', owner)}"
-    return str(name).replace("TensorBase.", "Tensor.")
+    return str(name).replace("TensorBase.", "Tensor.").replace("_VariableFunctionsClass", "torch")
 
 
 _LOOKS = {"bool", "item", "tolist", "numpy", "index", "float", "int", "nonzero", "any", "all"}

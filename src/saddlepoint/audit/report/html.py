@@ -20,6 +20,7 @@ from saddlepoint.audit.report.gallery import Gallery, gallery
 from saddlepoint.audit.report.insides import Insides, insides, side_by_side
 from saddlepoint.audit.report.intervals import Range, ranges
 from saddlepoint.audit.report.lights import Light, lights, summary
+from saddlepoint.audit.report.proof import Proof, proof
 from saddlepoint.audit.report.run import Run
 from saddlepoint.audit.report.untested import untested
 from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
@@ -41,6 +42,7 @@ class Section:
     audit: Mapping[str, Any]
     verdict: str
     proven: str
+    proof: Proof | None
     ranges: tuple[Range, Range]
     warnings: list[str]
     card: list[tuple[str, str]]
@@ -80,6 +82,7 @@ def _section(run: Run, key: str, name: str) -> Section:
         audit=run.audit,
         verdict=words.verdict(run.audit, len(run.witnesses)),
         proven=words.proven(run.audit),
+        proof=proof(run.audit),
         ranges=ranges(run.audit),
         warnings=_warnings(run),
         card=card(run.audit),

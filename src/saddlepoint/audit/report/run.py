@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saddlepoint.audit.report.archives import check_inspection, check_samples
+from saddlepoint.audit.report.complete import complete
 from saddlepoint.audit.report.files import Arrays, read_json, read_npz, read_witnesses
 from saddlepoint.audit.report.schema import (
     check_audit,
     check_evidence,
     check_figures,
     check_gallery,
-    complete,
 )
 from saddlepoint.core.errors import BadData
 

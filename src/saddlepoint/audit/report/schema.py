@@ -8,7 +8,7 @@ from typing import Any
 from saddlepoint.audit.report.files import Arrays
 from saddlepoint.core.errors import BadData
 
-__all__ = ["check_audit", "check_evidence", "check_figures", "check_gallery", "complete"]
+__all__ = ["check_audit", "check_evidence", "check_figures", "check_gallery"]
 
 NEWEST = 1  # the highest major version of audit.json that this code understands
 
@@ -78,6 +78,9 @@ _OPTIONAL = {
     "robust_accuracy.incompleteness.residual.seen_twice": "a count",
     "robust_accuracy.incompleteness.residual.unseen": "a number",
     "robust_accuracy.incompleteness.residual.interval": "an ordered pair",
+    "robust_accuracy.bracket": "an ordered pair in [0, 1]",
+    "verification": "an object",
+    "verification.reason": "a text",
     "counts.error": "a count",
     "counts.not_run": "a count",
     "counts.clean_wrong": "a count",
@@ -98,6 +101,17 @@ _OPTIONAL = {
     "environment": "an object",
     "plan": "an object",
 }
+_VERIFICATION = {
+    "counts": "an object",
+    **{f"counts.{k}": "a count" for k in ("certified", "broken", "undecided", "wrong")},
+    "certified_by": "an object",
+    **{f"certified_by.{k}": "a count" for k in ("IBP", "CROWN", "ALPHA", "BRANCH")},
+    "certified_interval": "an ordered pair in [0, 1]",
+    "broken_by_search": "a count",
+    "undecided": "a list of whole numbers",
+    "seconds": "an object",
+    "sandwich": "an object",
+}
 _ATTACK = {"spec": "a text", "broken": "a count", "survived": "a count", "evaluated": "a count"}
 _ATTACK_OPTIONAL = {
     "arm": "a text",
@@ -112,37 +126,6 @@ _ATTACK_OPTIONAL = {
     "message": "a text",
 }
 _FINDING = {"check": "a text", "verdict": "a text", "measured": "a text", "meaning": "a text"}
-_ABSENT: dict[str, tuple[str, ...]] = {
-    "": (
-        "clean_interval",
-        "model_sha256",
-        "data_sha256",
-        "plan",
-        "seed",
-        "environment",
-        "saddlepoint",
-    ),
-    "model": ("arch", "parameters"),
-    "data": ("split", "shape"),
-    "robust_accuracy": ("interval", "incompleteness"),
-    "counts": ("error", "not_run", "clean_wrong"),
-    "cost": ("rows_forward", "rows_backward", "seconds"),
-}
-_ABSENT_ROWS = {
-    "attacks": (
-        "arm",
-        "stage",
-        "newly_broken",
-        "error",
-        "not_run",
-        "robust_accuracy_after",
-        "forward",
-        "backward",
-        "seconds",
-        "message",
-    ),
-    "findings": ("next_step",),
-}
 _ROWS = {"sample": "iu", "attack": "iu", "status": "iu", "margin": "f"}
 _GALLERY = {
     "index": "iu",
@@ -185,6 +168,8 @@ def check_audit(audit: Mapping[str, Any], path: Path) -> None:
         )
     _expect(audit, _AUDIT, str(path))
     _expect(audit, _OPTIONAL, str(path), optional=True)
+    if audit.get("verification"):
+        _expect(audit["verification"], _VERIFICATION, f"{path}: verification")
     for i, row in enumerate(audit["attacks"]):
         _expect(row, _ATTACK, f"{path}: attacks[{i}]")
         _expect(row, _ATTACK_OPTIONAL, f"{path}: attacks[{i}]", optional=True)
@@ -273,14 +258,3 @@ def check_figures(figures: Mapping[str, Any], path: Path) -> None:
         _check_landscape(land, f"{path}: landscape")
     if maxima := figures.get("maxima"):
         _check_maxima(maxima, f"{path}: maxima")
-
-
-def complete(audit: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``audit`` with None for what an older or shorter audit.json leaves out."""
-    full: dict[str, Any] = {**dict.fromkeys(_ABSENT[""]), **audit}
-    for part, names in _ABSENT.items():
-        if part:
-            full[part] = {**dict.fromkeys(names), **audit[part]}
-    for part, names in _ABSENT_ROWS.items():
-        full[part] = [{**dict.fromkeys(names), **row} for row in audit[part]]
-    return full

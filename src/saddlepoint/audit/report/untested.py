@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saddlepoint.audit.report.numerals import count, passes
+from saddlepoint.audit.report.numerals import count, passes, plural
 from saddlepoint.audit.report.words import noun, samples
 
 __all__ = ["untested"]
@@ -12,9 +12,31 @@ Audit = Mapping[str, Any]
 
 
 def _proof(audit: Audit) -> str:
-    if audit["robust_accuracy"]["lower"] > 0:
+    things, found = f"{noun(audit)}s", audit.get("verification")
+    if found is None:
+        if audit["robust_accuracy"]["lower"] > 0:
+            return ""
+        return f"Proof: none was attempted. The {things} that withstood may still fall."
+    if found.get("reason"):
+        return f"Proof: {found['reason']}. The {things} that withstood may still fall."
+    left = found["counts"]["undecided"]
+    if not left:
         return ""
-    return f"Proof: none was attempted. The {noun(audit)}s that withstood may still fall."
+    more = "" if found.get("finished") else " The time was over before each had its turn."
+    return (
+        f"Undecided: {plural(left, noun(audit))} neither fell nor {'was' if left == 1 else 'were'} "
+        f"proven robust.{more}"
+    )
+
+
+def _arithmetic(audit: Audit) -> str:
+    found = audit.get("verification")
+    if not found or not found["counts"]["certified"]:
+        return ""
+    return (
+        "Rounding: proofs are about exact arithmetic on the stored weights. A program that rounds "
+        "otherwise may answer otherwise where a margin is within its rounding of 0."
+    )
 
 
 def _adaptive(audit: Audit) -> str:
@@ -109,6 +131,7 @@ def untested(audit: Audit) -> list[str]:
     """Return what this audit says nothing about, most important first."""
     parts = (
         _proof,
+        _arithmetic,
         _adaptive,
         _survivors,
         _budget,

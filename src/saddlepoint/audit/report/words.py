@@ -1,4 +1,4 @@
-"""The sentences of a report. Attacks bound robustness from above only, and so do these words."""
+"""The sentences of a report: attacks bound robustness from above, proofs alone from below."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -59,15 +59,21 @@ def verdict(audit: Audit, witnesses: int) -> str:
     Of 10 test images, at most 60.0 % withstand this adversary; 4 were broken, each with a
     witness.
     """
-    upper = percent(audit["robust_accuracy"]["upper"])
-    bound = f"Of {samples(audit)}, at most {upper} withstand this adversary{_interval(audit)}; "
+    robust = audit["robust_accuracy"]
+    upper, lower = percent(robust["upper"]), robust.get("lower") or 0
+    least = f"at least {percent(lower)} and " if lower else ""
+    bound = f"Of {samples(audit)}, {least}at most {upper} withstand this adversary"
+    bound += f"{_interval(audit)}; "
     return bound + broken_share(audit, witnesses) + "."
 
 
 def proven(audit: Audit) -> str:
     """Return the lower bound in words, and why it is 0 when nothing was proven."""
-    lower = audit["robust_accuracy"]["lower"]
-    return f"proven: {percent(lower)}" + ("" if lower > 0 else " (no verification was run)")
+    lower, found = audit["robust_accuracy"]["lower"], audit.get("verification")
+    why = "" if found else " (no verification was run)"
+    if found and found.get("reason"):
+        why = " (not verified)"
+    return f"proven: {percent(lower)}" + ("" if lower > 0 else why)
 
 
 def interrupted(audit: Audit) -> str:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import has_torch_function_unary
@@ -186,7 +185,7 @@ def average_pool(
     mean = pool(_pad(x, sides, 0.0), *rest, 0, bool(ceil_mode))
     if count_include_pad:
         return mean
-    share = pool(_pad(torch.ones_like(x[:1, :1]), sides, 0.0), *rest, 0, bool(ceil_mode))
+    share = pool(_pad(x.new_ones(1, 1, *x.shape[2:]), sides, 0.0), *rest, 0, bool(ceil_mode))
     return mean / share
 
 

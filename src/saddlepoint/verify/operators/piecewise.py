@@ -112,8 +112,12 @@ class Clip:
         high_most = torch.where(under, rise / (inner_high - low).clamp(min=_TINY), 1.0)
         low_most = torch.where(flat, 0.0, low_most)
         high_most = torch.where(flat, 0.0, high_most)
-        below = (low_most, under, inner_low, torch.where(under, inner_low, low))
-        above = (high_most, over, inner_high, torch.where(over, inner_high, high))
+        # A line turns around its corner, or else joins both ends: anchored at the one nearer to 0,
+        # where less is lost to rounding.
+        near = low.abs() < high.abs()
+        at, value = torch.where(near, low, high), torch.where(near, inner_low, inner_high)
+        below = (low_most, under, *(torch.where(under, inner_low, t) for t in (value, at)))
+        above = (high_most, over, *(torch.where(over, inner_high, t) for t in (value, at)))
         own = tuple(t[:, None] for t in self.default(x))
         return (*below, *above, *own)
 

@@ -19,7 +19,7 @@ from saddlepoint.verify.vnnlib.query import Decision, Query
 __all__ = ["ByBounds"]
 
 _SLACK = 1e-9  # by which bounds in float64 must hold
-_STARTS, _STEPS = 4, 20
+_STARTS, _STEPS = 16, 40
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def _decisions(halved: Halved) -> list[Decision]:
 
 
 def _climbed(network: Network, box: Box, spec: Spec, end: float) -> list[Decision]:
-    cheap = Ladder(seconds=0.0, slack=_SLACK)(network, box, spec)
+    rest = max(0.0, end - time.monotonic())
+    rungs = (Rung.IBP, Rung.CROWN, Rung.ALPHA)
+    cheap = Ladder(rest, rungs=rungs, slack=_SLACK, clock=time.monotonic)(network, box, spec)
     found = [Decision("safe" if verdict.certified else "timeout") for verdict in cheap]
     open_ = [i for i, decision in enumerate(found) if decision.fate != "safe"]
     for done, i in enumerate(open_):
@@ -74,7 +76,7 @@ def _searched(network: Network, box: Box, spec: Spec, seconds: float) -> Decisio
     x = _descended(network, box, spec)
     if x is not None:
         return Decision("unsafe", x)
-    search = Ladder(seconds=seconds, rungs=(Rung.BRANCH,), slack=_SLACK)
+    search = Ladder(seconds, rungs=(Rung.BRANCH,), slack=_SLACK, clock=time.monotonic)
     (verdict,) = search(network, box, spec)
     if verdict.found is not None:
         return Decision("unsafe", verdict.found[0])

@@ -1,0 +1,110 @@
+"""Options of ``audit`` and ``attack`` alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AccessOption",
+    "BaselineOption",
+    "EffortOption",
+    "FailOnOption",
+    "FailUnderCertifiedOption",
+    "FailUnderOption",
+    "FiguresOption",
+    "ForceOption",
+    "PassesOption",
+    "PrecisionOption",
+    "QuantizeOption",
+    "SuiteOption",
+    "SurvivorsOption",
+    "VerifyOption",
+    "VerifySecondsOption",
+    "VerifySubproblemsOption",
+]
+
+AccessOption = Annotated[
+    str | None, typer.Option("--access", help="What may be asked: gradients, scores or labels.")
+]
+SuiteOption = Annotated[
+    str | None,
+    typer.Option("--suite", help="cascade (default), or autoattack: the standard suite in order."),
+]
+EffortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        help="Of the cascade: quick (80 passes a sample), standard (300), thorough (2000).",
+    ),
+]
+PassesOption = Annotated[
+    float | None,
+    typer.Option("--max-passes", help="Forward and backward passes, on average over all samples."),
+]
+SurvivorsOption = Annotated[
+    int | None,
+    typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
+    ),
+]
+QuantizeOption = Annotated[
+    str | None, typer.Option("--quantize", help="uint8: only inputs that an 8-bit image can hold.")
+]
+FiguresOption = Annotated[
+    int | None, typer.Option("--figures", help="Samples behind the report's curves (64); 0: none.")
+]
+ForceOption = Annotated[
+    bool | None,
+    typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
+]
+
+FailUnderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-under",
+        help="Exit 1 when the upper bound of robust accuracy, over all samples, is below this "
+        "share, such as 0.80.",
+    ),
+]
+FailUnderCertifiedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-under-certified",
+        help="Exit 1 when a smaller share of all samples than this is proved robust.",
+    ),
+]
+FailOnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
+    ),
+]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
+        "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
+    ),
+]
+VerifyOption = Annotated[
+    bool | None,
+    typer.Option("--verify", help="Then prove what survived robust, within 300 CPU seconds."),
+]
+VerifySecondsOption = Annotated[
+    float | None,
+    typer.Option("--verify-seconds", help="The same within so many CPU seconds, over all samples."),
+]
+VerifySubproblemsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--verify-subproblems",
+        help="Subproblems for each sample, which makes verdicts independent of the machine; "
+        "without --verify-seconds there is no limit of time.",
+    ),
+]
