@@ -16,7 +16,7 @@ from saddlepoint.verify.region import Region
 
 __all__ = ["Raised", "Refine"]
 
-_ASCENT = Ascent(steps=12, lr=0.5)
+_ASCENT = Ascent(steps=24, lr=0.4)
 _ROUNDING = 1e-6
 
 
