@@ -4,6 +4,7 @@ from saddlepoint.audit.compare import compare
 from saddlepoint.audit.comparison import Comparison
 from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.proving import Verification
+from saddlepoint.audit.radius import Radii, Radius, RadiusSearch, certified_radii
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.run import audit
 from saddlepoint.audit.smooth import smooth
@@ -17,10 +18,14 @@ __all__ = [
     "Audit",
     "Comparison",
     "Curve",
+    "Radii",
+    "Radius",
+    "RadiusSearch",
     "Smoothed",
     "Team",
     "Verification",
     "audit",
+    "certified_radii",
     "compare",
     "curve",
     "default_nearest",

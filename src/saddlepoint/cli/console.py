@@ -63,7 +63,7 @@ class AuditProgress:
             shown = "measuring the report's figures" if name == "figures" else name
             self._task, self._name = self._bar.add_task(shown, total=todo or None), name
         self._bar.update(self._task, completed=done)
-        if done == todo and not name.startswith(("figures", "sandwich")):
+        if done == todo and not name.startswith(("figures", "sandwich", "radius")):
             self._bar.console.print(Text(self._said(name, broken)))
 
     def _said(self, name: str, count: int) -> str:

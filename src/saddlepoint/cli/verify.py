@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 import typer
 from pydantic import Field, StrictInt
 from rich.text import Text
 
-from saddlepoint.audit import About, Audit, audit
+from saddlepoint.audit import About, Audit, Radii, RadiusSearch, audit
 from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.team import Team
 from saddlepoint.cli.console import OUT, AuditProgress, percent
@@ -29,6 +30,7 @@ from saddlepoint.cli.options import (
 )
 from saddlepoint.cli.outcome import proof_table
 from saddlepoint.cli.property import verify_property
+from saddlepoint.cli.radius import columns, find_radii, print_radii, search_of
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import write_bytes
@@ -38,7 +40,7 @@ __all__ = ["verify_command"]
 
 # What falls to a short attack costs no search.
 _QUICK = "PGD(steps=20, start='clean', loss='probability-margin', reach=1.0)"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 class VerifySettings(Settings):
@@ -52,6 +54,8 @@ class VerifySettings(Settings):
     attack: str = _QUICK
     seconds: float = Field(10.0, ge=0, allow_inf_nan=False)
     subproblems: StrictInt | None = Field(None, ge=0)
+    radius: bool = False
+    radius_tolerance: float = Field(0.01, gt=0, lt=1)
     n: StrictInt | None = None
     seed: StrictInt = 0
     device: str | None = None
@@ -73,6 +77,16 @@ SubproblemsOption = Annotated[
         "--subproblems",
         help="Subproblems for each sample: verdicts that this limit ends are the same everywhere.",
     ),
+]
+RadiusOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--radius", help="Then look for the largest size that is proved of each sample, too."
+    ),
+]
+RadiusToleranceOption = Annotated[
+    float | None,
+    typer.Option("--radius-tolerance", help="Relative width at which that search ends (0.01)."),
 ]
 FirstOption = Annotated[
     str | None, typer.Option("--attack", help="What runs first; default: PGD with 20 steps.")
@@ -101,6 +115,8 @@ def verify_command(
     threat: ThreatOption = None,
     seconds: SecondsOption = None,
     subproblems: SubproblemsOption = None,
+    radius: RadiusOption = None,
+    radius_tolerance: RadiusToleranceOption = None,
     attack: FirstOption = None,
     n: NOption = None,
     seed: SeedOption = None,
@@ -116,7 +132,8 @@ def verify_command(
 
     A short attack goes first; then intervals, CROWN, optimised slopes, and branch and bound on what
     is left. The folder is a run like an audit's: `replay` checks its witnesses. The same
-    command continues an interrupted run.
+    command continues an interrupted run. With --radius the size of the threat is bisected for each
+    sample as well, within --seconds again.
 
     Example: saddlepoint verify net.safetensors --arch conv-small --data mnist
     --threat "Linf(eps=0.1)" --n 100 --seconds 10 --out run-verify
@@ -160,6 +177,7 @@ def _subject(flags: dict[str, Any]) -> Path | None:
 def _verify_samples(settings: VerifySettings, team: Team) -> None:
     threat: Any = parse_threat(settings.threat)
     attack = parse_attack(settings.attack)
+    search = _radius_search(settings, threat)
     how = Verification(seconds=None, each=settings.seconds, subproblems=settings.subproblems)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
@@ -190,9 +208,19 @@ def _verify_samples(settings: VerifySettings, team: Team) -> None:
     if team.first:
         write_bytes(settings.out / "verify.json", _json(result).encode())
     _print(result)
+    if search is not None and team.first:
+        x, y = subject.samples.batch(torch.arange(n))
+        radii = find_radii(result, subject.model, (x, y), search, settings.out)
+        write_bytes(settings.out / "verify.json", _json(result, radii).encode())
+        print_radii(result, radii)
 
 
-def _json(result: Audit) -> str:
+def _radius_search(settings: VerifySettings, threat: object) -> RadiusSearch | None:
+    limits = settings.radius_tolerance, settings.seconds, settings.subproblems
+    return search_of(threat, *limits) if settings.radius else None
+
+
+def _json(result: Audit, radii: Radii | None = None) -> str:
     """verify.json: the numbers, and one entry per sample in columns."""
     said, table = result.document, result.table()
     bound = [float(b) if abs(b) < float("inf") else None for b in table["bound"].tolist()]
@@ -208,6 +236,7 @@ def _json(result: Audit) -> str:
         "samples": {
             **{k: table[k].tolist() for k in ("index", "label", "proof", "rung")},
             "bound": bound,
+            **({} if radii is None else columns(result, radii)),
         },
         **{k: said[k] for k in ("model_sha256", "data_sha256", "plan", "seed", "environment")},
     }

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import Invalid, Unsound
 from saddlepoint.core.threat import Graded, graded
 from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ladder import Ladder
@@ -21,6 +21,7 @@ __all__ = ["Bracket", "Distance"]
 
 # float64 rounds far less than this slack in a network of any usual size.
 _LADDER = Ladder(slack=1e-9)
+_ROUNDING = 1e-5  # of sizes that were computed in float32
 _RAY = 65  # points on the segment from x to a break that are looked at for a closer one
 
 
@@ -70,13 +71,15 @@ class Distance:
         x: Tensor,
         spec: Spec,
         known: Tensor | None = None,
+        certified: float = 0.0,
     ) -> Bracket:
         """Return the bracket of one sample.
 
         threat: sets of all sizes, its own the largest of interest; x: (1, *F); spec: of one
-        sample; known: (1, *F), a break to start from, such as an attack has found. Raises
-        ``Unsupported`` for sets without sizes or without maxima of linear functions, ``Invalid``
-        for more than one sample and for a known break that is none.
+        sample; known: (1, *F), a break to start from, such as an attack has found; certified: a
+        size that is proved already. Raises ``Unsupported`` for sets without sizes or without maxima
+        of linear functions, ``Invalid`` for more than one sample and for a known break that is
+        none, ``Unsound`` for one that is closer than ``certified``.
 
         >>> from saddlepoint.core.goal import Untargeted
         >>> from saddlepoint.threats import L2
@@ -95,7 +98,7 @@ class Distance:
         search = _Search(self, network.to(double), graded(threat), x, spec)
         if known is not None and not search.closer(known.detach().to(double)):
             raise Invalid("known", "<not a break>", "a member of the set that breaks the sample")
-        return search.run()
+        return search.run(certified)
 
 
 class _Search:
@@ -111,19 +114,28 @@ class _Search:
         self.found: Tensor | None = None
         self.searches = self.spent = 0
 
-    def run(self) -> Bracket:
+    def run(self, certified: float) -> Bracket:
         """Bisect until the ends meet, or nothing is left to spend."""
         self.closer(self.x)
+        if certified > self.upper * (1 + _ROUNDING):
+            said = f"size {certified:.6g} is certified, but a break is {self.upper:.6g} away"
+            raise Unsound(f"{said}: one of the two is wrong")
+        self.lower = certified
         size = min(self.cap, self.upper)
+        # A break at the upper end and a proof below it leave the middle as the better question.
+        size = self._middle() if certified > 0 and math.isfinite(self.upper) else size
         while not self._met() and self._left() > 0:
             self._ask(size)
-            size = (self.lower + min(self.cap, self.upper)) / 2
+            size = self._middle()
         if self.lower >= self.most:
             state: Literal["closed", "limit", "none"] = "none"
         else:
             state = "closed" if self._narrow(self.upper) else "limit"
         lower = min(self.lower, self.upper)
         return Bracket(state, lower, self.upper, self.found, self.searches, self.spent)
+
+    def _middle(self) -> float:
+        return (self.lower + min(self.cap, self.upper)) / 2
 
     def _left(self) -> float:
         return self.how.seconds - (time.process_time() - self.started)

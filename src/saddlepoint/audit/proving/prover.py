@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.certificates import Keeper
 from saddlepoint.audit.samples import Samples
-from saddlepoint.core.door import Door
+from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.threat import Convex
@@ -23,7 +23,7 @@ from saddlepoint.verify.region import region
 from saddlepoint.verify.spec import margins
 from saddlepoint.verify.tracing import trace
 
-__all__ = ["Prover", "unprovable"]
+__all__ = ["Prover", "network_of", "unprovable"]
 
 Record = dict[str, np.ndarray[Any, Any]]
 
@@ -67,11 +67,8 @@ class Prover:
             raise Unsupported(reason)
         x, _ = samples.batch(torch.arange(1))
         inputs(plan.threat, x[0])  # the checker has to know the set as well
-        model = door.model
-        if isinstance(model, nn.Module) and str(door.device or "cpu") != "cpu":
-            model = copy.deepcopy(model).cpu()
-        network = trace(model, tuple(x.shape[1:]))
-        keeper = Keeper.of(model, network)
+        network, checked = network_of(door, tuple(x.shape[1:]))
+        keeper = Keeper.of(checked, network)
         prover = cls(network, classes, plan, samples, door, keeper)
         prover.verdicts(torch.arange(1), Ladder(rungs=(Rung.IBP, Rung.CROWN)))
         return prover
@@ -106,6 +103,14 @@ class Prover:
     def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
         x, y = self.samples.batch(rows)
         return self.door.fit(x).cpu(), Untargeted(y)
+
+
+def network_of(door: Door, shape: tuple[int, ...]) -> tuple[Network, Model]:
+    """Trace the model, or a copy of it on the CPU, which comes along; shape: (*F) of one input."""
+    model = door.model
+    if isinstance(model, nn.Module) and str(door.device or "cpu") != "cpu":
+        model = copy.deepcopy(model).cpu()
+    return trace(model, shape), model
 
 
 def _method(ladder: Ladder) -> str:
