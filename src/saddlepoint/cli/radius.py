@@ -133,7 +133,7 @@ def print_radii(result: Audit, radii: Radii) -> None:
     OUT.print(
         Text(
             f"certified radius: median {radii.median:.4g}, mean {radii.mean:.4g} over all samples, "
-            f"wrong ones at 0; {ends.count('limit')} of {len(ends)} brackets were still open when "
-            "their time was over"
+            f"wrong ones at 0; {ends.count('limit')} of {len(ends)} brackets are wider than "
+            "asked for: more --seconds narrow them"
         )
     )
