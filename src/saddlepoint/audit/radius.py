@@ -47,7 +47,7 @@ class Radius:
     state: Literal["closed", "limit", "whole", "wrong"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Radii:
     """One entry per sample, wrong ones included.
 
@@ -77,6 +77,9 @@ class Radii:
     def mean(self) -> float:
         """Mean radius over all samples."""
         return math.fsum(s.radius for s in self.samples) / len(self.samples)
+
+    def __repr__(self) -> str:
+        return f"Radii(n={len(self.samples)}, median={self.median:.4g}, mean={self.mean:.4g})"
 
 
 def check_sizes(threat: object) -> Graded:
