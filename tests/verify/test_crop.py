@@ -95,3 +95,58 @@ def test_refined_intervals_hold_and_are_tighter(name: str) -> None:
         gained += float((before[n].width - interval.width).sum())
     assert gained > 0
     assert all(set(r.index.tolist()) for r in raised.values())
+
+
+class Two(nn.Module):
+    """Two scalings of one input, of which the later one is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = CONV(2, 3, 3, 1, 1), CONV(3, 4, 3, 1, 1)
+        self.skip = CONV(2, 4, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = -3.0 * x, 2.0 * x
+        return (self.two(self.one(second).relu()).relu() + self.skip(first)).flatten(1)
+
+
+class Placed(nn.Module):
+    """A constant that differs by place, between two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = CONV(2, 3, 3), CONV(3, 4, 1)
+        self.place = nn.Parameter(torch.randn(3, 9, 9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.two((self.one(x) + self.place).relu()).relu().flatten(1)
+
+
+class Beside(nn.Module):
+    """Branches that know nothing of each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(242, 4), nn.Linear(242, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        return torch.cat([self.a(x).relu(), self.c(self.b(x).relu()).relu()], 1)
+
+
+@pytest.mark.parametrize("kind", [Two, Placed, Beside])
+def test_intervals_hold_in_nets_that_are_no_chain(kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    network, where, _ = around(kind().eval().requires_grad_(False))
+    one = where[torch.tensor([0])]
+    before = crown(network, one)
+    after, _ = Refine()(network, one, before)
+    generator, box = torch.Generator().manual_seed(3), one.hull()
+    shape = (300, *box.low.shape[1:])
+    some = box.low + torch.rand(shape, generator=generator) * box.width
+    corners = torch.where(torch.rand(shape, generator=generator) > 0.5, box.low, box.high)
+    values = network.values(torch.cat([some, corners]))
+    for bounds in (before, after):
+        for n, interval in bounds.items():
+            assert bool((values[n] >= interval.low - 1e-4).all())
+            assert bool((values[n] <= interval.high + 1e-4).all())

@@ -27,7 +27,9 @@ def initial(network: Network, bounds: Bounds, node: int, rows: int = 1) -> Slope
     found: Slopes = {}
     for n in network.relaxed:
         op, source = network.nodes[n].op, network.nodes[n].inputs[0]
-        if n >= node or not relaxes(op) or not bool(op.bent(bounds[source]).any()):
+        if n not in network.below[node] or n == node or not relaxes(op):
+            continue
+        if not bool(op.bent(bounds[source]).any()):
             continue
         low, high = op.default(bounds[source])
         pair = (low if op.free[0] else None, high if op.free[1] else None)
@@ -102,7 +104,7 @@ class Ascent:
                 row, shift = free.row(a)
                 bound = least(network, region, node, row, bounds, free.choice(made)) + shift
             best.see(bound.detach(), free.tensors)
-            if last or done(best.bound):
+            if last or not bound.requires_grad or done(best.bound):
                 break
             adam.step(torch.autograd.grad(-bound.sum(), free.tensors, materialize_grads=True))
             free.clamp()

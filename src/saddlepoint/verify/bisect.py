@@ -88,7 +88,7 @@ class _Search:
         slope, bound = self._bounded(Box(low, high), owner)
         self._try(Box(low, high), slope, owner)
         worst = self.spec[owner].worst(bound)
-        still = worst > 0
+        still = ~(worst <= 0)  # what is no number is open
         halves = _halves(low[still], high[still], self._weight(slope, bound)[still])
         self.low = torch.cat([self.low[rest], *halves[::2]])
         self.high = torch.cat([self.high[rest], *halves[1::2]])

@@ -62,12 +62,13 @@ class Crop:
         Functions of single pixels map a box to a box: the windows are cut from that one.
         """
         base, span = self.spans[0]
-        image = box
-        for n in range(1, base + 1):
-            op, inputs = self.whole.nodes[n].op, self.whole.nodes[n].inputs
-            if n in self.whole.prefix and op is not None and inputs == (n - 1,):
-                image = op.ibp(image)
+        image = self._image(base, box)
         return Box(span.windows(image.low), span.windows(image.high))
+
+    def _image(self, n: int, box: Interval) -> Interval:
+        """Values of a node that applies functions of single pixels to the input."""
+        op = self.whole.nodes[n].op
+        return box if op is None else op.ibp(self._image(self.whole.nodes[n].inputs[0], box))
 
     def bounds(self, bounds: Bounds) -> Bounds:
         """Windows of the intervals of earlier nodes."""
@@ -160,7 +161,7 @@ def _chain(network: Network, node: int) -> list[int] | None:
             if here.op.weight.dim() != 4:
                 return None
             convolutions += 1
-        elif n == node or not (relaxes(here.op) or isinstance(here.op, Scale)):
+        elif n == node or not (relaxes(here.op) or _by_channel(here.op)):
             return None
         chain.append(n)
         n = here.inputs[0]
@@ -168,6 +169,14 @@ def _chain(network: Network, node: int) -> list[int] | None:
     if convolutions < 2 or not isinstance(top, Convolution) or top.groups != 1:
         return None
     return chain if len(network.nodes[n].shape) == 3 else None
+
+
+def _by_channel(op: object) -> bool:
+    """Whether an operator scales and shifts whole channels, the same at every place."""
+    if not isinstance(op, Scale):
+        return False
+    constants = [t for t in op.factors() if t is not None]
+    return all(t.numel() == 1 or (t.dim() == 3 and t.shape[1:].numel() == 1) for t in constants)
 
 
 def _silent(op: object) -> bool:

@@ -62,6 +62,14 @@ class Network:
             found.setdefault(self.nodes[n].inputs[0], []).append(n)
         return found
 
+    @functools.cached_property
+    def below(self) -> tuple[frozenset[int], ...]:
+        """Of every node all that it depends on, itself included."""
+        found: list[frozenset[int]] = []
+        for n, node in enumerate(self.nodes):
+            found.append(frozenset({n}).union(*(found[i] for i in node.inputs)))
+        return tuple(found)
+
     def bent(self, n: int, x: Interval) -> Tensor:
         """(B, *shape) bool: where some function that reads node n is bent over the interval x."""
         masks = [op.bent(x) for op in (self.nodes[r].op for r in self.readers[n]) if relaxes(op)]
