@@ -60,8 +60,8 @@ def _over_axes(function: Callable[..., Tensor]) -> Callable[..., Traced]:
         axes = (dim,) if isinstance(dim, int) else tuple(dim or ())
         if not axes or any(axis % x.dim() == 0 for axis in axes):
             raise Unsupported(
-                f"{function.__name__} over samples: name the axes to reduce; and code that branches "
-                "on such a number cannot be bounded"
+                f"{function.__name__} over samples: name the axes to reduce; and code that "
+                "branches on such a number cannot be bounded"
             )
         return x.tape.add(Sift(lambda t: function(t, axes, *args, **kwargs)), x)
 

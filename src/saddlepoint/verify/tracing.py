@@ -171,7 +171,7 @@ def _unknown(func: Callable[..., Any]) -> str:
     if name.split(".")[-1].strip("_") in _LOOKS:
         return (
             f"the model looks at the numbers it computes ({name}): bounds need the same operators "
-            "for every input. Write the branch with relu, clamp, maximum or minimum, or split the model"
+            "for every input. Write the branch with relu, clamp or maximum, or split the model"
         )
     return (
         f"no bounds for the operator {name}. To add it: one class with forward, ibp and lines (or "
