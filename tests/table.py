@@ -237,10 +237,14 @@ def _types(part: object) -> set[str]:
     return {type(part).__name__}.union(*map(_types, inside))
 
 
+# What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
+PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+
+
 def covered() -> set[str]:
     """Names of the classes that some row of the table holds."""
     y = torch.zeros(2, dtype=torch.int64)
     parts: list[object] = [t.make(2) for t in (*THREATS, *COUNTS)]
     parts += [a.small for a in (*ATTACKS, *SPARSE)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS)]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

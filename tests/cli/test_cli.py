@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import functools
 import json
 import shutil
 import signal
@@ -224,7 +225,13 @@ def test_ctrl_c_keeps_what_is_done(weights: Path, tmp_path: Path) -> None:
         *("--device", "cpu", "--out", tmp_path / "run", "--figures", "0"),
     ]
     command = [sys.executable, "-m", "saddlepoint", *map(str, words)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        # A shell that runs tests in the background has them ignore the signal.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     journal = tmp_path / "run/journal/0000.records"
     deadline = time.monotonic() + 60
     while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
