@@ -1,5 +1,6 @@
 """Matrix products and convolutions by fixed weights."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,15 +62,11 @@ class Matrix:
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution:
-    """Convolution in one, two or three dimensions; ``weight`` is (out, in / groups, *kernel)."""
+class _Window(ABC):
+    """What convolutions share: weights over windows, and one bias for each channel."""
 
     weight: Tensor
     bias: Tensor | None
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int = 1
 
     @property
     def _n(self) -> int:
@@ -79,13 +76,30 @@ class Convolution:
         """(B, C, *size) -> (B, C', *size')."""
         return self._product(x, self.weight, self.bias)
 
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        how = (self.stride, self.padding, self.dilation, self.groups)
-        return _CONV[self._n](x, weight, bias, *how)
+    @abstractmethod
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
 
     def ibp(self, x: Interval) -> Interval:
         """W c + b -+ |W| r."""
         return _by_centre(self._product, self.weight, x, _per_channel(self.bias, self._n))
+
+    def constant(self, a: Tensor) -> Tensor | None:
+        """<a, b>, b for every position of a channel."""
+        return None if self.bias is None else a.flatten(3).sum(3) @ self.bias
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(_Window):
+    """Convolution in one, two or three dimensions; ``weight`` is (out, in / groups, *kernel)."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        how = (self.stride, self.padding, self.dilation, self.groups)
+        return _CONV[self._n](x, weight, bias, *how)
 
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor]:
         """Convolution transposed, with the padding that gives the input its size back."""
@@ -118,38 +132,20 @@ class Convolution:
         how = (self.dilation, self.padding, self.stride)
         return unfold(F.fold(columns, shape[1:], self.weight.shape[2:], *how), a)
 
-    def constant(self, a: Tensor) -> Tensor | None:
-        """<a, b>, b for every position of a channel."""
-        return None if self.bias is None else a.flatten(3).sum(3) @ self.bias
-
 
 @dataclass(frozen=True, eq=False)
-class TransposedConvolution:
+class TransposedConvolution(_Window):
     """The transpose of a convolution; ``weight`` is (in, out / groups, *kernel)."""
 
-    weight: Tensor
-    bias: Tensor | None
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     output_padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int = 1
 
-    @property
-    def _n(self) -> int:
-        return self.weight.dim() - 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, *size) -> (B, C', *size')."""
-        return self._product(x, self.weight, self.bias)
-
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         how = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
         return _BACK[self._n](x, weight, bias, *how)
-
-    def ibp(self, x: Interval) -> Interval:
-        """W c + b -+ |W| r."""
-        return _by_centre(self._product, self.weight, x, _per_channel(self.bias, self._n))
 
     def transpose(self, a: Tensor, shapes: tuple[torch.Size, ...]) -> tuple[Tensor]:
         """Plain convolution by the same weights."""
@@ -160,10 +156,6 @@ class TransposedConvolution:
         for axis, size in enumerate(sizes, 2):
             forth = forth.narrow(axis, 0, size)
         return (unfold(forth, a),)
-
-    def constant(self, a: Tensor) -> Tensor | None:
-        """<a, b>, b for every position of a channel."""
-        return None if self.bias is None else a.flatten(3).sum(3) @ self.bias
 
 
 def _per_channel(bias: Tensor | None, n: int) -> Tensor | None:
