@@ -10,10 +10,12 @@ from saddlepoint.attacks import (
     PGD,
     Bisect,
     FrankWolfe,
+    Grid,
     Guess,
     Momentum,
     Polish,
     RandomSearch,
+    Refine,
     Restarts,
     Sequence,
     SigmaZero,
@@ -44,7 +46,7 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Linf, Quantize, RotateTranslate
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -69,6 +71,7 @@ __all__ = [
     "Curve",
     "Found",
     "FrankWolfe",
+    "Grid",
     "Guess",
     "Linf",
     "Margin",
@@ -81,7 +84,9 @@ __all__ = [
     "Radius",
     "RadiusSearch",
     "RandomSearch",
+    "Refine",
     "Restarts",
+    "RotateTranslate",
     "Sequence",
     "SigmaZero",
     "Smoothed",

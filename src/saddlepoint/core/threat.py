@@ -13,7 +13,16 @@ from torch import Tensor
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
 
-__all__ = ["MEMBER", "Convex", "Graded", "GradedConvex", "ThreatModel", "graded", "radii"]
+__all__ = [
+    "MEMBER",
+    "Convex",
+    "Graded",
+    "GradedConvex",
+    "Gridded",
+    "ThreatModel",
+    "graded",
+    "radii",
+]
 
 MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
 
@@ -81,6 +90,20 @@ class Graded(ThreatModel, Protocol):
 @runtime_checkable
 class GradedConvex(Convex, Graded, Protocol):
     """Nested convex sets: the nearest point that a linear function asks for can be found."""
+
+
+@runtime_checkable
+class Gridded(ThreatModel, Protocol):
+    """A set of few parameters, each in a range, so that a grid can cover it."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many points the usual grid has along each of the k parameters."""
+        ...
+
+    def place(self, x: Tensor, t: Tensor) -> Tensor:
+        """(B, *P) the member at t (B, k), each coordinate from 0 to 1 along one parameter."""
+        ...
 
 
 def graded(threat: object) -> Graded:
