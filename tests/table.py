@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,11 +21,14 @@ __all__ = [
     "ATTACKS",
     "COUNTS",
     "GOALS",
+    "GRIDS",
     "LOSSES",
+    "SETS",
     "SPARSE",
     "THREATS",
     "AttackRow",
     "GoalRow",
+    "SetRow",
     "ThreatRow",
     "covered",
 ]
@@ -131,6 +135,48 @@ COUNTS = (
 )
 
 
+def _shares(n: int) -> Tensor:
+    """(n,) one size per sample: 1, 1/2, 1/3 …, and none for the last."""
+    return torch.cat([1 / torch.arange(1, n, dtype=torch.float64), torch.zeros(1)])
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """A set that no norm describes; tests/laws/test_any_set.py holds what it must obey.
+
+    make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
+    the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    shape: tuple[int, ...] = (1, 6, 6)
+    spaced: float = 1e-6
+    uneven: str = ""
+    slow: bool = False  # every law of it runs in the slow suite only
+
+    def inputs(self, n: int, seed: int, dtype: torch.dtype) -> Tensor:
+        """(n, *shape) inputs within the set's box, a third of them on it."""
+        low, high = self.make(n).box
+        rng = torch.Generator().manual_seed(seed)
+        v = torch.rand(n, *self.shape, generator=rng, dtype=torch.float64)
+        snap = torch.rand(n, *self.shape, generator=rng)
+        v[snap < 0.15], v[snap > 0.85] = 0.0, 1.0
+        moved: Tensor = low + v * (high - low)
+        return moved.to(dtype)
+
+
+SETS: tuple[SetRow, ...] = (
+    SetRow("rotate", lambda n: sp.RotateTranslate(degrees=40, pixels=2), (2, 6, 6)),
+    SetRow(
+        "rotate-mirrored", lambda n: sp.RotateTranslate(30, 1, "reflect", box=(1, 3)), (1, 4, 7)
+    ),
+    SetRow(
+        "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
+    ),
+)
+
+
 @dataclass(frozen=True)
 class AttackRow:
     """An attack, small for the laws; ``default`` is what a user gets without arguments."""
@@ -195,6 +241,17 @@ ATTACKS = (
         sized=True,
     ),
 )
+# Attacks that need a set of few parameters.
+GRIDS = (
+    AttackRow("grid", sp.Grid(counts=(3, 2, 2)), sp.Grid(), scores=True, seeded=False),
+    AttackRow(
+        "refine",
+        sp.Refine(counts=(3, 1, 2), rounds=2, keep=2),
+        sp.Refine(),
+        scores=True,
+        seeded=False,
+    ),
+)
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
 
@@ -244,7 +301,8 @@ PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
 def covered() -> set[str]:
     """Names of the classes that some row of the table holds."""
     y = torch.zeros(2, dtype=torch.int64)
-    parts: list[object] = [t.make(2) for t in (*THREATS, *COUNTS)]
-    parts += [a.small for a in (*ATTACKS, *SPARSE)]
+    rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
+    parts: list[object] = [t.make(2) for t in rows]
+    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

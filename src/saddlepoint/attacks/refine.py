@@ -83,6 +83,6 @@ def _ask(oracle: Any, best: Tensor, where: Tensor, t: Tensor) -> tuple[Tensor, T
     value = torch.where(known | value.isnan(), -torch.inf, value)
     everything = torch.cat([best, value[:, None].to(best)], 1)
     places = torch.cat([where, t[:, None]], 1)
-    order = everything.argsort(1, descending=True, stable=True)[:, :-1]
+    order = everything.argsort(dim=1, descending=True, stable=True)[:, :-1]
     chosen = order[:, :, None].expand(-1, -1, t.shape[1])
     return everything.gather(1, order), places.gather(1, chosen)

@@ -21,6 +21,7 @@ __all__ = [
     "Gridded",
     "ThreatModel",
     "graded",
+    "parametric",
     "radii",
 ]
 
@@ -112,6 +113,18 @@ def graded(threat: object) -> Graded:
         said = f"{type(threat).__name__} is one set, not one for each size: it has no size and at"
         raise Unsupported(said)
     return threat
+
+
+def parametric(threat: object) -> bool:
+    """Whether u is something else than ``apply(x, u) - x``, so that a witness has to name it.
+
+    Such a set says so by an attribute of that name.
+
+    >>> from saddlepoint.threats import Linf
+    >>> parametric(Linf(eps=0.5))
+    False
+    """
+    return bool(getattr(threat, "parametric", False))
 
 
 def radii(threat: Graded, x: Tensor) -> Tensor:
