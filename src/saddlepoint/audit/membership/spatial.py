@@ -43,7 +43,8 @@ def _range(u: Array, eps: float, threat: Any) -> str:  # noqa: ANN401
 
 def _same(x: Array, u: Array, x_adv: Array, threat: Any) -> str:  # noqa: ANN401
     parts = np.array([threat.degrees, threat.pixels, threat.pixels]) * u.astype(np.float64)
-    made = turned(x.astype(np.float64), *parts.tolist(), threat.padding == "reflect")
+    angle, across, down = parts.tolist()
+    made = turned(x.astype(np.float64), angle, across, down, threat.padding == "reflect")
     if not np.isfinite(x_adv).all():
         return "values that are not finite"
     gap, width = float(np.abs(made - x_adv).max()), threat.box[1] - threat.box[0]
