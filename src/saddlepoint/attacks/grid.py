@@ -78,6 +78,10 @@ class Grid:
         check_counts(self.counts)
         check_loss(self.loss)
 
+    def passes(self, threat: Gridded) -> int:
+        """Return how many questions a sample that survives them meets."""
+        return math.prod(threat.counts if self.counts is None else self.counts)
+
     def __call__(self, oracle: Scores[Gridded], draw: Draw) -> None:
         """Ask about all points, on the rows that are still open."""
         oracle = oracle.aim(self.loss)

@@ -1,5 +1,6 @@
 """A coarse grid, then ever finer looks around its worst points: the worst case of a small set."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +45,20 @@ class Refine:
         check_steps("keep", self.keep)
         check_loss(self.loss)
 
+    def passes(self, threat: Gridded) -> int:
+        """Return how many questions a sample that survives them meets."""
+        coarse = self._coarse(threat)
+        return math.prod(coarse) + 2 * self.rounds * self.keep * sum(n > 1 for n in coarse)
+
+    def _coarse(self, threat: Gridded) -> tuple[int, ...]:
+        """Points of the first grid: an odd number, so that the middle is one of them."""
+        usual = tuple((n // 2) | 1 for n in threat.counts)
+        return of_axes(usual if self.counts is None else self.counts, threat)
+
     def __call__(self, oracle: Scores[Gridded], draw: Draw) -> None:
         """Ask about the coarse grid, then around the worst points."""
         oracle = oracle.aim(self.loss)
-        usual = tuple((n // 2) | 1 for n in oracle.threat.counts)
-        counts = of_axes(usual if self.counts is None else self.counts, oracle.threat)
+        counts = self._coarse(oracle.threat)
         best = oracle.x.new_full((len(oracle.x), self.keep), -torch.inf)
         where = best.new_full((*best.shape, len(counts)), 2.0)  # no place yet
         for t in lattice(counts).to(best):

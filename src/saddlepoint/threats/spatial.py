@@ -35,8 +35,8 @@ class RotateTranslate:
     """
 
     parametric: ClassVar[bool] = True
-    degrees: float = 30.0
-    pixels: float = 3.0
+    degrees: float
+    pixels: float
     padding: Padding = "zero"
     eps: float | Tensor = 1.0
     box: tuple[float, float] = (0.0, 1.0)
