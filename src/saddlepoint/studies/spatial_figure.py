@@ -71,17 +71,19 @@ def _paint(figure: "Figure", document: Mapping[str, Any]) -> None:
 
 
 def _bars(axes: "Axes", rows: Rows, settings: Mapping[str, Any]) -> None:
+    from matplotlib.patches import Patch
+
     axes.set_title("Accuracy that is left", loc="left")
-    wide = 0.8 / len(BARS)
+    wide, keys = 0.8 / len(BARS), []
     for k, (key, (label, colour, hatch)) in enumerate(BARS.items()):
-        named = label.format(**settings)
-        axes.bar([], [], color=colour, hatch=hatch, edgecolor=SURFACE, label=named)
+        look: Any = {"facecolor": colour, "hatch": hatch, "edgecolor": SURFACE}
+        keys.append(Patch(label=label.format(**settings), **look))
         for i, training in enumerate(TITLES):
             mine = [r for r in rows if r["training"] == training and r["status"] == "complete"]
             for row in mine:
                 value, (low, high) = row[key]["accuracy"], row[key]["interval"]
                 at = i - 0.4 + (k + 0.5) * wide
-                axes.bar(at, value, wide * 0.92, color=colour, hatch=hatch, edgecolor=SURFACE)
+                axes.bar(at, value, wide * 0.92, **look)
                 ends = [[max(0, value - low)], [max(0, high - value)]]
                 axes.errorbar(at, value, ends, color=MUTED, linewidth=1.1, capsize=2)
                 place: Any = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
@@ -93,7 +95,8 @@ def _bars(axes: "Axes", rows: Rows, settings: Mapping[str, Any]) -> None:
     axes.set_xlim(-0.55, len(names) - 0.45)
     axes.grid(axis="x", visible=False)
     place = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.12), "borderaxespad": 0}
-    axes.legend(ncols=3, labelcolor=INK, columnspacing=1.2, handlelength=1.6, **place)
+    spaces: Any = {"columnspacing": 1.2, "handlelength": 1.8, "handleheight": 1.1, "fontsize": 10.5}
+    axes.legend(handles=keys, ncols=3, labelcolor=INK, **spaces, **place)
 
 
 def _examples(figure: "Figure", examples: Rows) -> None:
@@ -101,18 +104,21 @@ def _examples(figure: "Figure", examples: Rows) -> None:
     count = max(1, len(examples))
     wide = 0.425 / count
     for i, one in enumerate(examples):
-        for row, (key, label) in enumerate((("before", "label"), ("after", "prediction"))):
+        for row, (key, label, verb) in enumerate(
+            (("before", "label", "is"), ("after", "prediction", "called"))
+        ):
             box = (0.565 + i * wide, 0.52 - 0.33 * row, wide * 0.94, 0.26)
             axes = figure.add_axes(box)
             axes.imshow(_picture(one, key), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes.set_axis_off()
-            axes.set_title(f"{label} {one[label]}", fontsize=10, weight="normal", pad=3)
+            axes.set_title(f"{verb} {one[label]}", fontsize=10, weight="normal", pad=3)
         angle, across, down = one["degrees_and_pixels"]
-        words = f"{angle:+.0f}°, {across:+.1f}, {down:+.1f}"
+        words = f"{angle:+.0f}°\n{across:+.1f}, {down:+.1f}"
         place: Any = {"ha": "center", "color": MUTED, "fontsize": 9}
-        figure.text(0.565 + (i + 0.47) * wide, 0.145, words, **place)
+        figure.text(0.565 + (i + 0.47) * wide, 0.105, words, **place)
     if examples:
-        figure.text(0.565, 0.07, "turned by, shifted right and down by (pixels)", color=MUTED)
+        said = "below: the turn, and the shift right and down in pixels"
+        figure.text(0.565, 0.03, said, color=MUTED, fontsize=10.5)
 
 
 def _picture(one: Mapping[str, Any], key: str) -> "np.ndarray[Any, Any]":
