@@ -107,7 +107,9 @@ def margins(attack: Any, n: int) -> Tensor:  # noqa: ANN401
 
 
 @pytest.mark.parametrize(
-    ("n", "fine"), [(2, (11, 5, 5)), pytest.param(32, (31, 13, 13), marks=pytest.mark.slow)], ids=str
+    ("n", "fine"),
+    [(2, (11, 5, 5)), pytest.param(32, (31, 13, 13), marks=pytest.mark.slow)],
+    ids=str,
 )
 def test_refinement_is_as_bad_as_grids_of_many_times_its_cost(
     n: int, fine: tuple[int, ...] | None

@@ -88,6 +88,14 @@ def test_large_images_are_turned_as_exactly_as_small_ones() -> None:
     assert float((threat.apply(x, u) - exact).abs().max()) < 1e-6
 
 
+def test_what_is_not_a_number_is_none_afterwards() -> None:
+    x, u = images((1, 4, 4), 2), torch.zeros(2, 3)
+    u[1, 0] = torch.nan
+    moved = sp.RotateTranslate(30, 1).apply(x, u)
+    assert torch.equal(moved[0], x[0])
+    assert bool(moved[1].isnan().all())
+
+
 def test_gradients_are_those_of_small_moves() -> None:
     threat = sp.RotateTranslate(20, 2)
     x, u = images((2, 5, 6), 2), random_u(2)
