@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
+from saddlepoint.threats.environment import CORRUPTIONS, blur
 
 __all__ = [
     "ATTACKS",
@@ -160,7 +161,32 @@ class SetRow:
         return moved.to(dtype)
 
 
-SETS: tuple[SetRow, ...] = ()
+def ramp(n: int) -> Tensor:
+    """(n,) severities, one for each sample, none for the last."""
+    return 5 * (1 - torch.arange(1, n + 1, dtype=torch.float64) / n)
+
+
+def same(threat: object) -> Callable[[int], Any]:
+    """Build that set for any number of samples."""
+    return lambda n: threat
+
+
+SETS: tuple[SetRow, ...] = (
+    SetRow("affine", same(sp.Affine(padding="reflect")), (1, 5, 7)),
+    SetRow("affine-each", lambda n: sp.Affine(severity=ramp(n), box=(-1.0, 3.0)), slow=True),
+    SetRow("affine-turn", same(sp.Affine(shift=0, scale=0, shear=0)), slow=True),
+    SetRow("perspective", same(sp.Perspective(severity=3)), (3, 6, 5), slow=True),
+    SetRow("colour", same(sp.Colour()), (3, 4, 4), slow=True),
+    SetRow("colour-grey", same(sp.Colour(saturation=0, hue=0)), (1, 1, 1), slow=True),
+    *(
+        SetRow(f"blur-{kind}", same(sp.Blur(kind, pixels=1.5)), slow=True)
+        for kind in get_args(blur.Kind)
+    ),
+    *(
+        SetRow(name, same(sp.Corruption(name, severity=4)), (3, 9, 8), slow=name != "fog")
+        for name in CORRUPTIONS
+    ),
+)
 
 
 @dataclass(frozen=True)

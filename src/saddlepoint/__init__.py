@@ -44,7 +44,18 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Linf, Quantize
+from saddlepoint.threats import (
+    L0,
+    L1,
+    L2,
+    Affine,
+    Blur,
+    Colour,
+    Corruption,
+    Linf,
+    Perspective,
+    Quantize,
+)
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -61,10 +72,14 @@ __all__ = [
     "PDPGD",
     "PGD",
     "About",
+    "Affine",
     "Audit",
     "Bisect",
+    "Blur",
     "Budget",
+    "Colour",
     "Comparison",
+    "Corruption",
     "CrossEntropy",
     "Curve",
     "Found",
@@ -74,6 +89,7 @@ __all__ = [
     "Margin",
     "Momentum",
     "Nearest",
+    "Perspective",
     "Polish",
     "ProbabilityMargin",
     "Quantize",
