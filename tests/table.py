@@ -141,6 +141,7 @@ class SetRow:
 
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    ties: why many members may be equally bad, if they are, so that rounding picks among them.
     """
 
     name: str
@@ -148,6 +149,7 @@ class SetRow:
     shape: tuple[int, ...] = (1, 6, 6)
     spaced: float = 1e-6
     uneven: str = ""
+    ties: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
     def inputs(self, n: int, seed: int, dtype: torch.dtype) -> Tensor:
@@ -185,6 +187,20 @@ SETS: tuple[SetRow, ...] = (
     *(
         SetRow(name, same(sp.Corruption(name, severity=4)), (3, 9, 8), slow=name != "fog")
         for name in CORRUPTIONS
+        if name not in ("defocus_blur", "impulse_noise")
+    ),
+    SetRow(
+        "defocus_blur",
+        same(sp.Corruption("defocus_blur", severity=4)),
+        (1, 26, 24),
+        ties="disks within a pixel blur nothing",
+        slow=True,
+    ),
+    SetRow(
+        "impulse_noise",
+        same(sp.Corruption("impulse_noise", severity=4)),
+        ties="at severity 0 every pattern is the same, and on small images at some others",
+        slow=True,
     ),
 )
 

@@ -72,4 +72,5 @@ class Blur(Environment):
         along = torch.linspace(-0.5, 0.5, taps, dtype=u.dtype, device=u.device)
         angle = u[:, 1] * (math.pi / 2)
         share = torch.full((len(u), taps), 1 / taps, dtype=u.dtype, device=u.device)
-        return line(width[:, None] * along, share, angle, math.ceil(self.pixels / 2) + 1)
+        # A hair's breadth tells the two halves of a line apart, and so has a slope at width 0.
+        return line((width[:, None] + 1e-9) * along, share, angle, math.ceil(self.pixels / 2) + 1)

@@ -5,6 +5,8 @@ from torch import Tensor
 
 __all__ = ["blurred", "disk", "gaussian", "line", "tails"]
 
+SHARP = 0.17  # deviation in pixels below which a gaussian blurs nothing that float32 could tell
+
 
 def blurred(x: Tensor, kernel: Tensor) -> Tensor:
     """Convolve each image (B, C, H, W) with its kernel (B, K, K); beyond the edge it repeats."""
@@ -27,7 +29,7 @@ def gaussian(sigma: Tensor, half: int) -> Tensor:
     [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     columns, rows = _grid(half, sigma)
-    spread = sigma.clamp(min=0.05)[:, None, None]
+    spread = sigma.clamp(min=SHARP)[:, None, None]
     weight = torch.exp(-(columns**2 + rows**2) / (2 * spread**2))
     return weight / weight.sum((1, 2), keepdim=True)
 
@@ -40,7 +42,8 @@ def disk(radius: Tensor, half: int) -> Tensor:
     """
     columns, rows = _grid(half, radius)
     distance = torch.sqrt(columns**2 + rows**2)
-    weight = (radius[:, None, None] + 0.5 - distance).clamp(0, 1)
+    wide = radius.clamp(min=0.5)[:, None, None]  # no slope, not the rounding of one, below that
+    weight = (wide + 0.5 - distance).clamp(0, 1)
     return weight / weight.sum((1, 2), keepdim=True)
 
 
@@ -67,6 +70,6 @@ def tails(length: Tensor, sigma: Tensor, angle: Tensor, half: int) -> Tensor:
     length, sigma, angle: (B,); a sigma of 0 leaves no trail.
     """
     steps = torch.arange(half + 1, dtype=sigma.dtype, device=sigma.device).expand(len(sigma), -1)
-    spread = sigma.clamp(min=0.05)[:, None]
+    spread = sigma.clamp(min=SHARP)[:, None]
     inside = (length[:, None] + 1 - steps).clamp(0, 1)
     return line(steps, inside * torch.exp(-(steps**2) / (2 * spread**2)), angle, half + 1)

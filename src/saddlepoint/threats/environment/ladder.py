@@ -15,5 +15,7 @@ def rung(level: Tensor, values: Sequence[float]) -> Tensor:
     >>> rung(torch.tensor([0.5, 3.0, 5.0]), (0, 2, 3, 4, 5, 9))
     tensor([1., 4., 9.])
     """
-    rise = [(b - a) * (level - k).clamp(0, 1) for k, (a, b) in enumerate(pairwise(values))]
-    return torch.stack(rise).sum(0) + values[0]
+    height = torch.full_like(level, values[0])
+    for k, (a, b) in enumerate(pairwise(values)):  # one by one: a sum may depend on the batch
+        height = height + (b - a) * (level - k).clamp(0, 1)
+    return height

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.threats.environment.fields import uniform
+from saddlepoint.threats.environment.kernels import SHARP
 from saddlepoint.threats.environment.ladder import rung
 
 __all__ = ["brightness", "contrast", "elastic", "jpeg", "pixelate"]
@@ -46,7 +47,7 @@ def elastic(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
     half = min(math.ceil(3 * 0.2 * side), side - 1)
     field = 2 * uniform(seeds, "elastic", 2, *x.shape[2:]) - 1
     width = (2 * half + 1, 2 * half + 1)
-    smooth = gaussian_blur2d(field, width, s.clamp(min=0.05)[:, None].expand(-1, 2))
+    smooth = gaussian_blur2d(field, width, s.clamp(min=SHARP)[:, None].expand(-1, 2))
     moved = smooth * a.view(-1, 1, 1, 1)
     rows, columns = (torch.arange(n, dtype=x.dtype, device=x.device) for n in x.shape[2:])
     down, across = torch.meshgrid(rows - rows.mean(), columns - columns.mean(), indexing="ij")
@@ -73,7 +74,8 @@ def pixelate(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
 
     Blocks need not end where pixels do, so that the image is continuous in the level.
     """
-    block = 1 / rung(level, (1, 0.95, 0.9, 0.85, 0.75, 0.65))
+    # A hair more than a pixel: which side of an edge a block ends on must not hang on rounding.
+    block = 1e-9 + 1 / rung(level, (1, 0.95, 0.9, 0.85, 0.75, 0.65))
     across = _blocks(block, x.shape[3])[:, None]
     down = _blocks(block, x.shape[2])[:, None]
     return down @ x @ across.transpose(2, 3)
