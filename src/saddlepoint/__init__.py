@@ -10,10 +10,12 @@ from saddlepoint.attacks import (
     PGD,
     Bisect,
     FrankWolfe,
+    Grid,
     Guess,
     Momentum,
     Polish,
     RandomSearch,
+    Refine,
     Restarts,
     Sequence,
     SigmaZero,
@@ -55,6 +57,7 @@ from saddlepoint.threats import (
     Linf,
     Perspective,
     Quantize,
+    RotateTranslate,
 )
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
@@ -84,6 +87,7 @@ __all__ = [
     "Curve",
     "Found",
     "FrankWolfe",
+    "Grid",
     "Guess",
     "Linf",
     "Margin",
@@ -97,7 +101,9 @@ __all__ = [
     "Radius",
     "RadiusSearch",
     "RandomSearch",
+    "Refine",
     "Restarts",
+    "RotateTranslate",
     "Sequence",
     "SigmaZero",
     "Smoothed",

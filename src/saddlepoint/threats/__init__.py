@@ -4,6 +4,7 @@ from saddlepoint.threats.ball import L1, L2, Linf
 from saddlepoint.threats.environment import Affine, Blur, Colour, Corruption, Perspective
 from saddlepoint.threats.l0 import L0
 from saddlepoint.threats.quantize import Quantize
+from saddlepoint.threats.spatial import RotateTranslate
 
 __all__ = [
     "L0",
@@ -16,4 +17,5 @@ __all__ = [
     "Linf",
     "Perspective",
     "Quantize",
+    "RotateTranslate",
 ]
