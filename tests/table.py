@@ -284,10 +284,10 @@ ATTACKS = (
 )
 # Attacks that need a set of few parameters.
 GRIDS = (
-    AttackRow("grid", sp.Grid(counts=(3, 2, 2)), sp.Grid(), scores=True, seeded=False),
+    AttackRow("grid", sp.Grid(counts=(2,)), sp.Grid(), scores=True, seeded=False),
     AttackRow(
         "refine",
-        sp.Refine(counts=(3, 1, 2), rounds=2, keep=2),
+        sp.Refine(counts=(2,), rounds=1, keep=2),
         sp.Refine(),
         scores=True,
         seeded=False,
