@@ -160,7 +160,12 @@ class SetRow:
         return moved.to(dtype)
 
 
-SETS: tuple[SetRow, ...] = ()
+SETS: tuple[SetRow, ...] = (
+    SetRow("patch", lambda n: sp.Patch(size=(2, 3), at=(1, 2))),
+    SetRow("patch-random", lambda n: sp.Patch(2, at="random", box=(-1.0, 3.0)), (2, 5, 4)),
+    SetRow("patch-anywhere", lambda n: sp.Patch(size=2), (2, 4, 5)),
+    SetRow("patch-glasses", lambda n: sp.Patch(mask="glasses"), (1, 9, 9)),
+)
 
 
 @dataclass(frozen=True)

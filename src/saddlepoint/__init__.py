@@ -44,7 +44,7 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Linf, Patch, Quantize
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -74,6 +74,7 @@ __all__ = [
     "Margin",
     "Momentum",
     "Nearest",
+    "Patch",
     "Polish",
     "ProbabilityMargin",
     "Quantize",

@@ -2,6 +2,7 @@
 
 from saddlepoint.threats.ball import L1, L2, Linf
 from saddlepoint.threats.l0 import L0
+from saddlepoint.threats.patch import Patch
 from saddlepoint.threats.quantize import Quantize
 
-__all__ = ["L0", "L1", "L2", "Linf", "Quantize"]
+__all__ = ["L0", "L1", "L2", "Linf", "Patch", "Quantize"]

@@ -11,10 +11,11 @@ import numpy as np
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
+from saddlepoint.audit.membership.patch import by_patch
 
 __all__ = ["CHECKS", "independent", "inspect"]
 
-CHECKS: dict[str, Check] = dict.fromkeys(NORMS, by_norm)
+CHECKS: dict[str, Check] = {**dict.fromkeys(NORMS, by_norm), "Patch": by_patch}
 
 
 def inspect(
