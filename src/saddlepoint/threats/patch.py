@@ -93,6 +93,17 @@ class Patch:
         """Whether u is the content, and not the change."""
         return not self.roams
 
+    @property
+    def words(self) -> str:
+        """What the adversary may do, for a report."""
+        h, w = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        shape = f"{h} x {w} pixels" if self.size else f"the shape of {self.mask}"
+        where = "wherever the adversary likes" if self.roams else f"at {self.at}"
+        where = "where the mask lies" if self.at is None and not self.roams else where
+        where = "at a random place of each image" if self.at == "random" else where
+        low, high = self.box
+        return f"a patch of {shape} {where} may show anything in [{low:g}, {high:g}]"
+
     def __getitem__(self, keep: Tensor) -> Self:
         if self.at != "random":
             return self
