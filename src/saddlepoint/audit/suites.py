@@ -21,9 +21,10 @@ from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Strategy
+from saddlepoint.audit.scattered import arms
 from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import ThreatModel, scattered
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -98,7 +99,8 @@ def cascade(
 
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
-    attacks of that suite which do not fit this set are left out.
+    attacks of that suite which do not fit this set are left out, and a set in pieces is opened by
+    random members.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -108,6 +110,9 @@ def cascade(
     if access not in _BY_ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     opening, ladders = _BY_ACCESS[access]()
+    if scattered(threat) and access != "labels":
+        opening, first = arms(access)
+        ladders = (first, *ladders)
     return Cascade(
         opening,
         ladders,

@@ -94,6 +94,11 @@ class Patch:
         return not self.roams
 
     @property
+    def scattered(self) -> bool:
+        """Whether one place is as good as another to gradients."""
+        return self.roams
+
+    @property
     def words(self) -> str:
         """What the adversary may do, for a report."""
         h, w = self.size if isinstance(self.size, tuple) else (self.size, self.size)
