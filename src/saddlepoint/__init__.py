@@ -46,7 +46,20 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Linf, Quantize, RotateTranslate
+from saddlepoint.threats import (
+    L0,
+    L1,
+    L2,
+    Affine,
+    Blur,
+    Colour,
+    Corruption,
+    Linf,
+    Patch,
+    Perspective,
+    Quantize,
+    RotateTranslate,
+)
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -63,10 +76,14 @@ __all__ = [
     "PDPGD",
     "PGD",
     "About",
+    "Affine",
     "Audit",
     "Bisect",
+    "Blur",
     "Budget",
+    "Colour",
     "Comparison",
+    "Corruption",
     "CrossEntropy",
     "Curve",
     "Found",
@@ -77,6 +94,8 @@ __all__ = [
     "Margin",
     "Momentum",
     "Nearest",
+    "Patch",
+    "Perspective",
     "Polish",
     "ProbabilityMargin",
     "Quantize",
