@@ -17,6 +17,7 @@ def threshold(scores: Tensor, false_alarms: float) -> float:
 
     Source: Xu, Evans, Qi, 1704.01155, section 5.2.
 
+    >>> import torch
     >>> threshold(torch.arange(100.0), 0.05)
     94.0
     """

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.shapes import pieces
 from saddlepoint.models.defences.body import body
 from saddlepoint.models.defences.calibrate import threshold
 from saddlepoint.models.defences.fitting import Fitting
@@ -56,7 +57,7 @@ class Guarded(nn.Module):
     def calibrate(self, x: Tensor, false_alarms: float = 0.05) -> "Guarded":
         """Set the threshold by clean inputs; return the same model."""
         with torch.no_grad():
-            scores = torch.cat([self.score(part) for part in x.split(500)])
+            scores = torch.cat([self.score(part) for part in pieces(x, 500)])
         self.threshold.fill_(threshold(scores, false_alarms))
         return self
 

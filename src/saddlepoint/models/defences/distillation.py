@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.shapes import pieces
 from saddlepoint.models.defences.fitting import Fitting
 
 __all__ = ["distill"]
@@ -40,5 +41,5 @@ def distill(
     fitting = fitting or Fitting()
     teacher = fitting.classes(make(), x, y, temperature)
     with torch.no_grad():
-        soft = torch.cat([(teacher(part) / temperature).softmax(1) for part in x.split(1000)])
+        soft = torch.cat([(teacher(part) / temperature).softmax(1) for part in pieces(x, 1000)])
     return fitting.classes(make(), x, soft, temperature)

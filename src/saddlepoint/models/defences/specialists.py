@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.shapes import pieces
 from saddlepoint.models.defences.body import backward_of, body
 from saddlepoint.models.defences.calibrate import threshold
 from saddlepoint.models.defences.fitting import Fitting
@@ -106,7 +107,7 @@ class Specialists(nn.Module):
     def calibrate(self, x: Tensor, false_alarms: float = 0.05) -> "Specialists":
         """Set the threshold by clean inputs; return the same model."""
         with torch.no_grad():
-            doubt = torch.cat([-self.confidence(part) for part in x.split(500)])
+            doubt = torch.cat([-self.confidence(part) for part in pieces(x, 500)])
         self.threshold.fill_(-threshold(doubt, false_alarms))
         return self
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.shapes import pieces
 from saddlepoint.models.defences.body import backward_of, body
 from saddlepoint.models.defences.calibrate import threshold
 
@@ -101,7 +102,7 @@ class Squeezing(nn.Module):
     def calibrate(self, x: Tensor, false_alarms: float = 0.05) -> "Squeezing":
         """Set the threshold by clean inputs; return the same model."""
         with torch.no_grad():
-            scores = torch.cat([self.score(part) for part in x.split(500)])
+            scores = torch.cat([self.score(part) for part in pieces(x, 500)])
         self.threshold.fill_(threshold(scores, false_alarms))
         return self
 
