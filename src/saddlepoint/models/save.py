@@ -23,8 +23,8 @@ def save_model(
 ) -> Path:
     """Write ``model.safetensors`` and ``model.json``, as ``load_model`` reads them.
 
-    Returns the folder. arch, shape, classes, options: what ``build`` made the model from. Raises ``Invalid`` for
-    options that it would not take.
+    Returns the folder. arch, shape, classes, options: what ``build`` made the model from. Raises
+    ``Invalid`` for options that it would not take.
 
     >>> import tempfile
     >>> from saddlepoint.models import build, load_model
