@@ -18,10 +18,12 @@ __all__ = [
     "Convex",
     "Graded",
     "GradedConvex",
+    "Gridded",
     "ThreatModel",
     "graded",
     "parametric",
     "radii",
+    "scattered",
 ]
 
 MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
@@ -92,6 +94,20 @@ class GradedConvex(Convex, Graded, Protocol):
     """Nested convex sets: the nearest point that a linear function asks for can be found."""
 
 
+@runtime_checkable
+class Gridded(ThreatModel, Protocol):
+    """A set of few parameters, each in a range, so that a grid can cover it."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many points the usual grid has along each of the k parameters."""
+        ...
+
+    def place(self, x: Tensor, t: Tensor) -> Tensor:
+        """(B, *P) the member at t (B, k), each coordinate from 0 to 1 along one parameter."""
+        ...
+
+
 def graded(threat: object) -> Graded:
     """Return the set if its members have sizes; raises ``Unsupported`` where they have none."""
     if not isinstance(threat, Graded):
@@ -120,3 +136,15 @@ def radii(threat: Graded, x: Tensor) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     return torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))
+
+
+def scattered(threat: object) -> bool:
+    """Whether the set is in pieces, so that no ascent leads from one to all others.
+
+    Such a set says so by an attribute of that name.
+
+    >>> from saddlepoint.threats import Linf
+    >>> scattered(Linf(eps=0.5))
+    False
+    """
+    return bool(getattr(threat, "scattered", False))

@@ -12,12 +12,19 @@ from saddlepoint.studies.arms_measure import measure_link
 from saddlepoint.studies.arms_nets import Nets
 from saddlepoint.studies.arms_plan import ArmsPlan
 from saddlepoint.studies.measure import Row
-from saddlepoint.studies.record import ARMS, Record
+from saddlepoint.studies.record import Kind, Record
 
-__all__ = ["Arms", "Witness", "run_arms"]
+__all__ = ["ARMS", "Arms", "Onlooker", "run_arms"]
+
+ARMS = Kind(
+    "arms-race",
+    "arXiv:1511.04508, 1608.04644, 1704.01155, 1705.07263, 1706.04701",
+    ("number",),
+    ("defence", "claimed", "true", "undefended", "flagged"),
+)
 
 
-class Witness(Protocol):
+class Onlooker(Protocol):
     """What is told how the study goes on."""
 
     def link(self, row: Row, kept: bool) -> None:
@@ -38,7 +45,7 @@ class Arms:
 
 
 def run_arms(
-    plan: ArmsPlan, data: Dataset, out: str | Path, *, watch: Witness | None = None
+    plan: ArmsPlan, data: Dataset, out: str | Path, *, watch: Onlooker | None = None
 ) -> Arms:
     """Train the defences, audit each as its claim did and as one who knows it would, and draw both.
 

@@ -12,7 +12,7 @@ from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import write_bytes
 from saddlepoint.train.device import hardware
 
-__all__ = ["ARMS", "CAPACITY", "EXACT", "SCHEMA_VERSION", "Kind", "Record"]
+__all__ = ["CAPACITY", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
 
 SCHEMA_VERSION = "1.0"
 _KEYS = {"schema_version", "settings", "data", "cells"}
@@ -48,11 +48,11 @@ EXACT = Kind(
     ("training", "index"),
     ("state", "lower", "upper", "attacks", "program"),
 )
-ARMS = Kind(
-    "arms-race",
-    "arXiv:1511.04508, 1608.04644, 1704.01155, 1705.07263, 1706.04701",
-    ("number",),
-    ("defence", "claimed", "true", "undefended", "flagged"),
+SPATIAL = Kind(
+    "spatial",
+    "arXiv:1712.02779, sections 3 and 4",
+    ("training",),
+    ("status", "clean", "random", "worst_of", "first_order", "grid", "refined", "examples"),
 )
 
 
