@@ -39,9 +39,10 @@ from saddlepoint.audit import (
     curve,
     smooth,
 )
+from saddlepoint.core.detected import Undetected
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
-from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
@@ -115,6 +116,8 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Unaware",
+    "Undetected",
     "Untargeted",
     "Verification",
     "WorstOf",
