@@ -138,9 +138,9 @@ def _leave(out: Tensor, goal: Targeted) -> Tensor:
 class Unaware:
     """A loss of the classes alone, by an attacker who does not know that inputs may be rejected.
 
-    What the evaluations of many detectors have climbed (the zero-knowledge attacker of 1705.07263,
-    section 2.2); no goal but that of a rejecting model sees a difference. The losses themselves
-    fool classifier and detector at once.
+    What the evaluations of many detectors have climbed (the zero-knowledge attacker of 1705.07263);
+    no goal but that of a rejecting model sees a difference. The losses themselves fool classifier
+    and detector at once.
 
     >>> import torch
     >>> from saddlepoint.core.detected import Undetected
