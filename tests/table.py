@@ -22,6 +22,7 @@ __all__ = [
     "COUNTS",
     "GOALS",
     "LOSSES",
+    "PARTED",
     "SETS",
     "SPARSE",
     "THREATS",
@@ -160,7 +161,28 @@ class SetRow:
         return moved.to(dtype)
 
 
-SETS: tuple[SetRow, ...] = ()
+def _each(eps: float, n: int) -> Tensor:
+    return eps / torch.arange(1, n + 1, dtype=torch.float64)
+
+
+_HOLES = ((1, 4), (2, 5))
+SETS: tuple[SetRow, ...] = (
+    SetRow("union", lambda n: sp.Linf(0.1) | sp.L2(0.5) | sp.L0(3)),
+    SetRow("union-each", lambda n: sp.Linf(_each(0.1, n)) | sp.L1(_each(1.0, n)), slow=True),
+    SetRow("union-half", lambda n: sp.Union(sp.Linf(0.1), sp.L2(0.5), eps=0.5), slow=True),
+    SetRow("union-of-chain", lambda n: sp.Chain(sp.L2(0.3), sp.Linf(0.05)) | sp.L0(2)),
+    SetRow("chain", lambda n: sp.L2(0.5) >> sp.Linf(0.1)),
+    SetRow(
+        "chain-signed",
+        lambda n: sp.Chain(sp.L0(2, (-1.0, 1.0)), sp.Linf(0.1, (-1.0, 1.0))),
+        slow=True,
+    ),
+    SetRow("masked", lambda n: sp.Masked(sp.L2(0.5), mask=_HOLES)),
+    SetRow("masked-linf", lambda n: sp.Masked(sp.Linf(0.1), mask=_HOLES), slow=True),
+    SetRow("masked-each", lambda n: sp.Masked(sp.L1(_each(1.0, n)), mask=_HOLES)),
+    SetRow("masked-l0", lambda n: sp.Masked(sp.L0(3), mask=_HOLES), slow=True),
+    SetRow("masked-chain", lambda n: sp.Masked(sp.L2(0.5) >> sp.Linf(0.1), mask=_HOLES), slow=True),
+)
 
 
 @dataclass(frozen=True)
@@ -208,6 +230,7 @@ ATTACKS = (
         sp.Sequence((sp.FGSM(), sp.PGD(steps=3), sp.RandomSearch(n_queries=5))),
         sp.Sequence((sp.FGSM(), sp.PGD())),
     ),
+    AttackRow("each", sp.Each(sp.PGD(steps=4))),
     AttackRow("fmn", sp.FMN(steps=8), sp.FMN(), seeded=False, sized=True),
     AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
     AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
@@ -229,6 +252,8 @@ ATTACKS = (
 )
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
+# Attacks that need a set with parts.
+PARTED = (AttackRow("part-of", sp.PartOf(sp.PGD(steps=4), k=0)),)
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": sp.CrossEntropy(),
@@ -278,6 +303,6 @@ def covered() -> set[str]:
     y = torch.zeros(2, dtype=torch.int64)
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
-    parts += [a.small for a in (*ATTACKS, *SPARSE)]
+    parts += [a.small for a in (*ATTACKS, *SPARSE, *PARTED)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

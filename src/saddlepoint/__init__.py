@@ -9,9 +9,11 @@ from saddlepoint.attacks import (
     PDPGD,
     PGD,
     Bisect,
+    Each,
     FrankWolfe,
     Guess,
     Momentum,
+    PartOf,
     Polish,
     RandomSearch,
     Restarts,
@@ -44,7 +46,7 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Chain, Linf, Masked, Quantize, Union
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -64,16 +66,20 @@ __all__ = [
     "Audit",
     "Bisect",
     "Budget",
+    "Chain",
     "Comparison",
     "CrossEntropy",
     "Curve",
+    "Each",
     "Found",
     "FrankWolfe",
     "Guess",
     "Linf",
     "Margin",
+    "Masked",
     "Momentum",
     "Nearest",
+    "PartOf",
     "Polish",
     "ProbabilityMargin",
     "Quantize",
@@ -91,6 +97,7 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Union",
     "Untargeted",
     "Verification",
     "WorstOf",

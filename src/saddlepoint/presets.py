@@ -6,6 +6,7 @@ group ``saddlepoint``.
 """
 
 import ast
+import dataclasses
 import operator
 from collections.abc import Callable
 from importlib import metadata
@@ -67,11 +68,17 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
+# How sets are written into one, as in Python: >> binds more tightly than |.
+_SETS: dict[type[ast.operator], Factory] = {ast.BitOr: threats.Union, ast.RShift: threats.Chain}
+
+
 def parse_threat(text: str) -> ThreatModel:
-    """Read a threat model.
+    """Read a threat model: a call, or several with | (either) and >> (one after another).
 
     >>> parse_threat("Linf(eps=8/255)")
     Linf(eps=0.03137254901960784)
+    >>> parse_threat("L2(1) | (L1(3) >> Linf(0.1))")
+    Union(L2(eps=1), Chain(L1(eps=3), Linf(eps=0.1)))
     """
     return _build(text, "threat", THREATS)  # type: ignore[no-any-return]
 
@@ -167,10 +174,16 @@ class _Reader:
                 return -self._figure(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return self._compute(op, left, right)
+            case ast.BinOp(left=left, op=op, right=right) if self._joins(op):
+                return _SETS[type(op)](self._value(left, outer), self._value(right, outer))
         raise self._refuse(
             f"a call such as {self._example()}",
             f"{ast.unparse(node)!r} is neither a number, a text, a tuple nor a known call",
         )
+
+    def _joins(self, op: ast.operator) -> bool:
+        """Whether the operator makes one set of two."""
+        return self.kind == "threat" and type(op) in _SETS
 
     def _figure(self, node: ast.expr) -> float:
         value = self._value(node)
@@ -196,7 +209,12 @@ class _Reader:
         try:
             return known[name](*arguments, **named)
         except TypeError as error:
-            fields = ", ".join(getattr(known[name], "__dataclass_fields__", {}))
+            fields = ", ".join(_fields(known[name]))
             raise self._refuse(
                 f"arguments that {name} takes", f"{error}; fields: {fields}"
             ) from error
+
+
+def _fields(kind: Factory) -> list[str]:
+    """Names of the arguments that a component takes."""
+    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []

@@ -16,7 +16,7 @@ from saddlepoint.core.shapes import flat
 from saddlepoint.core.threat import MEMBER, Graded, ThreatModel, parametric
 from tests.laws.test_attack_independence import agree
 from tests.laws.toy import Shade
-from tests.table import ATTACKS, SETS, SPARSE, AttackRow, SetRow
+from tests.table import ATTACKS, PARTED, SETS, SPARSE, AttackRow, SetRow
 
 ROWS = (SetRow("toy", lambda n: Shade(0.3)), *SETS)
 B = 5
@@ -185,7 +185,7 @@ def pairs() -> list[Any]:
     quick = ("pgd", "square", "worst-of", "apgd", "polish-search")
     found = []
     for row in ROWS:
-        for attack in (*ATTACKS, *SPARSE):
+        for attack in (*ATTACKS, *SPARSE, *PARTED):
             if fits(attack.small, row.make(B)):
                 slow = row.slow or attack.name not in quick
                 marks = [pytest.mark.slow] if slow else []

@@ -8,6 +8,7 @@ from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
@@ -26,9 +27,11 @@ __all__ = [
     "PDPGD",
     "PGD",
     "Bisect",
+    "Each",
     "FrankWolfe",
     "Guess",
     "Momentum",
+    "PartOf",
     "Polish",
     "RandomSearch",
     "Restarts",

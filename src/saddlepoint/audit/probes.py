@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks import FGSM, PGD
+from saddlepoint.attacks.parts import everywhere
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
@@ -48,7 +49,11 @@ class Bench:
         tag: str,
         early_stop: bool = True,
     ) -> Oracle[Any]:
-        """Run one attack on all samples; the oracle's ledger holds the result."""
+        """Run one attack on all samples, in each part of the set that has some.
+
+        The oracle's ledger holds the result.
+        """
+        attack = everywhere(attack, threat)
         oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
         error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
         if error is not None:

@@ -4,12 +4,14 @@ Numbers of steps and queries were chosen on six nets (MNIST and CIFAR-10, L_inf 
 cascade's own pilot then decides how much of each is spent.
 """
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from saddlepoint.attacks import (
     APGD,
     FAB,
     PGD,
+    Each,
     Guess,
     Polish,
     RandomSearch,
@@ -20,10 +22,11 @@ from saddlepoint.attacks import (
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
+from saddlepoint.audit.parted import of_parts
 from saddlepoint.audit.plan import Strategy
 from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import Parted, ThreatModel
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -96,7 +99,8 @@ def cascade(
 ) -> Cascade:
     """Return the adaptive suite for what may be asked.
 
-    effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
+    effort: how many passes to spend, unless ``max_passes`` says; a set made of sets gets so many
+    for each of its parts, and has their arms (``of_parts``). survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
     attacks of that suite which do not fit this set are left out.
 
@@ -107,15 +111,27 @@ def cascade(
         raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
     if access not in _BY_ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
+    if isinstance(threat, Parted):
+        alone = [cascade(access, effort, None, survivors, part) for part in threat.parts]
+        joint = _plain(access, effort, survivors, threat) if threat.in_turn else None
+        whole = of_parts(alone, joint)
+    else:
+        whole = _plain(access, effort, survivors, threat)
+    return whole if max_passes is None else replace(whole, max_passes=max_passes, grow=False)
+
+
+def _plain(
+    access: Access, effort: str, survivors: int | None, threat: ThreatModel | None
+) -> Cascade:
+    """The cascade of one set, whatever it is made of."""
     opening, ladders = _BY_ACCESS[access]()
     return Cascade(
         opening,
         ladders,
         tuple(a for a in autoattack(access) if threat is None or _fits(a, threat, access)),
-        EFFORTS[effort] if max_passes is None else max_passes,
+        EFFORTS[effort],
         suite_passes=9_800 if access == "gradients" else 5_000 if access == "scores" else 1_000,
         survivors=survivors,
-        grow=max_passes is None,
     )
 
 
@@ -152,5 +168,7 @@ def strategy(
         if attacks not in SUITES:
             allowed = "the name of a suite, or a tuple of attacks"
             raise Invalid("attacks", attacks, allowed, closest(attacks, SUITES))
-        return Listed(autoattack(access), suite=attacks)
+        suite = autoattack(access)
+        parts = isinstance(threat, Parted)
+        return Listed(tuple(map(Each, suite)) if parts else suite, suite=attacks)
     return Listed(tuple(attacks))

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks import DDN, FAB, FMN, Sequence
+from saddlepoint.attacks import DDN, FAB, FMN, Each, Sequence
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.threat import Graded, graded
+from saddlepoint.core.threat import Graded, Parted, graded
 
 __all__ = ["Sweep", "default_nearest"]
 
@@ -33,6 +33,8 @@ def default_nearest(threat: object) -> Attack[Any]:
     >>> default_nearest(Linf(eps=0.3))
     DDN()
     """
+    if isinstance(threat, Parted):
+        return Each(tuple(map(default_nearest, threat.parts)))
     return _BEST.get(type(getattr(threat, "threat", threat)).__name__, FMN())
 
 

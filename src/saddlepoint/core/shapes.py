@@ -17,7 +17,9 @@ def flat(t: Tensor) -> Tensor:
     >>> flat(torch.zeros(2, 3, 4)).shape
     torch.Size([2, 12])
     """
-    return t.reshape(t.shape[0], -1) if t.dim() != 2 else t
+    if t.dim() == 2:
+        return t
+    return t.flatten(1) if t.dim() > 2 else t.reshape(-1, 1)  # of no rows a -1 says nothing
 
 
 def like(v: Tensor, t: Tensor) -> Tensor:

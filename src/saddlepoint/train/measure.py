@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from saddlepoint.attacks.parts import everywhere
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.ledger import Status
@@ -56,6 +57,8 @@ def proved(model: nn.Module, samples: Samples) -> float | None:
 
 def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str) -> float:
     plan, few = samples.plan, samples.measured(samples.plan.check_n)
+    # Of a set made of sets every part is searched: chance would pick one for each sample.
+    attack = everywhere(attack, plan.threat)
     found = search(
         attack,
         model,
