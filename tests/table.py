@@ -21,6 +21,7 @@ __all__ = [
     "ATTACKS",
     "COUNTS",
     "GOALS",
+    "GRIDS",
     "LOSSES",
     "PARTED",
     "SETS",
@@ -135,6 +136,11 @@ COUNTS = (
 )
 
 
+def _shares(n: int) -> Tensor:
+    """(n,) one size per sample: 1, 1/2, 1/3 …, and none for the last."""
+    return torch.cat([1 / torch.arange(1, n, dtype=torch.float64), torch.zeros(1)])
+
+
 @dataclass(frozen=True)
 class SetRow:
     """A set that no norm describes; tests/laws/test_any_set.py holds what it must obey.
@@ -166,11 +172,15 @@ def _each(eps: float, n: int) -> Tensor:
 
 
 _HOLES = ((1, 4), (2, 5))
+_TURN = sp.RotateTranslate(degrees=40, pixels=1)
 SETS: tuple[SetRow, ...] = (
     SetRow("union", lambda n: sp.Linf(0.1) | sp.L2(0.5) | sp.L0(3)),
     SetRow("union-each", lambda n: sp.Linf(_each(0.1, n)) | sp.L1(_each(1.0, n)), slow=True),
     SetRow("union-half", lambda n: sp.Union(sp.Linf(0.1), sp.L2(0.5), eps=0.5), slow=True),
     SetRow("union-of-chain", lambda n: sp.Chain(sp.L2(0.3), sp.Linf(0.05)) | sp.L0(2)),
+    SetRow("union-turn", lambda n: sp.Linf(0.1) | _TURN, (1, 5, 5)),
+    SetRow("chain-turn", lambda n: _TURN >> sp.Linf(0.1), (1, 5, 5)),
+    SetRow("masked-turn", lambda n: sp.Masked(_TURN, mask=_HOLES), slow=True),
     SetRow("chain", lambda n: sp.L2(0.5) >> sp.Linf(0.1)),
     SetRow(
         "chain-signed",
@@ -182,6 +192,13 @@ SETS: tuple[SetRow, ...] = (
     SetRow("masked-each", lambda n: sp.Masked(sp.L1(_each(1.0, n)), mask=_HOLES)),
     SetRow("masked-l0", lambda n: sp.Masked(sp.L0(3), mask=_HOLES), slow=True),
     SetRow("masked-chain", lambda n: sp.Masked(sp.L2(0.5) >> sp.Linf(0.1), mask=_HOLES), slow=True),
+    SetRow("rotate", lambda n: sp.RotateTranslate(degrees=40, pixels=2), (2, 6, 6)),
+    SetRow(
+        "rotate-mirrored", lambda n: sp.RotateTranslate(30, 1, "reflect", box=(1, 3)), (1, 4, 7)
+    ),
+    SetRow(
+        "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
+    ),
 )
 
 
@@ -250,6 +267,17 @@ ATTACKS = (
         sized=True,
     ),
 )
+# Attacks that need a set of few parameters.
+GRIDS = (
+    AttackRow("grid", sp.Grid(counts=(3, 2, 2)), sp.Grid(), scores=True, seeded=False),
+    AttackRow(
+        "refine",
+        sp.Refine(counts=(3, 1, 2), rounds=2, keep=2),
+        sp.Refine(),
+        scores=True,
+        seeded=False,
+    ),
+)
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
 # Attacks that need a set with parts.
@@ -303,6 +331,6 @@ def covered() -> set[str]:
     y = torch.zeros(2, dtype=torch.int64)
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
-    parts += [a.small for a in (*ATTACKS, *SPARSE, *PARTED)]
+    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

@@ -11,11 +11,13 @@ from saddlepoint.attacks import (
     Bisect,
     Each,
     FrankWolfe,
+    Grid,
     Guess,
     Momentum,
     PartOf,
     Polish,
     RandomSearch,
+    Refine,
     Restarts,
     Sequence,
     SigmaZero,
@@ -46,7 +48,17 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Chain, Linf, Masked, Quantize, Union
+from saddlepoint.threats import (
+    L0,
+    L1,
+    L2,
+    Chain,
+    Linf,
+    Masked,
+    Quantize,
+    RotateTranslate,
+    Union,
+)
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -73,6 +85,7 @@ __all__ = [
     "Each",
     "Found",
     "FrankWolfe",
+    "Grid",
     "Guess",
     "Linf",
     "Margin",
@@ -87,7 +100,9 @@ __all__ = [
     "Radius",
     "RadiusSearch",
     "RandomSearch",
+    "Refine",
     "Restarts",
+    "RotateTranslate",
     "Sequence",
     "SigmaZero",
     "Smoothed",

@@ -11,14 +11,15 @@ from saddlepoint.attacks import (
     APGD,
     FAB,
     PGD,
-    Each,
     Guess,
+    PartOf,
     Polish,
     RandomSearch,
     Sequence,
     Square,
     Targets,
 )
+from saddlepoint.audit import gridded
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -26,7 +27,7 @@ from saddlepoint.audit.parted import of_parts
 from saddlepoint.audit.plan import Strategy
 from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.threat import Parted, ThreatModel
+from saddlepoint.core.threat import Gridded, Parted, ThreatModel
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -70,15 +71,22 @@ def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
 
 
+_SUITE_PASSES: dict[Access, float] = {"gradients": 9_800, "scores": 5_000, "labels": 1_000}
 _BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels}
 
 
-def autoattack(access: Access = "gradients") -> tuple[Attack[Any], ...]:
+def autoattack(
+    access: Access = "gradients", threat: ThreatModel | None = None
+) -> tuple[Attack[Any], ...]:
     """Return the standard suite (2003.01690, §6): APGD-CE, APGD-T, FAB-T, Square; or its black box.
+
+    Of a set of few parameters, which a grid covers, it is the grid and a finer search.
 
     >>> autoattack("scores")
     (Square(),)
     """
+    if isinstance(threat, Gridded) and access != "labels":
+        return gridded.suite(threat)
     square = Square(n_queries=5000)
     if access != "gradients":
         return (square,) if access == "scores" else (Guess(k=1000),)
@@ -102,7 +110,8 @@ def cascade(
     effort: how many passes to spend, unless ``max_passes`` says; a set made of sets gets so many
     for each of its parts, and has their arms (``of_parts``). survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
-    attacks of that suite which do not fit this set are left out.
+    attacks of that suite which do not fit this set are left out, and a set of few parameters gets
+    random members, grids and their refinement in place of ascent and squares.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -124,13 +133,16 @@ def _plain(
     access: Access, effort: str, survivors: int | None, threat: ThreatModel | None
 ) -> Cascade:
     """The cascade of one set, whatever it is made of."""
+    suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
     opening, ladders = _BY_ACCESS[access]()
+    if isinstance(threat, Gridded) and access != "labels":
+        (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
     return Cascade(
         opening,
         ladders,
-        tuple(a for a in autoattack(access) if threat is None or _fits(a, threat, access)),
+        tuple(a for a in suite if threat is None or _fits(a, threat, access)),
         EFFORTS[effort],
-        suite_passes=9_800 if access == "gradients" else 5_000 if access == "scores" else 1_000,
+        suite_passes=passes,
         survivors=survivors,
     )
 
@@ -168,7 +180,13 @@ def strategy(
         if attacks not in SUITES:
             allowed = "the name of a suite, or a tuple of attacks"
             raise Invalid("attacks", attacks, allowed, closest(attacks, SUITES))
-        suite = autoattack(access)
-        parts = isinstance(threat, Parted)
-        return Listed(tuple(map(Each, suite)) if parts else suite, suite=attacks)
+        return Listed(_standard(access, threat), suite=attacks)
     return Listed(tuple(attacks))
+
+
+def _standard(access: Access, threat: ThreatModel) -> tuple[Attack[Any], ...]:
+    """The standard suite; of a set made of sets, that of every part."""
+    if not isinstance(threat, Parted):
+        return autoattack(access, threat)
+    suites = [_standard(access, part) for part in threat.parts]
+    return tuple(PartOf(attack, k) for k, suite in enumerate(suites) for attack in suite)

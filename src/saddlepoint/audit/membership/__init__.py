@@ -12,11 +12,13 @@ from saddlepoint.audit.membership.combine import by_chain, by_mask, by_union
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
+from saddlepoint.audit.membership.spatial import by_turning
 
 __all__ = ["CHECKS", "independent", "inspect"]
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(NORMS, by_norm),
+    "RotateTranslate": by_turning,
     "Union": by_union,
     "Chain": by_chain,
     "Masked": by_mask,

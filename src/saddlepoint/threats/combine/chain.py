@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.shapes import put
 from saddlepoint.threats.combine.members import Several, Sized, join, relative
 
 __all__ = ["Chain"]
@@ -68,8 +69,10 @@ class Chain(Several):
     def contains(self, x: Tensor, u: Tensor, tol: float) -> Tensor:
         """(B,) bool: every block is in its set, around what those before it make."""
         inside = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        for one, centre, v in self._walk(x.double(), u.double()):
-            inside = inside & one.contains(centre, v, tol)
+        x, u = x.double(), u.double()
+        for one, v in zip(self.parts, self._blocks(x, u), strict=True):
+            inside = inside & one.contains(x, v, tol)
+            x = one.apply(x, put(inside, v, one.start(x)))  # nothing can be made of a NaN
         return inside
 
     def enter(self, x: Tensor, k: int, u: Tensor) -> tuple[Tensor, Tensor]:
