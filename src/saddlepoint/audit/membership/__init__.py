@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from saddlepoint.audit.membership.combine import by_chain, by_mask, by_union
+from saddlepoint.audit.membership.environment import REMADE, by_remaking
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
@@ -22,6 +23,7 @@ CHECKS: dict[str, Check] = {
     "Union": by_union,
     "Chain": by_chain,
     "Masked": by_mask,
+    **dict.fromkeys(REMADE, by_remaking),
 }
 
 
