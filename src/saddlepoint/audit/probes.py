@@ -13,10 +13,10 @@ from saddlepoint.attacks import FGSM, PGD, Refine
 from saddlepoint.attacks.parts import everywhere
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import against
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.search import attack_rows
@@ -38,6 +38,7 @@ class Bench:
         self.door, self.seed = door, seed
         self.x = door.fit(x)
         self.y, self.rows = y.to(self.x.device), rows.to(self.x.device)
+        self.goal = against(door.model, self.y)
 
     def __getitem__(self, keep: slice) -> "Bench":
         return Bench(self.door, self.x[keep], self.y[keep], self.rows[keep], self.seed)
@@ -54,7 +55,7 @@ class Bench:
         The oracle's ledger holds the result.
         """
         attack = everywhere(attack, threat)
-        oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
+        oracle = Oracle(self.door, self.x, self.goal, threat, early_stop=early_stop)
         error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
         if error is not None:
             raise Unsupported(f"an attack failed: {error.strip().splitlines()[-1]}")
@@ -62,7 +63,7 @@ class Bench:
 
     def loss(self, x: Tensor) -> Tensor:
         """(B,) cross-entropy at x."""
-        return CrossEntropy()(self.door.scores(x), Untargeted(self.y))
+        return CrossEntropy()(self.door.scores(x), self.goal)
 
 
 def _shares(unbroken: list[int], n: int) -> Json:
