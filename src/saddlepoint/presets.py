@@ -10,12 +10,15 @@ import dataclasses
 import operator
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from saddlepoint import attacks, threats
 from saddlepoint.core import loss as losses
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.data.classes import read_classes
 from saddlepoint.train import (
     AWP,
     CROWNIBP,
@@ -43,6 +46,7 @@ __all__ = [
     "parse_attack",
     "parse_inner_attack",
     "parse_objective",
+    "parse_target",
     "parse_threat",
 ]
 
@@ -95,6 +99,19 @@ def parse_threat(text: str) -> ThreatModel:
     Union(L2(eps=1), Chain(L1(eps=3), Linf(eps=0.1)))
     """
     return _build(text, "threat", THREATS)  # type: ignore[no-any-return]
+
+
+def parse_target(text: str | int | None) -> Target | None:
+    """Read which class the adversary wants: an index, a rule, or a file with one for each sample.
+
+    A file is an .npz with an array ``target`` or a single one, or a .txt with one class a line.
+
+    >>> str(parse_target("3")), str(parse_target("least-likely"))
+    ('3', 'least-likely')
+    """
+    if not isinstance(text, str) or not text.endswith((".npz", ".txt")):
+        return as_target(text)
+    return Target(None, read_classes(Path(text)))
 
 
 def parse_attack(text: str) -> Any:  # noqa: ANN401 - an attack with access of its own choice

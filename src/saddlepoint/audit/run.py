@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
@@ -17,6 +19,7 @@ from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["audit"]
@@ -39,6 +42,7 @@ def audit(
     eot: int = 1,
     votes: int = 1,
     verify: Verification | float | bool | None = None,
+    target: Target | Tensor | int | str | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -61,6 +65,10 @@ def audit(
     verify: CPU seconds to prove the survivors robust in (True: 300), or a ``Verification``; the
     share of them that is proved is ``certified_accuracy``. What cannot be verified is not, and the
     result says why.
+    target: the class that the adversary wants: an index, ``"next"`` (after the label),
+    ``"runner-up"`` or ``"least-likely"`` (of the clean scores), or a tensor with one for each
+    sample; None: any but the label. Robust then means not moved there, and samples whose label is
+    the target count as such (``counts.at_target``).
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
@@ -95,10 +103,13 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
+        target=as_target(target),
     )
     with held(folder, team) as files:
         if samples is None:
             samples = files.enter_context(contextlib.closing(spool(data, n, folder)))
             plan = replace(plan, n=len(samples) if n is None else n)
+        if plan.target is not None:
+            plan = replace(plan, target=plan.target.first(plan.n))
         session = Session(plan, model, samples, about or About(), folder, team, files)
         return session.run(figures, force, progress or (lambda *_: None), probes)

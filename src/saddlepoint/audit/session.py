@@ -34,7 +34,6 @@ from saddlepoint.audit.witness_file import write_witnesses
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import full_disk, write_bytes
-from saddlepoint.core.ledger import Status
 from saddlepoint.core.lock import alone
 from saddlepoint.core.threat import Convex, Graded, Gridded
 
@@ -211,12 +210,13 @@ class Session:
     def _measure(
         self, path: Path, door: Door, evidence: Evidence, count: int, progress: Progress
     ) -> None:
-        right = evidence.rounds[0].where(Status.SURVIVED)[:count]
+        right = evidence.fresh()[:count]
         if not len(right) or self.plan.access != "gradients" or path.exists():
             return
         progress("figures", 0, 0, 0)
         rows = torch.from_numpy(right)
-        bench = probes.Bench(door, *self.samples.batch(rows), rows, self.plan.seed)
+        target = evidence.targets(rows)
+        bench = probes.Bench(door, *self.samples.batch(rows), rows, self.plan.seed, target)
         threat: Any = self.plan.threat[rows]
         said: dict[str, Any] = {"n": len(right)}
         eps = getattr(threat, "eps", None)

@@ -46,6 +46,7 @@ from saddlepoint.cli.options import (
     SeedOption,
     Settings,
     SplitOption,
+    TargetOption,
     ThreatOption,
     VotesOption,
     settle,
@@ -54,7 +55,7 @@ from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack, parse_threat
+from saddlepoint.presets import parse_attack, parse_target, parse_threat
 from saddlepoint.threats import Quantize
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
@@ -85,6 +86,7 @@ class AuditSettings(Settings):
     probes: StrictInt = Field(64, ge=0)
     eot: StrictInt = Field(1, ge=1)
     votes: StrictInt = Field(1, ge=1)
+    target: StrictStr | StrictInt | None = None
     verify: bool = False
     verify_seconds: float | None = None
     verify_subproblems: StrictInt | None = None
@@ -124,6 +126,7 @@ def audit_command(
     probes: ProbesOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    target: TargetOption = None,
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
     verify_subproblems: VerifySubproblemsOption = None,
@@ -172,6 +175,7 @@ def attack_command(
     quantize: QuantizeOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    target: TargetOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -254,6 +258,7 @@ def run_audit(
             probes=settings.probes,
             eot=settings.eot,
             votes=settings.votes,
+            target=parse_target(settings.target),
             verify=_verification(settings),
             force=settings.force,
             progress=progress,

@@ -50,6 +50,19 @@ def attack_table(document: Json) -> Table:
     return table
 
 
+def aimed(document: Json) -> str:
+    """Say what robust means in a targeted audit; empty for any other."""
+    target, left = document["threat"].get("target"), document["counts"].get("at_target", 0)
+    if target is None:
+        return ""
+    other = document["n"] - left
+    free = f"{(other - document['counts']['broken']) / other:.2%}" if other else "none"
+    return (
+        f"targeted ({target}): robust means not moved to the target. {left} samples have it as "
+        f"their label and count as such; of the other {other}, at most {free} withstand"
+    )
+
+
 def missed(document: Json) -> str:
     """Say what the survivors' audit found, or why there was none; "" for attacks in order."""
     robust = document["robust_accuracy"]
@@ -124,6 +137,6 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (proved(result.document), missed(result.document)):
+    for said in (aimed(result.document), proved(result.document), missed(result.document)):
         if said:
             OUT.print(Text(said))
