@@ -362,3 +362,25 @@ def test_the_checker_reads_every_block() -> None:
     outside = x.clone()
     outside[..., 4, 4] += 1e-3
     assert inspect(x.numpy(), outside.numpy(), masked, rows) == ["a change outside the mask"] * 4
+
+
+def test_bounds_hold_in_masked_sets_and_refuse_unions() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+    x = torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(4))
+    data, attack = (x, net(x).argmax(1)), (sp.PGD(steps=10),)
+
+    def proved(threat: Any) -> sp.Audit:  # noqa: ANN401
+        how = sp.Verification(seconds=None, subproblems=20)
+        return sp.audit(net, data, threat, attack, verify=how, figures=0, probes=0)
+
+    free, held = proved(sp.Linf(0.2)), proved(sp.Masked(sp.Linf(0.2), ((0, 2),)))
+    assert held.certified_accuracy > free.certified_accuracy
+    assert held.robust_accuracy >= held.certified_accuracy
+    for base in (sp.L2(0.3), sp.L1(0.5)):
+        masked = proved(sp.Masked(base, torch.tensor([1, 1, 0, 0])))
+        assert masked.document["verification"]["reason"] is None
+        assert masked.certified_accuracy > 0
+    union = proved(sp.Linf(0.2) | sp.L2(0.2)).document["verification"]
+    assert "is not convex: bounds need" in union["reason"]

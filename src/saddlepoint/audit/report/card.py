@@ -83,9 +83,12 @@ def _goal(audit: Mapping[str, Any]) -> str:
     goal = audit["threat"].get("goal", "untargeted")
     if goal == "untargeted":
         return "Any wrong answer."
+    target = audit["threat"].get("target")
+    if target is None:
+        return f"{goal}."
     left = (audit.get("counts") or {}).get("at_target") or 0
     kept = f" {plural(left, noun(audit))} of that class already count as not moved." if left else ""
-    return f"{target_words(audit['threat'].get('target') or goal)}.{kept}"
+    return f"{target_words(target)}.{kept}"
 
 
 def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:

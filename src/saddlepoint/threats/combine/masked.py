@@ -34,6 +34,8 @@ class Masked(Combinable):
 
     A union or a chain is masked set by set.
 
+    values: the content of file or tensor.
+
     Raises ``Invalid`` for a mask without a value, and at the first input for one that does not fit.
 
     >>> from saddlepoint.threats import Linf
@@ -45,7 +47,7 @@ class Masked(Combinable):
     base: Any
     mask: Mask
     sha256: str | None = None
-    _values: Tensor | None = field(default=None, compare=False)
+    values: Tensor | None = field(default=None, compare=False)
 
     kinds: ClassVar[dict[tuple[bool, bool], "type[Masked]"]] = {}
 
@@ -77,7 +79,7 @@ class Masked(Combinable):
             ("base", base),
             ("mask", mask),
             ("sha256", sha256),
-            ("_values", values),
+            ("values", values),
         ):
             object.__setattr__(self, name, value)
 
@@ -87,7 +89,7 @@ class Masked(Combinable):
 
     def _with(self, base: Any) -> Self:  # noqa: ANN401
         other: Any = object.__new__(type(self))
-        for name in ("mask", "sha256", "_values"):
+        for name in ("mask", "sha256", "values"):
             object.__setattr__(other, name, getattr(self, name))
         object.__setattr__(other, "base", base)
         return other  # type: ignore[no-any-return]
@@ -146,7 +148,7 @@ class Masked(Combinable):
 
     def _kept(self, x: Tensor) -> Tensor:
         """(*F) bool, where x is."""
-        mask: Any = self.mask if self._values is None else self._values
+        mask: Any = self.mask if self.values is None else self.values
         return inside(mask, tuple(x.shape[1:])).to(x.device)
 
     def _cuts(self, x: Tensor, u: Tensor) -> bool:
