@@ -41,9 +41,10 @@ from saddlepoint.audit import (
     curve,
     smooth,
 )
+from saddlepoint.core.detected import Undetected
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
-from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
@@ -124,6 +125,8 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Unaware",
+    "Undetected",
     "Union",
     "Untargeted",
     "Verification",

@@ -16,6 +16,7 @@ from saddlepoint.core.errors import Unsupported
 __all__ = [
     "MEMBER",
     "Convex",
+    "Described",
     "Graded",
     "GradedConvex",
     "Gridded",
@@ -107,6 +108,20 @@ class Gridded(ThreatModel, Protocol):
 
     def place(self, x: Tensor, t: Tensor) -> Tensor:
         """(B, *P) the member at t (B, k), each coordinate from 0 to 1 along one parameter."""
+        ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A set that can say in words what it allows, and what a member does."""
+
+    @property
+    def words(self) -> str:
+        """The set, as the end of a sentence without its full stop."""
+        ...
+
+    def tell(self, u: Tensor) -> list[str]:
+        """One short text for each row of u (B, *P)."""
         ...
 
 

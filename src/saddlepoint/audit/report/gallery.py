@@ -31,7 +31,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Witness:
-    """One broken sample, ready to print; either ``images`` or ``changes`` is empty."""
+    """One broken sample, ready to print; either ``images`` or ``changes`` is empty.
+
+    told: what the parameters do, in sets that have some; else empty.
+    """
 
     index: int
     label: int
@@ -42,6 +45,7 @@ class Witness:
     attack: str
     largest: str
     changed: str
+    told: str
     images: tuple[tuple[str, str], ...]
     changes: tuple[Change, ...]
 
@@ -100,6 +104,7 @@ def _witness(run: Run, i: int, box: tuple[float, float], factor: float | None) -
         attack=str(g["attack"][i]),
         largest=number(float(f"{delta.max():.3g}")),
         changed=percent(float((delta > 1e-6).mean())),
+        told=str(g["told"][i]) if "told" in g else "",
         images=() if factor is None else _images(x, x_adv, box, factor),
         changes=() if factor is not None else _changes(x, x_adv, box),
     )

@@ -116,7 +116,8 @@ def _free(threat: Any, shape: tuple[int, ...]) -> Tensor:  # noqa: ANN401
     if isinstance(threat.mask, tuple):
         free = torch.zeros(shape, dtype=torch.bool)
         ends = [slice(None) if pair is None else slice(*pair) for pair in threat.mask]
-        free[(..., *ends)] = True
+        place: tuple[Any, ...] = (..., *ends)
+        free[place] = True
         return free
     values: Tensor = threat.mask if isinstance(threat.mask, Tensor) else threat.values
     return values.cpu().bool().expand(shape)
