@@ -11,7 +11,7 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.presets import parse_objective
 from saddlepoint.train import AWP, Inner, Sampled, train, write_card
-from saddlepoint.train.guard import own_attack
+from saddlepoint.train.guard import own_attack, stronger
 from saddlepoint.train.worst import Adversary
 from tests.train.kit import Digits, MakePlan
 
@@ -67,6 +67,12 @@ def test_is_read_from_text_and_checks_its_number() -> None:
     assert own_attack(AWP(Sampled()), sp.PGD()) is None
     with pytest.raises(Invalid, match="label_smoothing"):
         Sampled(label_smoothing=1.0)
+
+
+def test_tries_in_vain_give_way_to_a_grid() -> None:
+    assert stronger(sp.WorstOf(k=10), TURN) == sp.WorstOf(k=20)
+    assert stronger(sp.WorstOf(k=40), TURN) == sp.Refine(rounds=2, keep=2)
+    assert stronger(sp.WorstOf(k=40), sp.Linf(0.1)) == sp.PGD(steps=10, step_size=0.25)
 
 
 @pytest.mark.parametrize(
