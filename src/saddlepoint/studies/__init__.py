@@ -2,6 +2,9 @@
 
 from saddlepoint.studies.capacity import Capacity, Watch, run_capacity
 from saddlepoint.studies.cell import Cell
+from saddlepoint.studies.corruptions import Corruptions, CorruptionWatch, run_corruptions
+from saddlepoint.studies.corruptions_figure import draw_corruptions
+from saddlepoint.studies.corruptions_plan import CorruptionsPlan
 from saddlepoint.studies.exact import Exact, Follow, run_exact
 from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
@@ -17,6 +20,9 @@ __all__ = [
     "Capacity",
     "CapacityPlan",
     "Cell",
+    "CorruptionWatch",
+    "Corruptions",
+    "CorruptionsPlan",
     "Exact",
     "ExactPlan",
     "Follow",
@@ -25,9 +31,11 @@ __all__ = [
     "SpatialWatch",
     "Watch",
     "draw_capacity",
+    "draw_corruptions",
     "draw_exact",
     "draw_spatial",
     "run_capacity",
+    "run_corruptions",
     "run_exact",
     "run_spatial",
 ]
