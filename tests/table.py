@@ -215,6 +215,10 @@ SETS: tuple[SetRow, ...] = (
     SetRow(
         "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
     ),
+    SetRow("patch", lambda n: sp.Patch(size=(2, 3), at=(1, 2))),
+    SetRow("patch-random", lambda n: sp.Patch(2, at="random", box=(-1.0, 3.0)), (2, 5, 4)),
+    SetRow("patch-anywhere", lambda n: sp.Patch(size=2), (2, 4, 5)),
+    SetRow("patch-glasses", lambda n: sp.Patch(mask="glasses"), (1, 9, 9)),
 )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "graded",
     "parametric",
     "radii",
+    "scattered",
 ]
 
 MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
@@ -135,3 +136,15 @@ def radii(threat: Graded, x: Tensor) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     return torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))
+
+
+def scattered(threat: object) -> bool:
+    """Whether the set is in pieces, so that no ascent leads from one to all others.
+
+    Such a set says so by an attribute of that name.
+
+    >>> from saddlepoint.threats import Linf
+    >>> scattered(Linf(eps=0.5))
+    False
+    """
+    return bool(getattr(threat, "scattered", False))
