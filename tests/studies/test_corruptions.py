@@ -120,7 +120,7 @@ def test_the_command_trains_three_nets_and_ends_in_a_table(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def small(cls: type[CorruptionsPlan], seed: int = 0) -> CorruptionsPlan:
-        return tiny(steps=6, train_n=100, severities=(3,), seed=seed, held_out=0.1)
+        return tiny(steps=6, train_n=100, batch_size=32, severities=(3,), held_out=0.1)
 
     monkeypatch.setattr(CorruptionsPlan, "quick", classmethod(small))
     words = ["study", "corruptions", "--quick", "--data", "digits", "--out", str(tmp_path)]
