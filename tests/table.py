@@ -276,6 +276,8 @@ def _types(part: object) -> set[str]:
 
 # What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
 PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+# One u for many samples is no attack on each: tests/audit/test_universal.py.
+SHARED = (sp.Universal(),)
 
 
 def covered() -> set[str]:
@@ -284,5 +286,5 @@ def covered() -> set[str]:
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *SPARSE)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED]
     return set().union(*map(_types, parts))

@@ -21,6 +21,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
+from saddlepoint.attacks.universal import Universal
 from saddlepoint.audit import (
     About,
     Audit,
@@ -29,6 +30,7 @@ from saddlepoint.audit import (
     Radii,
     Radius,
     RadiusSearch,
+    Shared,
     Smoothed,
     Verification,
     audit,
@@ -36,6 +38,7 @@ from saddlepoint.audit import (
     compare,
     curve,
     smooth,
+    universal,
 )
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
@@ -84,6 +87,7 @@ __all__ = [
     "RandomSearch",
     "Restarts",
     "Sequence",
+    "Shared",
     "SigmaZero",
     "Smoothed",
     "Smoothing",
@@ -92,6 +96,7 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Universal",
     "Untargeted",
     "Verification",
     "WorstOf",
@@ -105,6 +110,7 @@ __all__ = [
     "search",
     "smooth",
     "train",
+    "universal",
 ]
 
 __version__ = "0.1.0"

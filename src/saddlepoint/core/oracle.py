@@ -19,7 +19,7 @@ from saddlepoint.core.referee import close_calls, judge
 from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 
-__all__ = ["Oracle"]
+__all__ = ["Oracle", "check_labels", "check_scores"]
 
 T = TypeVar("T", bound=ThreatModel)
 

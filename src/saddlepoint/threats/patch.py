@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,6 +118,10 @@ class Patch:
         object.__setattr__(view, "_rows", known)
         view._offer()
         return view
+
+    def redrawn(self, k: int) -> Self:
+        """Return the same set with other random places, where it has some: draw k."""
+        return replace(self, seed=(self.seed + k) % (1 << 62)) if self.at == "random" else self
 
     def stencil(self, height: int, width: int) -> tuple[Tensor, int, int]:
         """(h, w) bool, the shape of the patch, and the top and left where it is drawn.
