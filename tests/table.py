@@ -218,6 +218,12 @@ SETS: tuple[SetRow, ...] = (
     SetRow("patch", same(sp.Patch(size=(2, 3), at=(1, 2)))),
     SetRow("patch-random", same(sp.Patch(2, at="random", box=(-1.0, 3.0))), (2, 5, 4)),
     SetRow("patch-anywhere", same(sp.Patch(size=2)), (2, 4, 5)),
+    SetRow(
+        "printable",
+        same(sp.Printable(sp.Patch(size=2), smooth=0.3, palette=((0.1,), (0.9,)))),
+        (1, 4, 5),
+        slow=True,
+    ),
     SetRow("patch-glasses", same(sp.Patch(mask="glasses")), (1, 9, 9), slow=True),
 )
 

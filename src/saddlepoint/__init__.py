@@ -60,6 +60,7 @@ from saddlepoint.threats import (
     Linf,
     Patch,
     Perspective,
+    Printable,
     Quantize,
     RotateTranslate,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "Patch",
     "Perspective",
     "Polish",
+    "Printable",
     "ProbabilityMargin",
     "Quantize",
     "Radii",

@@ -9,6 +9,7 @@ from saddlepoint.audit.breaks import witnesses
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.inspection import one_of_each
 from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.printing import printing
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.door import Door
@@ -47,7 +48,9 @@ def gallery(
     x_adv = np.stack([found[r] for r in rows.tolist()]).astype(np.float32)
     after = door.scores(door.fit(torch.from_numpy(x_adv))).float().cpu().softmax(1)
     before = scores.get(torch.from_numpy(rows)).softmax(1)
+    looks = printing(e.plan.threat[torch.from_numpy(rows)], x.numpy(), x_adv)
     return {
+        **looks,
         "index": rows,
         "x": x.numpy().astype(np.float32),
         "x_adv": x_adv,

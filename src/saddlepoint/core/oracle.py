@@ -77,7 +77,7 @@ class Oracle(Aiming, Generic[T]):
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         self._grant("scores")
-        return mean([self._loss(out, self._aim) for out in self._forward(u)])
+        return mean([self._worth(out, u) for out in self._forward(u)])
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
@@ -95,7 +95,7 @@ class Oracle(Aiming, Generic[T]):
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
             out = self._door.search(self.threat.apply(self.x, leaf))
-            value = self._loss(out, self._aim)
+            value = self._worth(out, leaf)
             if not value.requires_grad:
                 raise Unsupported(
                     "the model's output does not depend on its input by a differentiable path: "

@@ -4,6 +4,7 @@ from saddlepoint.threats.ball import L1, L2, Linf
 from saddlepoint.threats.environment import Affine, Blur, Colour, Corruption, Perspective
 from saddlepoint.threats.l0 import L0
 from saddlepoint.threats.patch import Patch
+from saddlepoint.threats.printable import Printable
 from saddlepoint.threats.quantize import Quantize
 from saddlepoint.threats.spatial import RotateTranslate
 
@@ -18,6 +19,7 @@ __all__ = [
     "Linf",
     "Patch",
     "Perspective",
+    "Printable",
     "Quantize",
     "RotateTranslate",
 ]

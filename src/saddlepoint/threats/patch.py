@@ -197,6 +197,11 @@ class Patch:
         """(B,) bool, in float64."""
         return self.form(x).contains(x, u, tol)  # type: ignore[no-any-return]
 
+    def printed(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) what the patch shows, and (h, w) bool where it is."""
+        form = self.form(x)
+        return form.printed(x, u), form.mask
+
     def _maximise(self, x: Tensor, g: Tensor) -> Tensor:
         """Argmax <g, u>."""
         return self.form(x).maximise(x, g)  # type: ignore[no-any-return]

@@ -94,19 +94,26 @@ class Inner:
     ) -> Tensor:
         """Return x_adv (B, *F); all randomness comes from ``draw`` (None: seed 0, ids 0 … B-1)."""
         draw = draw or Draw.of(0, torch.arange(len(x), device=x.device))
-        climb = self.loss if loss is None else loss
+        climb, threat = self.loss if loss is None else loss, _placed(self.threat, draw)
         with evaluating(model):
             lean = Lean(
                 model,
                 x,
                 as_goal(y),
-                self.threat,
+                threat,
                 loss=None if climb is None else as_loss(climb),
                 keep=self.keep,
             )
             with contextlib.suppress(Exhausted):  # the attack's own way to end early
                 self.attack(lean, draw)
-            return self.threat.apply(x, lean.kept).detach()
+            return threat.apply(x, lean.kept).detach()
+
+
+def _placed(threat: ThreatModel, draw: Draw) -> ThreatModel:
+    """Give the samples random places in a set that has some: others for each draw."""
+    if not hasattr(threat, "redrawn"):
+        return threat
+    return threat[draw.tag("place").integers(1 << 24, 1)[:, 0]]
 
 
 @dataclass(frozen=True, eq=False)
