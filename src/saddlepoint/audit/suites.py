@@ -107,9 +107,9 @@ def cascade(
 
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
-    attacks of that suite which do not fit this set are left out, and a set of few parameters gets
-    random members, grids and their refinement in place of ascent and squares; one in pieces is
-    opened by random members.
+    attacks of that suite which do not fit this set are left out, a set of few parameters gets
+    random members, grids and their refinement in place of ascent and squares, and a set in pieces
+    is opened by random members.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -120,11 +120,11 @@ def cascade(
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
     opening, ladders = _BY_ACCESS[access]()
-    if scattered(threat) and access != "labels":
-        opening, first = arms(access)
-        ladders = (first, *ladders)
     if isinstance(threat, Gridded) and access != "labels":
         (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
+    elif scattered(threat) and access != "labels":
+        opening, first = arms(access)
+        ladders = (first, *ladders)
     return Cascade(
         opening,
         ladders,
