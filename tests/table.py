@@ -242,10 +242,16 @@ SETS: tuple[SetRow, ...] = (
     SetRow(
         "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
     ),
-    SetRow("patch", lambda n: sp.Patch(size=(2, 3), at=(1, 2))),
-    SetRow("patch-random", lambda n: sp.Patch(2, at="random", box=(-1.0, 3.0)), (2, 5, 4)),
-    SetRow("patch-anywhere", lambda n: sp.Patch(size=2), (2, 4, 5)),
-    SetRow("patch-glasses", lambda n: sp.Patch(mask="glasses"), (1, 9, 9)),
+    SetRow("patch", same(sp.Patch(size=(2, 3), at=(1, 2)))),
+    SetRow("patch-random", same(sp.Patch(2, at="random", box=(-1.0, 3.0))), (2, 5, 4)),
+    SetRow("patch-anywhere", same(sp.Patch(size=2)), (2, 4, 5)),
+    SetRow(
+        "printable",
+        same(sp.Printable(sp.Patch(size=2), smooth=0.3, palette=((0.1,), (0.9,)))),
+        (1, 4, 5),
+        slow=True,
+    ),
+    SetRow("patch-glasses", same(sp.Patch(mask="glasses")), (1, 9, 9), slow=True),
 )
 
 
@@ -371,6 +377,8 @@ def _types(part: object) -> set[str]:
 
 # What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
 PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+# One u for many samples is no attack on each: tests/audit/test_universal.py.
+SHARED = (sp.Universal(),)
 
 
 def covered() -> set[str]:
@@ -379,5 +387,5 @@ def covered() -> set[str]:
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED]
     return set().union(*map(_types, parts))

@@ -25,6 +25,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
+from saddlepoint.attacks.universal import Universal
 from saddlepoint.audit import (
     About,
     Audit,
@@ -33,6 +34,7 @@ from saddlepoint.audit import (
     Radii,
     Radius,
     RadiusSearch,
+    Shared,
     Smoothed,
     Verification,
     audit,
@@ -40,6 +42,7 @@ from saddlepoint.audit import (
     compare,
     curve,
     smooth,
+    universal,
 )
 from saddlepoint.core.detected import Undetected
 from saddlepoint.core.goal import Targeted, Untargeted
@@ -62,6 +65,7 @@ from saddlepoint.threats import (
     Masked,
     Patch,
     Perspective,
+    Printable,
     Quantize,
     RotateTranslate,
     Union,
@@ -107,6 +111,7 @@ __all__ = [
     "Patch",
     "Perspective",
     "Polish",
+    "Printable",
     "ProbabilityMargin",
     "Quantize",
     "Radii",
@@ -117,6 +122,7 @@ __all__ = [
     "Restarts",
     "RotateTranslate",
     "Sequence",
+    "Shared",
     "SigmaZero",
     "Smoothed",
     "Smoothing",
@@ -128,6 +134,7 @@ __all__ = [
     "Unaware",
     "Undetected",
     "Union",
+    "Universal",
     "Untargeted",
     "Verification",
     "WorstOf",
@@ -141,6 +148,7 @@ __all__ = [
     "search",
     "smooth",
     "train",
+    "universal",
 ]
 
 __version__ = "0.1.0"

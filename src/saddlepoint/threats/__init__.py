@@ -5,6 +5,7 @@ from saddlepoint.threats.combine import Chain, Masked, Union
 from saddlepoint.threats.environment import Affine, Blur, Colour, Corruption, Perspective
 from saddlepoint.threats.l0 import L0
 from saddlepoint.threats.patch import Patch
+from saddlepoint.threats.printable import Printable
 from saddlepoint.threats.quantize import Quantize
 from saddlepoint.threats.spatial import RotateTranslate
 
@@ -21,6 +22,7 @@ __all__ = [
     "Masked",
     "Patch",
     "Perspective",
+    "Printable",
     "Quantize",
     "RotateTranslate",
     "Union",

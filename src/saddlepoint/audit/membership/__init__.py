@@ -21,6 +21,7 @@ __all__ = ["CHECKS", "independent", "inspect"]
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(NORMS, by_norm),
     "Patch": by_patch,
+    "Printable": by_patch,
     "RotateTranslate": by_turning,
     "Union": by_union,
     "Chain": by_chain,
