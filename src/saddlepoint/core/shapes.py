@@ -1,5 +1,6 @@
 """Per-sample arithmetic on batches of any rank: the first axis counts samples."""
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,12 +13,12 @@ INF: Final = float("inf")
 
 
 def flat(t: Tensor) -> Tensor:
-    """View or copy (B, *F) as (B, D), whatever the strides.
+    """View or copy (B, *F) as (B, D), whatever the strides, and where there are no rows too.
 
-    >>> flat(torch.zeros(2, 3, 4)).shape
-    torch.Size([2, 12])
+    >>> flat(torch.zeros(2, 3, 4)).shape, flat(torch.zeros(0, 3, 4)).shape
+    (torch.Size([2, 12]), torch.Size([0, 12]))
     """
-    return t.reshape(t.shape[0], -1) if t.dim() != 2 else t
+    return t.reshape(t.shape[0], math.prod(t.shape[1:])) if t.dim() != 2 else t
 
 
 def like(v: Tensor, t: Tensor) -> Tensor:
