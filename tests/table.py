@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.core.access import Attack
@@ -140,6 +140,7 @@ class SetRow:
 
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    amplifies: why rounding may grow on the way, so that a sample alone and in a batch agrees less.
     """
 
     name: str
@@ -147,6 +148,7 @@ class SetRow:
     shape: tuple[int, ...] = (1, 6, 6)
     spaced: float = 1e-6
     uneven: str = ""
+    amplifies: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
     def inputs(self, n: int, seed: int, dtype: torch.dtype) -> Tensor:
@@ -160,7 +162,24 @@ class SetRow:
         return moved.to(dtype)
 
 
-SETS: tuple[SetRow, ...] = ()
+STEEP = "a silent unit that wakes turns its direction at once, in each of many small steps"
+SETS: tuple[SetRow, ...] = (
+    SetRow("features", lambda n: sp.Features(seeing(), eps=0.4), amplifies=STEEP),
+    SetRow(
+        "features-each",
+        lambda n: sp.Features(seeing(), eps=torch.linspace(0.0, 0.8, n), box=(-1.0, 1.0), cg=0),
+        amplifies=STEEP,
+        slow=True,
+    ),
+)
+
+
+def seeing() -> nn.Module:
+    """A small network whose activations measure a distance."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        layers = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.Tanh()
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)
@@ -174,6 +193,7 @@ class AttackRow:
     seeded: bool = True  # another seed gives another point
     shaped: bool = False  # moves neighbours together, so that the shape of u matters
     sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
+    follows: bool = False  # needs a size with a gradient
 
 
 ATTACKS = (
@@ -226,6 +246,7 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
+    AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), seeded=False, follows=True),
 )
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)

@@ -11,6 +11,7 @@ from saddlepoint.attacks import (
     Bisect,
     FrankWolfe,
     Guess,
+    Lagrangian,
     Momentum,
     Polish,
     RandomSearch,
@@ -44,7 +45,7 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Features, Linf, Quantize
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -67,9 +68,11 @@ __all__ = [
     "Comparison",
     "CrossEntropy",
     "Curve",
+    "Features",
     "Found",
     "FrankWolfe",
     "Guess",
+    "Lagrangian",
     "Linf",
     "Margin",
     "Momentum",

@@ -8,6 +8,7 @@ from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
@@ -28,6 +29,7 @@ __all__ = [
     "Bisect",
     "FrankWolfe",
     "Guess",
+    "Lagrangian",
     "Momentum",
     "Polish",
     "RandomSearch",

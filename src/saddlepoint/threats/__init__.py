@@ -1,7 +1,8 @@
 """The adversary's set: which inputs may replace x."""
 
 from saddlepoint.threats.ball import L1, L2, Linf
+from saddlepoint.threats.feature import Features
 from saddlepoint.threats.l0 import L0
 from saddlepoint.threats.quantize import Quantize
 
-__all__ = ["L0", "L1", "L2", "Linf", "Quantize"]
+__all__ = ["L0", "L1", "L2", "Features", "Linf", "Quantize"]

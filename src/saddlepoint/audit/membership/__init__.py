@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from saddlepoint.audit.membership.feature import by_features
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
 
 __all__ = ["CHECKS", "independent", "inspect"]
 
-CHECKS: dict[str, Check] = dict.fromkeys(NORMS, by_norm)
+CHECKS: dict[str, Check] = {**dict.fromkeys(NORMS, by_norm), "Features": by_features}
 
 
 def inspect(
