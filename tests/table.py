@@ -21,6 +21,7 @@ __all__ = [
     "ATTACKS",
     "COUNTS",
     "GOALS",
+    "GRIDS",
     "LOSSES",
     "SETS",
     "SPARSE",
@@ -134,6 +135,11 @@ COUNTS = (
 )
 
 
+def _shares(n: int) -> Tensor:
+    """(n,) one size per sample: 1, 1/2, 1/3 …, and none for the last."""
+    return torch.cat([1 / torch.arange(1, n, dtype=torch.float64), torch.zeros(1)])
+
+
 @dataclass(frozen=True)
 class SetRow:
     """A set that no norm describes; tests/laws/test_any_set.py holds what it must obey.
@@ -164,6 +170,13 @@ class SetRow:
 
 STEEP = "a silent unit that wakes turns its direction at once, in each of many small steps"
 SETS: tuple[SetRow, ...] = (
+    SetRow("rotate", lambda n: sp.RotateTranslate(degrees=40, pixels=2), (2, 6, 6)),
+    SetRow(
+        "rotate-mirrored", lambda n: sp.RotateTranslate(30, 1, "reflect", box=(1, 3)), (1, 4, 7)
+    ),
+    SetRow(
+        "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
+    ),
     SetRow("features", lambda n: sp.Features(seeing(), eps=0.4), amplifies=STEEP),
     SetRow(
         "features-each",
@@ -248,6 +261,17 @@ ATTACKS = (
     ),
     AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), seeded=False, follows=True),
 )
+# Attacks that need a set of few parameters.
+GRIDS = (
+    AttackRow("grid", sp.Grid(counts=(3, 2, 2)), sp.Grid(), scores=True, seeded=False),
+    AttackRow(
+        "refine",
+        sp.Refine(counts=(3, 1, 2), rounds=2, keep=2),
+        sp.Refine(),
+        scores=True,
+        seeded=False,
+    ),
+)
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
 
@@ -299,6 +323,6 @@ def covered() -> set[str]:
     y = torch.zeros(2, dtype=torch.int64)
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
-    parts += [a.small for a in (*ATTACKS, *SPARSE)]
+    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

@@ -10,11 +10,13 @@ from saddlepoint.attacks import (
     PGD,
     Bisect,
     FrankWolfe,
+    Grid,
     Guess,
     Lagrangian,
     Momentum,
     Polish,
     RandomSearch,
+    Refine,
     Restarts,
     Sequence,
     SigmaZero,
@@ -45,7 +47,7 @@ from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Features, Linf, Quantize
+from saddlepoint.threats import L0, L1, L2, Features, Linf, Quantize, RotateTranslate
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -71,6 +73,7 @@ __all__ = [
     "Features",
     "Found",
     "FrankWolfe",
+    "Grid",
     "Guess",
     "Lagrangian",
     "Linf",
@@ -84,7 +87,9 @@ __all__ = [
     "Radius",
     "RadiusSearch",
     "RandomSearch",
+    "Refine",
     "Restarts",
+    "RotateTranslate",
     "Sequence",
     "SigmaZero",
     "Smoothed",

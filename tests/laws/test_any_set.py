@@ -16,7 +16,7 @@ from saddlepoint.core.shapes import flat
 from saddlepoint.core.threat import MEMBER, Graded, ThreatModel, parametric
 from tests.laws.test_attack_independence import agree
 from tests.laws.toy import Shade
-from tests.table import ATTACKS, SETS, SPARSE, AttackRow, SetRow
+from tests.table import ATTACKS, GRIDS, SETS, SPARSE, AttackRow, SetRow
 
 ROWS = (SetRow("toy", lambda n: Shade(0.3)), *SETS)
 B = 5
@@ -188,10 +188,10 @@ def follows(threat: Any, x: Tensor) -> bool:  # noqa: ANN401
 
 def pairs() -> list[Any]:
     """Each set with each attack that fits it; all but a few attacks run in the slow suite."""
-    quick = ("pgd", "square", "worst-of", "apgd", "polish-search")
+    quick = ("pgd", "grid", "refine", "square", "worst-of", "apgd", "polish-search")
     found = []
     for row in ROWS:
-        for attack in (*ATTACKS, *SPARSE):
+        for attack in (*ATTACKS, *GRIDS, *SPARSE):
             if fits(attack, row):
                 slow = row.slow or attack.name not in quick
                 marks = [pytest.mark.slow] if slow else []

@@ -96,9 +96,7 @@ class Lagrangian:
         return put(outside, _unit(h), torch.zeros_like(h))
 
 
-def _moved(
-    oracle: Gradients[Graded], into: Graded, u: Tensor, g: Tensor, length: float
-) -> Tensor:
+def _moved(oracle: Gradients[Graded], into: Graded, u: Tensor, g: Tensor, length: float) -> Tensor:
     """Return u after a step up g, within ``into``."""
     return into.project(oracle.x, u + length * oracle.threat.steepest(oracle.x, u, g))
 

@@ -160,7 +160,7 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted",
-        "description": _words(name, eps, box, quantize),
+        "description": getattr(inner, "words", "") or _words(name, eps, box, quantize),
     }
 
 

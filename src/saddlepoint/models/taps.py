@@ -133,4 +133,3 @@ class _Shortened:
     def __call__(self, module: nn.Module, x: Tensor) -> list[Tensor]:
         out = fx.Interpreter(module, graph=self.graph).run(x)
         return list(out)
-

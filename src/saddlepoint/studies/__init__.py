@@ -7,6 +7,9 @@ from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
 from saddlepoint.studies.figure import draw_capacity
 from saddlepoint.studies.plan import MULTIPLIERS, TRAININGS, CapacityPlan
+from saddlepoint.studies.spatial import Spatial, SpatialWatch, run_spatial
+from saddlepoint.studies.spatial_figure import draw_spatial
+from saddlepoint.studies.spatial_plan import SpatialPlan
 
 __all__ = [
     "MULTIPLIERS",
@@ -17,9 +20,14 @@ __all__ = [
     "Exact",
     "ExactPlan",
     "Follow",
+    "Spatial",
+    "SpatialPlan",
+    "SpatialWatch",
     "Watch",
     "draw_capacity",
     "draw_exact",
+    "draw_spatial",
     "run_capacity",
     "run_exact",
+    "run_spatial",
 ]

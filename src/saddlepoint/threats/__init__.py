@@ -4,5 +4,6 @@ from saddlepoint.threats.ball import L1, L2, Linf
 from saddlepoint.threats.feature import Features
 from saddlepoint.threats.l0 import L0
 from saddlepoint.threats.quantize import Quantize
+from saddlepoint.threats.spatial import RotateTranslate
 
-__all__ = ["L0", "L1", "L2", "Features", "Linf", "Quantize"]
+__all__ = ["L0", "L1", "L2", "Features", "Linf", "Quantize", "RotateTranslate"]

@@ -12,10 +12,15 @@ from saddlepoint.audit.membership.feature import by_features
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
+from saddlepoint.audit.membership.spatial import by_turning
 
 __all__ = ["CHECKS", "independent", "inspect"]
 
-CHECKS: dict[str, Check] = {**dict.fromkeys(NORMS, by_norm), "Features": by_features}
+CHECKS: dict[str, Check] = {
+    **dict.fromkeys(NORMS, by_norm),
+    "Features": by_features,
+    "RotateTranslate": by_turning,
+}
 
 
 def inspect(

@@ -50,8 +50,11 @@ def feature_distance(seen: Any, x: Array, y: Array) -> Array:  # noqa: ANN401 - 
     for i, (a, b) in enumerate(pairs):
         w = np.ones(a.shape[1]) if seen.weights is None else seen.weights[i].double().numpy()
         gap = (_directions(a) - _directions(b)) ** 2
-        total += (gap * w.reshape(1, -1, *[1] * (a.ndim - 2))).sum(axis=1).reshape(len(x), -1).mean(
-            axis=1
+        total += (
+            (gap * w.reshape(1, -1, *[1] * (a.ndim - 2)))
+            .sum(axis=1)
+            .reshape(len(x), -1)
+            .mean(axis=1)
         )
     return np.sqrt(total)
 
