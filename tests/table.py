@@ -259,7 +259,7 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
-    AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), seeded=False, follows=True),
+    AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
 )
 # Attacks that need a set of few parameters.
 GRIDS = (

@@ -45,7 +45,7 @@ class Lagrangian:
     first: float = 1.0
     last: float = 10.0
     reach: float = 1.0
-    start: Start = "clean"
+    start: Start = "random"
     loss: Loss | str | None = None
 
     __repr__ = compact

@@ -67,6 +67,11 @@ class Perceptual:
         return next(iter(self._copies.values()))
 
     @property
+    def kind(self) -> torch.dtype:
+        """The floating type in which the network was given."""
+        return next(iter(self._copies))[0]
+
+    @property
     def largest(self) -> float:
         """No two inputs are further apart than this: twice the length of phi."""
         heaviest = [1.0] * len(self.layers)
@@ -163,8 +168,8 @@ def load_perceptual(
     """Read a network from a file or folder, and see inputs as it does.
 
     network: a folder with model.safetensors and model.json, an ``.onnx`` file, or weights that need
-    ``arch``: one of our architectures, or ``vgg16`` and ``alexnet`` for state dicts in torchvision's
-    format, of which LPIPS's layers are taken. weights: a file with one vector of channel weights
+    ``arch``: one of ours, or ``vgg16`` and ``alexnet`` for state dicts in torchvision's format, of
+    which LPIPS's layers are taken. weights: a file with one vector of channel weights
     for each layer, in order of their names, as LPIPS publishes them. Nothing here is imported or
     run: a text that names a factory is refused. Raises ``Invalid`` and ``BadData``.
     """

@@ -27,8 +27,11 @@ _ACTIVATIONS = (
     nn.Tanh,
     nn.Sigmoid,
 )
-_IN_GRAPHS = ("relu", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "clip")
-_IN_GRAPHS += ("hard_swish", "softplus", "tanh", "sigmoid")
+# Of the functions that ONNX's operators become, and of torch's own.
+_IN_GRAPHS = (
+    *("relu", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish"),
+    *("clip", "hard_swish", "softplus", "tanh", "sigmoid"),
+)
 
 Taps = Callable[[nn.Module, Tensor], list[Tensor]]
 
@@ -127,6 +130,7 @@ class _Shortened:
         ends = [n for n in graph.nodes if n.name in layers]
         output = next(n for n in graph.nodes if n.op == "output")
         output.args = (tuple(ends),)
+        graph.owning_module = module
         graph.eliminate_dead_code()
         self.graph = graph
 

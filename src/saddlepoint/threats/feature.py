@@ -1,4 +1,4 @@
-"""Inputs that a network sees as x: a small distance in its activations, however many pixels move."""
+"""Inputs that a network sees as x: a small distance in its activations, whatever pixels do."""
 
 import copy
 import math
@@ -101,6 +101,15 @@ class Features:
             object.__setattr__(self, name, value)
 
     __repr__ = compact
+
+    @property
+    def words(self) -> str:
+        """The set in plain words."""
+        most = "a distance of its own" if isinstance(self.eps, Tensor) else f"at most {self.eps:g}"
+        return (
+            f"the activations of the network {self.perceptual!r} may move by {most}; "
+            f"every value stays in [{self.box[0]:g}, {self.box[1]:g}]"
+        )
 
     @property
     def perceptual(self) -> Perceptual:

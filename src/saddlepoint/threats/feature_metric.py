@@ -11,7 +11,7 @@ from saddlepoint.models.perceptual import Perceptual
 __all__ = ["direction", "jacobian"]
 
 Map = Callable[[Tensor], Tensor]
-_DAMPING = 1e-2  # of the metric's size along the gradient: directions that no feature sees
+_DAMPING = 1e-2  # of the metric's largest size: it keeps out directions that no feature sees
 
 
 def jacobian(phi: Map, at: Tensor) -> tuple[Map, Map]:
@@ -56,7 +56,7 @@ def direction(
     moved = push(b)
     if not steps:
         return b, norm(moved, 2)
-    damping = _DAMPING * dot(moved, moved)
+    damping = _DAMPING * _strongest(push, pull, b, moved)
     v, seen, r, p, jp = torch.zeros_like(b), torch.zeros_like(moved), b, b, moved
     for k in range(steps):
         if k:
@@ -70,6 +70,13 @@ def direction(
     blind = dot(v, v) == 0
     v, seen = torch.where(like(blind, b), b, v), torch.where(like(blind, moved), moved, seen)
     return v, norm(seen, 2)
+
+
+def _strongest(push: Map, pull: Map, b: Tensor, moved: Tensor) -> Tensor:
+    """(B,) the largest squared stretch that J has, by one step of the power method from b."""
+    q = pull(moved)
+    there = push(q)
+    return torch.maximum(_ratio(dot(there, there), dot(q, q)), dot(moved, moved))
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from saddlepoint.core.shapes import dot, like, put
+from saddlepoint.core.shapes import dot, like, norm, put
 from saddlepoint.core.threat import MEMBER, radii
 
 if TYPE_CHECKING:
@@ -51,11 +51,16 @@ class _Rows:
         self.eps = eps * (1 - _CAUTION)
 
     def pulled(self, u: Tensor) -> Tensor:
-        """Newton's steps on the distance, then a bisection where they end outside."""
+        """The nearer of two members: straight back towards x, or by Newton's steps first.
+
+        Close to the boundary Newton's steps lose less of u; from far away they may go astray.
+        """
         u = u.nan_to_num(0, 0, 0)
+        straight, bent = self._bisect(u), u
         for _ in range(_NEWTON):
-            u = self._newton(u)
-        return self._bisect(u)
+            bent = self._newton(bent)
+        bent = self._bisect(bent)
+        return put(norm(bent - u, 2) < norm(straight - u, 2), bent, straight)
 
     def _newton(self, u: Tensor) -> Tensor:
         """Move along the gradient of the distance to where it would be eps if it were linear."""
