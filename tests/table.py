@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
+from saddlepoint.threats.environment import CORRUPTIONS, blur
 
 __all__ = [
     "ATTACKS",
@@ -147,6 +148,7 @@ class SetRow:
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
     amplifies: why rounding may grow on the way, so that a sample alone and in a batch agrees less.
+    ties: why many members may be equally bad, if they are, so that rounding picks among them.
     """
 
     name: str
@@ -155,6 +157,7 @@ class SetRow:
     spaced: float = 1e-6
     uneven: str = ""
     amplifies: str = ""
+    ties: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
     def inputs(self, n: int, seed: int, dtype: torch.dtype) -> Tensor:
@@ -169,7 +172,47 @@ class SetRow:
 
 
 STEEP = "a silent unit that wakes turns its direction at once, in each of many small steps"
+
+
+def ramp(n: int) -> Tensor:
+    """(n,) severities, one for each sample, none for the last."""
+    return 5 * (1 - torch.arange(1, n + 1, dtype=torch.float64) / n)
+
+
+def same(threat: object) -> Callable[[int], Any]:
+    """Build that set for any number of samples."""
+    return lambda n: threat
+
+
 SETS: tuple[SetRow, ...] = (
+    SetRow("affine", same(sp.Affine(padding="reflect")), (1, 5, 7)),
+    SetRow("affine-each", lambda n: sp.Affine(severity=ramp(n), box=(-1.0, 3.0)), slow=True),
+    SetRow("affine-turn", same(sp.Affine(shift=0, scale=0, shear=0)), slow=True),
+    SetRow("perspective", same(sp.Perspective(severity=3)), (3, 6, 5), slow=True),
+    SetRow("colour", same(sp.Colour()), (3, 4, 4), slow=True),
+    SetRow("colour-grey", same(sp.Colour(saturation=0, hue=0)), (1, 1, 1), slow=True),
+    *(
+        SetRow(f"blur-{kind}", same(sp.Blur(kind, pixels=1.5)), slow=True)
+        for kind in get_args(blur.Kind)
+    ),
+    *(
+        SetRow(name, same(sp.Corruption(name, severity=4)), (3, 9, 8), slow=name != "fog")
+        for name in CORRUPTIONS
+        if name not in ("defocus_blur", "impulse_noise")
+    ),
+    SetRow(
+        "defocus_blur",
+        same(sp.Corruption("defocus_blur", severity=4)),
+        (1, 26, 24),
+        ties="disks within a pixel blur nothing",
+        slow=True,
+    ),
+    SetRow(
+        "impulse_noise",
+        same(sp.Corruption("impulse_noise", severity=4)),
+        ties="at severity 0 every pattern is the same, and on small images at some others",
+        slow=True,
+    ),
     SetRow("rotate", lambda n: sp.RotateTranslate(degrees=40, pixels=2), (2, 6, 6)),
     SetRow(
         "rotate-mirrored", lambda n: sp.RotateTranslate(30, 1, "reflect", box=(1, 3)), (1, 4, 7)
@@ -184,6 +227,10 @@ SETS: tuple[SetRow, ...] = (
         amplifies=STEEP,
         slow=True,
     ),
+    SetRow("patch", lambda n: sp.Patch(size=(2, 3), at=(1, 2))),
+    SetRow("patch-random", lambda n: sp.Patch(2, at="random", box=(-1.0, 3.0)), (2, 5, 4)),
+    SetRow("patch-anywhere", lambda n: sp.Patch(size=2), (2, 4, 5)),
+    SetRow("patch-glasses", lambda n: sp.Patch(mask="glasses"), (1, 9, 9)),
 )
 
 
@@ -263,10 +310,10 @@ ATTACKS = (
 )
 # Attacks that need a set of few parameters.
 GRIDS = (
-    AttackRow("grid", sp.Grid(counts=(3, 2, 2)), sp.Grid(), scores=True, seeded=False),
+    AttackRow("grid", sp.Grid(counts=(2,)), sp.Grid(), scores=True, seeded=False),
     AttackRow(
         "refine",
-        sp.Refine(counts=(3, 1, 2), rounds=2, keep=2),
+        sp.Refine(counts=(2,), rounds=1, keep=2),
         sp.Refine(),
         scores=True,
         seeded=False,

@@ -40,14 +40,29 @@ from saddlepoint.audit import (
     curve,
     smooth,
 )
+from saddlepoint.core.detected import Undetected
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
-from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
-from saddlepoint.threats import L0, L1, L2, Features, Linf, Quantize, RotateTranslate
+from saddlepoint.threats import (
+    L0,
+    L1,
+    L2,
+    Affine,
+    Blur,
+    Colour,
+    Corruption,
+    Features,
+    Linf,
+    Patch,
+    Perspective,
+    Quantize,
+    RotateTranslate,
+)
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
 
@@ -64,10 +79,14 @@ __all__ = [
     "PDPGD",
     "PGD",
     "About",
+    "Affine",
     "Audit",
     "Bisect",
+    "Blur",
     "Budget",
+    "Colour",
     "Comparison",
+    "Corruption",
     "CrossEntropy",
     "Curve",
     "Features",
@@ -80,6 +99,8 @@ __all__ = [
     "Margin",
     "Momentum",
     "Nearest",
+    "Patch",
+    "Perspective",
     "Polish",
     "ProbabilityMargin",
     "Quantize",
@@ -99,6 +120,8 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Unaware",
+    "Undetected",
     "Untargeted",
     "Verification",
     "WorstOf",

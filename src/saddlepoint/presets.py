@@ -54,7 +54,10 @@ ATTACKS: dict[str, Factory] = {
 }
 PARTS: dict[str, Factory] = {
     "Momentum": attacks.Momentum,
-    **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
+    **{
+        n: getattr(losses, n)
+        for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR", "Unaware")
+    },
 }
 OBJECTIVES: dict[str, Factory] = {
     kind.__name__: kind

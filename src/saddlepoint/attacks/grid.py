@@ -30,7 +30,12 @@ def check_counts(counts: object) -> None:
 
 
 def of_axes(counts: tuple[int, ...], threat: Gridded) -> tuple[int, ...]:
-    """Return the counts if there is one for each parameter; raises ``Unsupported``."""
+    """Return one count for each parameter, of which one may stand for all.
+
+    Raises ``Unsupported`` for another number of counts.
+    """
+    if len(counts) == 1:
+        return counts * len(threat.counts)
     if len(counts) != len(threat.counts):
         said = f"counts = {counts}: {type(threat).__name__} has {len(threat.counts)} parameters"
         raise Unsupported(said)
@@ -62,8 +67,9 @@ def lattice(counts: tuple[int, ...]) -> Tensor:
 class Grid:
     """Try every point of a grid over the set's parameters; the worst is kept (1712.02779, §3).
 
-    counts: points along each parameter; None takes the set's own, which for rotations and shifts
-    are the published 31 x 5 x 5. loss: what is compared; None takes the search's.
+    counts: points along each parameter, or one number for all; None takes the set's own, which for
+    rotations and shifts are the published 31 x 5 x 5. loss: what is compared; None takes the
+    search's.
 
     >>> Grid(counts=(11, 3, 3))
     Grid(counts=(11, 3, 3))
@@ -80,12 +86,14 @@ class Grid:
 
     def passes(self, threat: Gridded) -> int:
         """Return how many questions a sample that survives them meets."""
-        return math.prod(threat.counts if self.counts is None else self.counts)
+        return math.prod(self._counts(threat))
+
+    def _counts(self, threat: Gridded) -> tuple[int, ...]:
+        return of_axes(threat.counts if self.counts is None else self.counts, threat)
 
     def __call__(self, oracle: Scores[Gridded], draw: Draw) -> None:
         """Ask about all points, on the rows that are still open."""
         oracle = oracle.aim(self.loss)
-        counts = oracle.threat.counts if self.counts is None else self.counts
-        for t in lattice(of_axes(counts, oracle.threat)).to(oracle.x):
+        for t in lattice(self._counts(oracle.threat)).to(oracle.x):
             (oracle,) = oracle.shrink(at=1.0)
             oracle.value(oracle.threat.place(oracle.x, t.expand(len(oracle.x), -1)))

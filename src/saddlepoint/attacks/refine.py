@@ -51,8 +51,11 @@ class Refine:
         return math.prod(coarse) + 2 * self.rounds * self.keep * sum(n > 1 for n in coarse)
 
     def _coarse(self, threat: Gridded) -> tuple[int, ...]:
-        """Points of the first grid: an odd number, so that the middle is one of them."""
-        usual = tuple((n // 2) | 1 for n in threat.counts)
+        """Points of the first grid: an odd number, so that the middle is one of them.
+
+        Two or three points stay: half of them is the middle alone, which has no neighbours.
+        """
+        usual = tuple((n // 2) | 1 if n > 3 else n for n in threat.counts)
         return of_axes(usual if self.counts is None else self.counts, threat)
 
     def __call__(self, oracle: Scores[Gridded], draw: Draw) -> None:

@@ -17,6 +17,7 @@ from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
+from saddlepoint.core.threat import Described
 
 __all__ = ["SCHEMA_VERSION", "document", "environment"]
 
@@ -161,7 +162,9 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted",
-        "description": getattr(inner, "words", "") or _words(name, eps, box, quantize),
+        "description": inner.words
+        if isinstance(inner, Described)
+        else _words(name, eps, box, quantize),
     }
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from saddlepoint.attacks import FGSM, PGD, Refine
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import against
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.search import attack_rows
@@ -37,6 +37,7 @@ class Bench:
         self.door, self.seed = door, seed
         self.x = door.fit(x)
         self.y, self.rows = y.to(self.x.device), rows.to(self.x.device)
+        self.goal = against(door.model, self.y)
 
     def __getitem__(self, keep: slice) -> "Bench":
         return Bench(self.door, self.x[keep], self.y[keep], self.rows[keep], self.seed)
@@ -49,7 +50,7 @@ class Bench:
         early_stop: bool = True,
     ) -> Oracle[Any]:
         """Run one attack on all samples; the oracle's ledger holds the result."""
-        oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
+        oracle = Oracle(self.door, self.x, self.goal, threat, early_stop=early_stop)
         error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
         if error is not None:
             raise Unsupported(f"an attack failed: {error.strip().splitlines()[-1]}")
@@ -57,7 +58,7 @@ class Bench:
 
     def loss(self, x: Tensor) -> Tensor:
         """(B,) cross-entropy at x."""
-        return CrossEntropy()(self.door.scores(x), Untargeted(self.y))
+        return CrossEntropy()(self.door.scores(x), self.goal)
 
 
 def _shares(unbroken: list[int], n: int) -> Json:

@@ -13,12 +13,13 @@ from saddlepoint.audit.membership import inspect
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.stats import clopper_pearson
+from saddlepoint.core.detected import Undetected, against
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.goal import Goal, Untargeted
 from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.referee import hits_of, judge
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import MEMBER, ThreatModel
 
 __all__ = ["Replay", "Witnesses", "replay"]
 
@@ -122,12 +123,16 @@ def _check(
         return dict(zip(index.tolist(), reasons, strict=True))
     values = torch.from_numpy(x_adv)
     moved = door.fit(values.float() / 255 if values.dtype == torch.uint8 else values)
-    goal = Untargeted(y.to(moved.device))
+    goal = against(door.model, y.to(moved.device))
     try:
         check_scores(door.scores(moved), goal, len(moved))
     except (RuntimeError, IndexError) as error:
         raise Invalid("model", "<model>", "a model for these inputs", str(error)) from error
     right = _right(door, moved, goal)
+    if isinstance(goal, Undetected):  # of an input as it is, a false alarm is an error
+        same = ((door.fit(x) - moved).abs().flatten(1).amax(1) <= MEMBER).tolist()
+        alarms = _right(door, moved, Untargeted(goal.label))
+        right = [a if s else r for a, s, r in zip(alarms, same, right, strict=True)]
     return {
         row: reason or said
         for row, reason, said in zip(index.tolist(), reasons, right, strict=True)
@@ -135,7 +140,7 @@ def _check(
     }
 
 
-def _right(door: Door, x: Tensor, goal: Untargeted) -> list[str]:
+def _right(door: Door, x: Tensor, goal: Goal) -> list[str]:
     """Say for each witness how the model gets it right, or "" where it does not.
 
     A randomised model may win a vote that it lost in the audit: a witness fails when its draws rule

@@ -19,6 +19,7 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import against
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
@@ -120,16 +121,16 @@ class Rounds:
             self.evidence.prediction[record["rows"]] = record["scores"].argmax(1)
             self.scores.put(record["rows"], record["scores"])
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
+    def _batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self.samples.batch(rows)
-        goal = Untargeted(y)
-        check_inputs(x, goal, self.plan.threat[rows])
+        check_inputs(x, Untargeted(y), self.plan.threat[rows])
         x = self.door.fit(x)
-        return x, Untargeted(y.to(x.device))
+        return x, y.to(x.device)
 
     def _clean(self, rows: Tensor) -> Record:
         began = time.perf_counter()
-        x, goal = self._batch(rows)
+        x, y = self._batch(rows)
+        goal = Untargeted(y)  # an input that is rejected as it is, is an error as well
         try:
             oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
         except (Invalid, Unsupported):
@@ -147,11 +148,11 @@ class Rounds:
 
     def _attack(self, name: str, attack: Attack[Any], rows: Tensor) -> Record:
         began = time.perf_counter()
-        x, goal = self._batch(rows)
+        x, y = self._batch(rows)
         oracle = Oracle(
             self.door,
             x,
-            goal,
+            against(self.door.model, y),
             _on(self.plan.threat[rows], x),
             access=self.plan.access,
             # The first point that wins a vote may owe it to luck; the worst of a whole search is

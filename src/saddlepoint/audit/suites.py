@@ -22,9 +22,10 @@ from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Strategy
+from saddlepoint.audit.scattered import arms
 from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.threat import Gridded, ThreatModel
+from saddlepoint.core.threat import Gridded, ThreatModel, scattered
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -106,8 +107,9 @@ def cascade(
 
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
-    attacks of that suite which do not fit this set are left out, and a set of few parameters gets
-    random members, grids and their refinement in place of ascent and squares.
+    attacks of that suite which do not fit this set are left out, a set of few parameters gets
+    random members, grids and their refinement in place of ascent and squares, and a set in pieces
+    is opened by random members.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -120,6 +122,9 @@ def cascade(
     opening, ladders = _BY_ACCESS[access]()
     if isinstance(threat, Gridded) and access != "labels":
         (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
+    elif scattered(threat) and access != "labels":
+        opening, first = arms(access)
+        ladders = (first, *ladders)
     return Cascade(
         opening,
         ladders,

@@ -21,6 +21,7 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.sweep import Sweep
 from saddlepoint.audit.witness import distance, inspect
+from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Status
@@ -50,6 +51,7 @@ class Tracing:
     def run(self, progress: Progress) -> Curve:
         """Attack chunk by chunk, or read what an earlier call has finished; then join and write."""
         sweep: Any = self.sweep
+        refuse_rejecting(self.model, "a curve")
         with Door(self.model, sweep.precision, sweep.seed, verify=False) as door:
             look, notes = first_look(door, sweep, self.samples)
             with contextlib.closing(Journal.open(self.folder, self._header())) as journal:

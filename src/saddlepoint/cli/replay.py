@@ -16,7 +16,7 @@ from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.errors import Invalid
-from saddlepoint.models import ARCHITECTURES
+from saddlepoint.models import ARCHITECTURES, DEFENCES
 from saddlepoint.presets import parse_threat
 
 __all__ = ["replay_command"]
@@ -86,7 +86,7 @@ def _tell(what: str, checked: int, failed: Mapping[int, str]) -> None:
 
 def _known(arch: str) -> str:
     """The run's architecture, if it is ours: code is not imported on a file's word."""
-    if arch not in ARCHITECTURES:
+    if arch not in ARCHITECTURES | DEFENCES:
         hint = f"the run names {arch!r}; if you trust that code, pass it as --arch"
         raise Invalid("arch", "<nothing>", "given", hint)
     return arch

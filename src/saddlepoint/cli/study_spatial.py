@@ -21,9 +21,9 @@ __all__ = ["app", "spatial_command"]
 
 COLUMNS = {
     "clean": "clean",
-    "random": "one random",
-    "worst_of": "worst of ten",
-    "first_order": "first order",
+    "random": "random",
+    "worst_of": "worst/10",
+    "first_order": "ascent",
     "grid": "grid",
     "refined": "refined",
 }

@@ -16,6 +16,7 @@ from saddlepoint.core.errors import Unsupported
 __all__ = [
     "MEMBER",
     "Convex",
+    "Described",
     "Graded",
     "GradedConvex",
     "Gridded",
@@ -23,6 +24,7 @@ __all__ = [
     "graded",
     "parametric",
     "radii",
+    "scattered",
 ]
 
 MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
@@ -107,6 +109,20 @@ class Gridded(ThreatModel, Protocol):
         ...
 
 
+@runtime_checkable
+class Described(Protocol):
+    """A set that can say in words what it allows, and what a member does."""
+
+    @property
+    def words(self) -> str:
+        """The set, as the end of a sentence without its full stop."""
+        ...
+
+    def tell(self, u: Tensor) -> list[str]:
+        """One short text for each row of u (B, *P)."""
+        ...
+
+
 def graded(threat: object) -> Graded:
     """Return the set if its members have sizes; raises ``Unsupported`` where they have none."""
     if not isinstance(threat, Graded):
@@ -135,3 +151,15 @@ def radii(threat: Graded, x: Tensor) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     return torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))
+
+
+def scattered(threat: object) -> bool:
+    """Whether the set is in pieces, so that no ascent leads from one to all others.
+
+    Such a set says so by an attribute of that name.
+
+    >>> from saddlepoint.threats import Linf
+    >>> scattered(Linf(eps=0.5))
+    False
+    """
+    return bool(getattr(threat, "scattered", False))

@@ -10,7 +10,7 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat
 from saddlepoint.core.spec import compact
-from saddlepoint.core.threat import Convex
+from saddlepoint.core.threat import Convex, parametric
 
 __all__ = ["Quantize"]
 
@@ -56,6 +56,9 @@ class Quantize:
     def __post_init__(self) -> None:
         if not isinstance(self.threat, Convex) or isinstance(self.threat, Quantize):
             raise Invalid("threat", self.threat, "a convex set such as Linf(eps=8/255)")
+        if parametric(self.threat):
+            allowed = "a set whose u is the change itself: the grid is one of changes"
+            raise Invalid("threat", self.threat, allowed)
         if self.to_type not in LEVELS:
             raise Invalid("quantize", self.to_type, "'uint8'")
         box = getattr(self.threat, "box", (0.0, 1.0))

@@ -13,11 +13,11 @@ from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.samples import Samples
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import against
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.expect import mean
-from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Ledger
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import judge
@@ -66,12 +66,12 @@ class Probe:
 
     def margin(self, x: Tensor) -> Tensor:
         """(B,) margin at the inputs, averaged over as many passes as an attack's answers are."""
-        goal = Untargeted(self.bench.y)
+        goal = self.bench.goal
         return mean([goal.margin(self.scores(x)).double() for _ in range(self.door.eot)])
 
     def judged(self, x: Tensor, y: Tensor) -> Tensor:
         """(B,) bool: whether the referee calls the inputs broken."""
-        margin, asked = judge(self.door, x, Untargeted(y))
+        margin, asked = judge(self.door, x, against(self.door.model, y))
         self.rows_forward += asked
         return margin > 0
 

@@ -11,6 +11,7 @@ from saddlepoint.audit.evidence import Evidence, code
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import rejects
 from saddlepoint.core.door import Door
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.threat import Gridded
@@ -85,6 +86,7 @@ class _Blurred:
 
     def __init__(self, door: Door, width: Tensor) -> None:
         self.door, self.width, self.rows = door, width, 0
+        self.rejects = rejects(door.model)  # as the model that it stands for
 
     def __call__(self, x: Tensor) -> Tensor:
         self.rows += DRAWS * len(x)

@@ -218,7 +218,8 @@ def check_gallery(gallery: Arrays, path: Path) -> None:
     x, x_adv = gallery["x"], gallery["x_adv"]
     if x.shape != x_adv.shape or x.ndim < 2 or x.dtype.kind != "f" or x_adv.dtype.kind != "f":
         raise BadData(f"{path}: x and x_adv must be float arrays of one shape (g, ...)")
-    for name, kinds in _GALLERY.items():
+    told = {"told": "U"} if "told" in gallery else {}
+    for name, kinds in {**_GALLERY, **told}.items():
         if gallery[name].shape != (len(x),) or gallery[name].dtype.kind not in kinds:
             raise BadData(f"{path}: {name} must have one entry per witness, of its type")
     if "perceptual" in gallery and gallery["perceptual"].shape != (len(x),):
