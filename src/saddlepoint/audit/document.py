@@ -17,7 +17,6 @@ from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.ledger import Status
-from saddlepoint.core.threat import Described
 
 __all__ = ["SCHEMA_VERSION", "document", "environment"]
 
@@ -162,9 +161,8 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted",
-        "description": inner.words
-        if isinstance(inner, Described)
-        else _words(name, eps, box, quantize),
+        # A set may have words of its own and nothing to tell of a single member.
+        "description": getattr(inner, "words", None) or _words(name, eps, box, quantize),
     }
 
 

@@ -17,7 +17,7 @@ from saddlepoint.attacks import (
     Square,
     Targets,
 )
-from saddlepoint.audit import gridded
+from saddlepoint.audit import costly, gridded
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -108,8 +108,8 @@ def cascade(
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
     attacks of that suite which do not fit this set are left out, a set of few parameters gets
-    random members, grids and their refinement in place of ascent and squares, and a set in pieces
-    is opened by random members.
+    random members, grids and their refinement in place of ascent and squares, a set in pieces is
+    opened by random members, and one that says it is ``costly`` gets gradient steps only.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -125,6 +125,8 @@ def cascade(
     elif scattered(threat) and access != "labels":
         opening, first = arms(access)
         ladders = (first, *ladders)
+    elif getattr(threat, "costly", False) and access == "gradients":
+        opening, ladders = costly.arms()
     return Cascade(
         opening,
         ladders,

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,8 @@ class Features:
     >>> bool(threat.contains(x, u, 1e-6).all())
     True
     """
+
+    costly: ClassVar[bool] = True  # its projection asks the network many times
 
     network: str | nn.Module | Perceptual
     eps: float | Tensor
