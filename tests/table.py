@@ -220,7 +220,7 @@ SETS: tuple[SetRow, ...] = (
     SetRow(
         "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
     ),
-    SetRow("features", lambda n: sp.Features(seeing(), eps=0.4), amplifies=STEEP),
+    SetRow("features", lambda n: sp.Features(seeing(), eps=0.4, cg=4), amplifies=STEEP),
     SetRow(
         "features-each",
         lambda n: sp.Features(seeing(), eps=torch.linspace(0.0, 0.8, n), box=(-1.0, 1.0), cg=0),

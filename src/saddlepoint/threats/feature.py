@@ -20,7 +20,7 @@ from saddlepoint.threats.feature_nearest import inside, pull_in
 
 __all__ = ["Features"]
 
-_CG = 5
+_CG = 10
 
 
 @dataclass(frozen=True, repr=False)
