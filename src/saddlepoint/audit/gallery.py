@@ -74,4 +74,5 @@ def gallery(
         "conf_before": before.amax(1).numpy(),
         "conf_after": after.amax(1).numpy(),
         "attack": np.array([e.rounds[chosen[r]].arm for r in rows.tolist()], dtype=np.str_),
+        **({} if e.perceived is None else {"perceptual": e.perceived.distance[rows]}),
     }

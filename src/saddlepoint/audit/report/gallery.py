@@ -46,6 +46,7 @@ class Witness:
     attack: str
     largest: str
     changed: str
+    perceptual: str  # empty where no network measured it
     told: str
     images: tuple[tuple[str, str], ...]
     changes: tuple[Change, ...]
@@ -106,6 +107,7 @@ def _witness(run: Run, i: int, box: tuple[float, float], factor: float | None) -
         attack=str(g["attack"][i]),
         largest=number(float(f"{delta.max():.3g}")),
         changed=percent(float((delta > 1e-6).mean())),
+        perceptual=number(float(f"{float(g['perceptual'][i]):.3g}")) if "perceptual" in g else "",
         told=str(g["told"][i]) if "told" in g else "",
         images=() if factor is None else _images(x, x_adv, box, factor),
         changes=() if factor is not None else _changes(x, x_adv, box),
