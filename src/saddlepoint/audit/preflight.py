@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.samples import Samples
-from saddlepoint.core.detected import against, rejects
+from saddlepoint.core.detected import against, refuse_rejecting, rejects
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
@@ -48,6 +48,10 @@ def first_look(
             "this data set?"
         ) from error
     check_scores(out, against(door.model, y.to(x.device)), len(x))
+    target = getattr(plan, "target", None)
+    if target is not None:
+        refuse_rejecting(door.model, "a targeted audit")
+        target.check(plan.n, out.shape[1])
     half = door.dtype in (torch.bfloat16, torch.float16)
     notes = {
         "probabilities": float(_check_values(out, 2e-2 if half else 1e-3, force)),

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
-from saddlepoint.core.goal import Untargeted, check_index, score_of
+from saddlepoint.core.goal import Targeted, Untargeted, check_index, score_of
 
-__all__ = ["Undetected", "against", "refuse_rejecting", "rejects"]
+__all__ = ["Undetected", "against", "refuse_rejecting", "rejects", "wanted"]
 
 
 def rejects(model: object) -> bool:
@@ -24,7 +24,7 @@ class Undetected:
     z_y is max(z_y, z_reject), so that every loss of a labelled goal, read that way, fools
     classifier and detector at once. A tie is not a break.
 
-    Source: the combined classifier of Carlini and Wagner, 1705.07263, section 2.3, whose reject
+    Source: the combined classifier of Carlini and Wagner, 1705.07263, whose reject
     score is a function of the detector's.
 
     >>> import torch
@@ -64,6 +64,16 @@ def against(model: object, y: Tensor) -> Untargeted | Undetected:
     'Untargeted'
     """
     return Undetected(y) if rejects(model) else Untargeted(y)
+
+
+def wanted(model: object, y: Tensor, target: Tensor | None) -> Untargeted | Undetected | Targeted:
+    """Return the goal to move inputs of the classes y (B,) to ``target`` (B,); None: anywhere.
+
+    >>> import torch
+    >>> wanted(torch.nn.Identity(), torch.tensor([0]), torch.tensor([2])).label
+    tensor([2])
+    """
+    return against(model, y) if target is None else Targeted(target.to(y), y)
 
 
 def refuse_rejecting(model: object, verb: str) -> None:

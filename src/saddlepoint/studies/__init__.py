@@ -6,6 +6,9 @@ from saddlepoint.studies.arms_link import Link
 from saddlepoint.studies.arms_plan import ArmsPlan
 from saddlepoint.studies.capacity import Capacity, Watch, run_capacity
 from saddlepoint.studies.cell import Cell
+from saddlepoint.studies.corruptions import Corruptions, CorruptionWatch, run_corruptions
+from saddlepoint.studies.corruptions_figure import draw_corruptions
+from saddlepoint.studies.corruptions_plan import CorruptionsPlan
 from saddlepoint.studies.exact import Exact, Follow, run_exact
 from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
@@ -23,6 +26,9 @@ __all__ = [
     "Capacity",
     "CapacityPlan",
     "Cell",
+    "CorruptionWatch",
+    "Corruptions",
+    "CorruptionsPlan",
     "Exact",
     "ExactPlan",
     "Follow",
@@ -34,10 +40,12 @@ __all__ = [
     "Watch",
     "draw_arms",
     "draw_capacity",
+    "draw_corruptions",
     "draw_exact",
     "draw_spatial",
     "run_arms",
     "run_capacity",
+    "run_corruptions",
     "run_exact",
     "run_spatial",
 ]

@@ -11,12 +11,13 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.spec import compact
 from saddlepoint.threats.bilinear import Padding, bilinear
+from saddlepoint.threats.combine.operators import Combinable
 
 __all__ = ["RotateTranslate"]
 
 
 @dataclass(frozen=True, repr=False)
-class RotateTranslate:
+class RotateTranslate(Combinable):
     """{x turned about its centre by up to ±degrees, then shifted by ±pixels} (1712.02779, §2).
 
     A pixel at p from the centre moves to R(a) p + (dx, dy), clockwise for a > 0. u = (a / degrees,

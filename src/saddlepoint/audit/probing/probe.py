@@ -13,7 +13,7 @@ from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.samples import Samples
 from saddlepoint.core.access import Attack
-from saddlepoint.core.detected import against
+from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
@@ -49,7 +49,8 @@ class Probe:
 
     def around(self, rows: Tensor) -> tuple[Bench, Any]:
         """Return other samples with the set around them."""
-        bench = Bench(self.door, *self.samples.batch(rows), rows, self.plan.seed)
+        target = self.evidence.targets(rows)
+        bench = Bench(self.door, *self.samples.batch(rows), rows, self.plan.seed, target)
         threat: Any = self.plan.threat[rows]
         return bench, threat.to(bench.x.device) if hasattr(threat, "to") else threat
 
@@ -69,9 +70,10 @@ class Probe:
         goal = self.bench.goal
         return mean([goal.margin(self.scores(x)).double() for _ in range(self.door.eot)])
 
-    def judged(self, x: Tensor, y: Tensor) -> Tensor:
+    def judged(self, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """(B,) bool: whether the referee calls the inputs broken."""
-        margin, asked = judge(self.door, x, against(self.door.model, y))
+        goal = wanted(self.door.model, y, self.evidence.targets(rows))
+        margin, asked = judge(self.door, x, goal)
         self.rows_forward += asked
         return margin > 0
 

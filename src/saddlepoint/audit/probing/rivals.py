@@ -103,12 +103,12 @@ def transfer(p: Probe) -> Json:
     blurred = _Blurred(door, spread.square().mean().sqrt())
     attack: Any = PGD(steps=STEPS, loss="margin")
     with Door(blurred, seed=p.bench.seed, verify=False) as other:
-        bench = Bench(other, x, p.bench.y, p.bench.rows, p.bench.seed)
+        bench = Bench(other, x, p.bench.y, p.bench.rows, p.bench.seed, p.bench.target)
         u = bench.attack(attack, p.threat, "transfer", early_stop=False).ledger.u
     p.rows_forward += blurred.rows
     p.rows_backward += DRAWS * STEPS * len(x)
     return {
         "attack": repr(attack),
         "source": f"the model's mean scores over {DRAWS} draws of noise on the input",
-        "broken": p.marked(p.judged(p.threat.apply(x, u), p.bench.y)),
+        "broken": p.marked(p.judged(p.threat.apply(x, u), p.bench.y, p.rows)),
     }
