@@ -53,6 +53,14 @@ class Blur(Environment):
             "times severity / 5"
         )
 
+    def tell(self, u: Tensor) -> list[str]:
+        """How wide each kernel is."""
+        said = [f"blurred over {s * self.pixels / WORST:.1f} pixels" for s in u[:, 0].tolist()]
+        if self.kind != "motion":
+            return said
+        ways = (90 * u[:, 1]).tolist()
+        return [f"{text} at {way:.0f}°" for text, way in zip(said, ways, strict=True)]
+
     def axes(self) -> tuple[Axis, ...]:
         """Return the width, and of a motion its direction."""
         return (LEVEL, FREE) if self.kind == "motion" else (LEVEL,)

@@ -47,6 +47,17 @@ class Colour(Environment):
         said = ", ".join(f"{name} by {getattr(self, name):g}" for name in self._named)
         return f"the image may change its {said}, at most, times severity / 5"
 
+    def tell(self, u: Tensor) -> list[str]:
+        """How much each property changes."""
+        texts = {"brightness": "{:+.2f}", "hue": "{:+.3f}"}
+        return [
+            ", ".join(
+                f"{name} {texts.get(name, '{:+.0%}').format(s * getattr(self, name))}"
+                for name, s in zip(self._named, row, strict=True)
+            )
+            for row in (u.double() / WORST).tolist()
+        ]
+
     @property
     def _named(self) -> tuple[str, ...]:
         return tuple(name for name in NAMES if getattr(self, name) > 0)

@@ -51,6 +51,11 @@ class Perspective(Environment):
             "times severity / 5, and the image with it"
         )
 
+    def tell(self, u: Tensor) -> list[str]:
+        """How far the corner that moves most moves."""
+        most = u.abs().amax(1) * (100 * self.distortion / WORST)
+        return [f"corners moved by up to {share:.1f} % of the side" for share in most.tolist()]
+
     def axes(self) -> tuple[Axis, ...]:
         """Return two axes for each corner."""
         return (SIGNED,) * 8
