@@ -397,6 +397,8 @@ def _types(part: object) -> set[str]:
 
 # What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
 PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+# What is about models that may reject has its laws in tests/core/test_detected.py.
+REJECTING = (sp.Undetected(torch.zeros(2, dtype=torch.int64)), sp.Unaware())
 # One u for many samples is no attack on each: tests/audit/test_universal.py.
 SHARED = (sp.Universal(),)
 
@@ -407,5 +409,5 @@ def covered() -> set[str]:
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
     return set().union(*map(_types, parts))
