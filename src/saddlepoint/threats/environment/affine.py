@@ -56,7 +56,7 @@ class Affine(Environment):
             f"turned by {self.degrees:g} degrees, shifted by {self.shift:.0%}, scaled by "
             f"{self.scale:.0%}, sheared by {self.shear:g} degrees"
         )
-        return f"the image may be {said}, at most, times severity / 5"
+        return f"at severity 5 the image may be {said}; it is met up to {self.at_most}"
 
     def tell(self, u: Tensor) -> list[str]:
         """What becomes of each image; parameters that the set lacks are left out."""

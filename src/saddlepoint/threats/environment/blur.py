@@ -49,8 +49,8 @@ class Blur(Environment):
     def words(self) -> str:
         """The set in plain words."""
         return (
-            f"the image may be blurred ({self.kind}) over at most {self.pixels:g} pixels "
-            "times severity / 5"
+            f"at severity 5 the image may be blurred ({self.kind}) over {self.pixels:g} pixels; "
+            f"it is met up to {self.at_most}"
         )
 
     def tell(self, u: Tensor) -> list[str]:

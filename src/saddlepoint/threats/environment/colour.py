@@ -45,7 +45,7 @@ class Colour(Environment):
     def words(self) -> str:
         """The set in plain words."""
         said = ", ".join(f"{name} by {getattr(self, name):g}" for name in self._named)
-        return f"the image may change its {said}, at most, times severity / 5"
+        return f"at severity 5 the image may change its {said}; it is met up to {self.at_most}"
 
     def tell(self, u: Tensor) -> list[str]:
         """How much each property changes."""

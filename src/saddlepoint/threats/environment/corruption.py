@@ -42,10 +42,8 @@ class Corruption(Environment):
     @property
     def words(self) -> str:
         """The set in plain words."""
-        said = f"the image may be corrupted by {self.name.replace('_', ' ')} up to the severity"
-        return (
-            f"{said}, of 5, with any of 65,536 patterns" if self._kind.seeded else f"{said}, of 5"
-        )
+        said = f"the image may be corrupted by {self.name.replace('_', ' ')} up to {self.at_most}"
+        return f"{said} of 5" + (", with any of 65,536 patterns" if self._kind.seeded else "")
 
     def tell(self, u: Tensor) -> list[str]:
         """Severity and pattern of each image."""

@@ -61,6 +61,12 @@ class Environment:
         """The set in plain words."""
         raise NotImplementedError
 
+    @property
+    def at_most(self) -> str:
+        """The severity in plain words."""
+        given = self.severity
+        return "a severity of its own" if isinstance(given, Tensor) else f"severity {given:g}"
+
     def tell(self, u: Tensor) -> list[str]:
         """What each row of u (B, P) does, in plain words."""
         raise NotImplementedError
