@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.core.access import Attack
@@ -148,6 +148,7 @@ class SetRow:
 
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    amplifies: why rounding may grow on the way, so that a sample alone and in a batch agrees less.
     ties: why many members may be equally bad, if they are, so that rounding picks among them.
     """
 
@@ -156,6 +157,7 @@ class SetRow:
     shape: tuple[int, ...] = (1, 6, 6)
     spaced: float = 1e-6
     uneven: str = ""
+    amplifies: str = ""
     ties: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
@@ -176,6 +178,7 @@ def _each(eps: float, n: int) -> Tensor:
 
 _HOLES = ((1, 4), (2, 5))
 _TURN = sp.RotateTranslate(degrees=40, pixels=1)
+STEEP = "a silent unit that wakes turns its direction at once, in each of many small steps"
 
 
 def ramp(n: int) -> Tensor:
@@ -242,11 +245,32 @@ SETS: tuple[SetRow, ...] = (
     SetRow(
         "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
     ),
-    SetRow("patch", lambda n: sp.Patch(size=(2, 3), at=(1, 2))),
-    SetRow("patch-random", lambda n: sp.Patch(2, at="random", box=(-1.0, 3.0)), (2, 5, 4)),
-    SetRow("patch-anywhere", lambda n: sp.Patch(size=2), (2, 4, 5)),
-    SetRow("patch-glasses", lambda n: sp.Patch(mask="glasses"), (1, 9, 9)),
+    SetRow("patch", same(sp.Patch(size=(2, 3), at=(1, 2)))),
+    SetRow("patch-random", same(sp.Patch(2, at="random", box=(-1.0, 3.0))), (2, 5, 4)),
+    SetRow("patch-anywhere", same(sp.Patch(size=2)), (2, 4, 5)),
+    SetRow(
+        "printable",
+        same(sp.Printable(sp.Patch(size=2), smooth=0.3, palette=((0.1,), (0.9,)))),
+        (1, 4, 5),
+        slow=True,
+    ),
+    SetRow("patch-glasses", same(sp.Patch(mask="glasses")), (1, 9, 9), slow=True),
+    SetRow("features", lambda n: sp.Features(seeing(), eps=0.4, cg=4), amplifies=STEEP),
+    SetRow(
+        "features-each",
+        lambda n: sp.Features(seeing(), eps=torch.linspace(0.0, 0.8, n), box=(-1.0, 1.0), cg=0),
+        amplifies=STEEP,
+        slow=True,
+    ),
 )
+
+
+def seeing() -> nn.Module:
+    """A small network whose activations measure a distance."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        layers = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.Tanh()
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)
@@ -260,6 +284,7 @@ class AttackRow:
     seeded: bool = True  # another seed gives another point
     shaped: bool = False  # moves neighbours together, so that the shape of u matters
     sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
+    follows: bool = False  # needs a size with a gradient
 
 
 ATTACKS = (
@@ -313,6 +338,7 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
+    AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
 )
 # Attacks that need a set of few parameters.
 GRIDS = (
@@ -371,6 +397,10 @@ def _types(part: object) -> set[str]:
 
 # What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
 PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+# What is about models that may reject has its laws in tests/core/test_detected.py.
+REJECTING = (sp.Undetected(torch.zeros(2, dtype=torch.int64)), sp.Unaware())
+# One u for many samples is no attack on each: tests/audit/test_universal.py.
+SHARED = (sp.Universal(),)
 
 
 def covered() -> set[str]:
@@ -379,5 +409,5 @@ def covered() -> set[str]:
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
     return set().union(*map(_types, parts))

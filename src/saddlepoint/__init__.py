@@ -13,6 +13,7 @@ from saddlepoint.attacks import (
     FrankWolfe,
     Grid,
     Guess,
+    Lagrangian,
     Momentum,
     PartOf,
     Polish,
@@ -25,6 +26,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
+from saddlepoint.attacks.universal import Universal
 from saddlepoint.audit import (
     About,
     Audit,
@@ -33,6 +35,7 @@ from saddlepoint.audit import (
     Radii,
     Radius,
     RadiusSearch,
+    Shared,
     Smoothed,
     Verification,
     audit,
@@ -40,6 +43,7 @@ from saddlepoint.audit import (
     compare,
     curve,
     smooth,
+    universal,
 )
 from saddlepoint.core.detected import Undetected
 from saddlepoint.core.goal import Targeted, Untargeted
@@ -58,10 +62,12 @@ from saddlepoint.threats import (
     Chain,
     Colour,
     Corruption,
+    Features,
     Linf,
     Masked,
     Patch,
     Perspective,
+    Printable,
     Quantize,
     RotateTranslate,
     Union,
@@ -94,10 +100,12 @@ __all__ = [
     "CrossEntropy",
     "Curve",
     "Each",
+    "Features",
     "Found",
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Linf",
     "Margin",
     "Masked",
@@ -107,6 +115,7 @@ __all__ = [
     "Patch",
     "Perspective",
     "Polish",
+    "Printable",
     "ProbabilityMargin",
     "Quantize",
     "Radii",
@@ -117,6 +126,7 @@ __all__ = [
     "Restarts",
     "RotateTranslate",
     "Sequence",
+    "Shared",
     "SigmaZero",
     "Smoothed",
     "Smoothing",
@@ -128,6 +138,7 @@ __all__ = [
     "Unaware",
     "Undetected",
     "Union",
+    "Universal",
     "Untargeted",
     "Verification",
     "WorstOf",
@@ -141,6 +152,7 @@ __all__ = [
     "search",
     "smooth",
     "train",
+    "universal",
 ]
 
 __version__ = "0.1.0"

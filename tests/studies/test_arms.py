@@ -117,8 +117,8 @@ def test_a_stopped_study_goes_on(study: Arms, tmp_path: Path, monkeypatch: Any) 
 
 @pytest.mark.slow
 def test_every_claim_is_flagged_by_name_and_the_control_by_nothing(tmp_path: Path) -> None:
-    more = {"epochs": 60, "width": 32, "train_n": 900, "test_n": 40, "steps": 40, "probes": 32}
-    study = run_arms(ArmsPlan(**SMALL | more), load_data("digits"), tmp_path)
+    more = {"epochs": 40, "width": 32, "train_n": 900, "test_n": 30, "steps": 40, "probes": 24}
+    study = run_arms(ArmsPlan(**SMALL | more | {"wide": 1.0}), load_data("digits"), tmp_path)
     rows = {row["name"]: row for row in study.document["cells"]}
     assert len(rows) == len(ArmsPlan().links)
     for name, row in rows.items():

@@ -9,6 +9,7 @@ from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
@@ -33,6 +34,7 @@ __all__ = [
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Momentum",
     "PartOf",
     "Polish",

@@ -80,6 +80,7 @@ def document(
         "plan": plan.describe(),
         "seed": plan.seed,
         "environment": environment(device),
+        **({} if evidence.perceived is None else {"perceptual": evidence.perceived.as_json()}),
     }
 
 

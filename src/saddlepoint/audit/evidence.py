@@ -1,7 +1,7 @@
 """What an audit knows: one row per attack and sample it was run on, and nothing unobserved."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.proofs import Proofs
 from saddlepoint.core.ledger import Status
+
+if TYPE_CHECKING:
+    from saddlepoint.audit.perceptual import Perceived
 
 __all__ = ["CODES", "COLUMNS", "Evidence", "Round", "Stage", "code"]
 
@@ -102,7 +105,8 @@ class Evidence:
     verdict its witness broke again; empty where one answer decides. notes: measurements made before
     the search. probes: measurements made after it, for the health checks and the figures.
     target: (n,) the class to reach, None where any other will do.
-    proofs: what bounds have shown, None where they were not asked for.
+    proofs: what bounds have shown, None where they were not asked for. perceived: how far a network
+    sees the witnesses from their inputs, None where none was given.
     """
 
     plan: Plan
@@ -114,6 +118,7 @@ class Evidence:
     notes: dict[str, float] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     proofs: Proofs | None = None
+    perceived: "Perceived | None" = None
     model_changed: bool = False
     prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     target: Array | None = None

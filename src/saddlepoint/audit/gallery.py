@@ -9,6 +9,7 @@ from saddlepoint.audit.breaks import breaks, witnesses
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.inspection import one_of_each
 from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.printing import printing
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.door import Door
@@ -63,6 +64,7 @@ def gallery(
     told = _told(e, journal, chosen)
     return {
         **({"told": np.array([told[r] for r in rows.tolist()], dtype=np.str_)} if told else {}),
+        **printing(e.plan.threat[torch.from_numpy(rows)], x.numpy(), x_adv),
         "index": rows,
         "x": x.numpy().astype(np.float32),
         "x_adv": x_adv,
@@ -72,4 +74,5 @@ def gallery(
         "conf_before": before.amax(1).numpy(),
         "conf_after": after.amax(1).numpy(),
         "attack": np.array([e.rounds[chosen[r]].arm for r in rows.tolist()], dtype=np.str_),
+        **({} if e.perceived is None else {"perceptual": e.perceived.distance[rows]}),
     }

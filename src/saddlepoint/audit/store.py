@@ -63,4 +63,6 @@ def write_evidence(path: Path, e: Evidence, scores: ScoreTable) -> None:
         columns["hits"] = whole(np.fromiter(hits, dtype=np.int32, count=e.n))
     if e.proofs is not None:
         columns |= {k: whole(v) for k, v in by_proof(e).items()}
+    if e.perceived is not None:
+        columns["perceptual"] = whole(e.perceived.distance)
     write_npz(path, columns)

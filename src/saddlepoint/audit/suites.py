@@ -19,7 +19,7 @@ from saddlepoint.attacks import (
     Square,
     Targets,
 )
-from saddlepoint.audit import gridded
+from saddlepoint.audit import costly, gridded
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -112,8 +112,8 @@ def cascade(
     for each of its parts, and has their arms (``of_parts``). survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
     attacks of that suite which do not fit this set are left out, a set of few parameters gets
-    random members, grids and their refinement in place of ascent and squares, and a set in pieces
-    is opened by random members.
+    random members, grids and their refinement in place of ascent and squares, a set in pieces is
+    opened by random members, and one that says it is ``costly`` gets gradient steps only.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -142,6 +142,8 @@ def _plain(
     elif scattered(threat) and access != "labels":
         opening, first = arms(access)
         ladders = (first, *ladders)
+    elif getattr(threat, "costly", False) and access == "gradients":
+        opening, ladders = costly.arms()
     return Cascade(
         opening,
         ladders,

@@ -33,6 +33,7 @@ def by_sample(e: Evidence) -> dict[str, Array]:
     backward: passes that the adversary paid for. After a verification also proof: what came of it
     (``certified | broken | undecided | wrong``), rung: the method that certified the sample, ""
     where none did, and bound: an upper bound on the margin, NaN where none was computed.
+    With a perceptual network also perceptual: its distance from input to witness, NaN without one.
     """
     return {
         "index": np.arange(e.n),
@@ -45,6 +46,7 @@ def by_sample(e: Evidence) -> dict[str, Array]:
         "forward": e.total("forward"),
         "backward": e.total("backward"),
         **({} if e.proofs is None else _proved(e)),
+        **({} if e.perceived is None else {"perceptual": e.perceived.distance}),
     }
 
 

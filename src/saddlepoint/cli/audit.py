@@ -20,6 +20,8 @@ from saddlepoint.cli.audit_options import (
     FiguresOption,
     ForceOption,
     PassesOption,
+    PerceptualArchOption,
+    PerceptualOption,
     PrecisionOption,
     QuantizeOption,
     SuiteOption,
@@ -55,6 +57,7 @@ from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
+from saddlepoint.models.perceptual import Perceptual, load_perceptual
 from saddlepoint.presets import parse_attack, parse_target, parse_threat
 from saddlepoint.threats import Quantize
 
@@ -90,6 +93,8 @@ class AuditSettings(Settings):
     verify: bool = False
     verify_seconds: float | None = None
     verify_subproblems: StrictInt | None = None
+    perceptual: str | None = None
+    perceptual_arch: str | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
@@ -130,6 +135,8 @@ def audit_command(
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
     verify_subproblems: VerifySubproblemsOption = None,
+    perceptual: PerceptualOption = None,
+    perceptual_arch: PerceptualArchOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -218,6 +225,15 @@ def _verification(settings: AuditSettings) -> Verification | None:
     return Verification(seconds=seconds, subproblems=most)
 
 
+def _perceptual(settings: AuditSettings) -> Perceptual | None:
+    if settings.perceptual is None:
+        if settings.perceptual_arch is not None:
+            hint = "it is the architecture of that network"
+            raise Invalid("perceptual_arch", settings.perceptual_arch, "beside --perceptual", hint)
+        return None
+    return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
+
+
 def run_audit(
     settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
 ) -> Audit:
@@ -260,6 +276,7 @@ def run_audit(
             votes=settings.votes,
             target=parse_target(settings.target),
             verify=_verification(settings),
+            perceptual=_perceptual(settings),
             force=settings.force,
             progress=progress,
             team=team,

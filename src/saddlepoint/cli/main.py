@@ -14,6 +14,7 @@ from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
 from saddlepoint.cli.smooth import smooth_command
 from saddlepoint.cli.train import train_command
+from saddlepoint.cli.universal import universal_command
 from saddlepoint.cli.verify import verify_command
 
 __all__ = ["app", "main"]
@@ -30,6 +31,7 @@ app.command("audit")(readable(audit_command))
 app.command("attack")(readable(attack_command))
 app.command("curve")(readable(curve_command))
 app.command("smooth")(readable(smooth_command))
+app.command("universal")(readable(universal_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))

@@ -112,6 +112,18 @@ def proved(document: Json) -> str:
     )
 
 
+def seen(document: Json) -> str:
+    """Say how far the witnesses are as a network sees them; "" where none was given."""
+    found = document.get("perceptual")
+    if not found or not found["quartiles"]:
+        return ""
+    _, low, middle, high, most = found["quartiles"]
+    return (
+        f"perceptual distance of {found['witnesses']} witnesses: median {middle:.3g}, "
+        f"half between {low:.3g} and {high:.3g}, at most {most:.3g}"
+    )
+
+
 def print_outcome(result: Audit) -> None:
     """Print tables and sentences."""
     OUT.print()
@@ -137,6 +149,6 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (aimed(result.document), proved(result.document), missed(result.document)):
+    for said in (f(result.document) for f in (aimed, proved, missed, seen)):
         if said:
             OUT.print(Text(said))

@@ -24,7 +24,7 @@ class Undetected:
     z_y is max(z_y, z_reject), so that every loss of a labelled goal, read that way, fools
     classifier and detector at once. A tie is not a break.
 
-    Source: the combined classifier of Carlini and Wagner, 1705.07263, section 2.3, whose reject
+    Source: the combined classifier of Carlini and Wagner, 1705.07263, whose reject
     score is a function of the detector's.
 
     >>> import torch

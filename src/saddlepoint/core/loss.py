@@ -18,6 +18,7 @@ from saddlepoint.core.goal import (
     read,
     score_of,
 )
+from saddlepoint.core.spec import compact
 
 __all__ = [
     "DLR",
@@ -134,13 +135,13 @@ def _leave(out: Tensor, goal: Targeted) -> Tensor:
     return best_other(out, goal.label) if goal.source is None else score_of(out, goal.source)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Unaware:
     """A loss of the classes alone, by an attacker who does not know that inputs may be rejected.
 
-    What the evaluations of many detectors have climbed (the zero-knowledge attacker of 1705.07263,
-    section 2.2); no goal but that of a rejecting model sees a difference. The losses themselves
-    fool classifier and detector at once.
+    What the evaluations of many detectors have climbed (the zero-knowledge attacker of 1705.07263);
+    no goal but that of a rejecting model sees a difference. The losses themselves fool classifier
+    and detector at once.
 
     >>> import torch
     >>> from saddlepoint.core.detected import Undetected
@@ -150,6 +151,8 @@ class Unaware:
     """
 
     loss: Loss | str = "cross-entropy"
+
+    __repr__ = compact
 
     def __post_init__(self) -> None:
         check_loss(self.loss)

@@ -20,7 +20,7 @@ from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 from saddlepoint.core.within import Within
 
-__all__ = ["Oracle"]
+__all__ = ["Oracle", "check_labels", "check_scores"]
 
 T = TypeVar("T", bound=ThreatModel)
 
@@ -77,7 +77,7 @@ class Oracle(Aiming, Within, Generic[T]):
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         self._grant("scores")
-        return mean([self._loss(out, self._aim) for out in self._forward(u)])
+        return mean([self._worth(out, u) for out in self._forward(u)])
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
@@ -95,7 +95,7 @@ class Oracle(Aiming, Within, Generic[T]):
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
             out = self._door.search(self.threat.apply(self.x, leaf))
-            value = self._loss(out, self._aim)
+            value = self._worth(out, leaf)
             if not value.requires_grad:
                 raise Unsupported(
                     "the model's output does not depend on its input by a differentiable path: "

@@ -12,10 +12,10 @@ INF: Final = float("inf")
 
 
 def flat(t: Tensor) -> Tensor:
-    """View or copy (B, *F) as (B, D), whatever the strides.
+    """View or copy (B, *F) as (B, D), whatever the strides, and where there are no rows too.
 
-    >>> flat(torch.zeros(2, 3, 4)).shape
-    torch.Size([2, 12])
+    >>> flat(torch.zeros(2, 3, 4)).shape, flat(torch.zeros(0, 3, 4)).shape
+    (torch.Size([2, 12]), torch.Size([0, 12]))
     """
     if t.dim() == 2:
         return t

@@ -98,7 +98,7 @@ class Lean(Aiming, Within, Generic[T]):
         if self._keep == "last" and self._kept.climbed:
             self._kept.u = self._lifted(self._member(u))
             raise Exhausted
-        value = self._loss(self._scores(u), self._aim)
+        value = self._worth(self._scores(u), u)
         self._offer(u, value)
         return value
 
@@ -106,7 +106,7 @@ class Lean(Aiming, Within, Generic[T]):
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
-            value = self._loss(widen(self._model(self.threat.apply(self.x, leaf))), self._aim)
+            value = self._worth(widen(self._model(self.threat.apply(self.x, leaf))), leaf)
             g = _slope(value, leaf)
         value, self._kept.climbed = value.detach(), True
         if self._keep == "last":

@@ -98,21 +98,21 @@ class Inner:
     ) -> Tensor:
         """Return x_adv (B, *F); all randomness comes from ``draw`` (None: seed 0, ids 0 … B-1)."""
         draw = draw or Draw.of(0, torch.arange(len(x), device=x.device))
-        climb = self.loss if loss is None else loss
+        climb, threat = self.loss if loss is None else loss, _placed(self.threat, draw)
         with evaluating(model):
             goal, free = self._goal(model, x, y)
             lean = Lean(
                 model,
                 x,
                 goal,
-                self.threat,
+                threat,
                 loss=None if climb is None else as_loss(climb),
                 keep=self.keep,
             )
             with contextlib.suppress(Exhausted):  # the attack's own way to end early
                 self.attack(lean, draw)
-            u = lean.kept if free is None else put(free, lean.kept, self.threat.start(x))
-            return self.threat.apply(x, u).detach()
+            u = lean.kept if free is None else put(free, lean.kept, threat.start(x))
+            return threat.apply(x, u).detach()
 
     def _goal(self, model: nn.Module, x: Tensor, y: Tensor | Goal) -> tuple[Goal, Tensor | None]:
         """Return the goal, and (B,) bool which rows can be moved to their target (None: all)."""
@@ -122,6 +122,13 @@ class Inner:
             scores = widen(model(x))
         goal = self.target.goal(torch.arange(len(x)), y, scores)
         return goal, goal.label != y
+
+
+def _placed(threat: ThreatModel, draw: Draw) -> ThreatModel:
+    """Give the samples random places in a set that has some: others for each draw."""
+    if not hasattr(threat, "redrawn"):
+        return threat
+    return threat[draw.tag("place").integers(1 << 24, 1)[:, 0]]
 
 
 @dataclass(frozen=True, eq=False)

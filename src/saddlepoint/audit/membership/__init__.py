@@ -10,6 +10,7 @@ import numpy as np
 
 from saddlepoint.audit.membership.combine import by_chain, by_mask, by_union
 from saddlepoint.audit.membership.environment import REMADE, by_remaking
+from saddlepoint.audit.membership.feature import by_features
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
@@ -20,7 +21,9 @@ __all__ = ["CHECKS", "independent", "inspect"]
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(NORMS, by_norm),
+    "Features": by_features,
     "Patch": by_patch,
+    "Printable": by_patch,
     "RotateTranslate": by_turning,
     "Union": by_union,
     "Chain": by_chain,

@@ -100,6 +100,10 @@ _OPTIONAL = {
     "data_sha256": "a text",
     "environment": "an object",
     "plan": "an object",
+    "perceptual": "an object",
+    "perceptual.network": "a text",
+    "perceptual.witnesses": "a count",
+    "perceptual.quartiles": "a list of numbers",
 }
 _VERIFICATION = {
     "counts": "an object",
@@ -218,6 +222,8 @@ def check_gallery(gallery: Arrays, path: Path) -> None:
     for name, kinds in {**_GALLERY, **told}.items():
         if gallery[name].shape != (len(x),) or gallery[name].dtype.kind not in kinds:
             raise BadData(f"{path}: {name} must have one entry per witness, of its type")
+    if "perceptual" in gallery and gallery["perceptual"].shape != (len(x),):
+        raise BadData(f"{path}: perceptual must have one entry per witness")
 
 
 def _numbers(table: object, names: tuple[str, ...], where: str) -> None:

@@ -15,7 +15,7 @@ def threshold(scores: Tensor, false_alarms: float) -> float:
     scores: (N,) of clean inputs that the defence was not trained on, higher is more suspicious.
     Raises ``Invalid`` for a share outside [0, 1) and for scores that are no numbers.
 
-    Source: Xu, Evans, Qi, 1704.01155, section 5.2.
+    Source: Xu, Evans, Qi, 1704.01155.
 
     >>> import torch
     >>> threshold(torch.arange(100.0), 0.05)

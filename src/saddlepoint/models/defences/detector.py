@@ -23,8 +23,8 @@ class Guarded(nn.Module):
     ``calibrate`` sets the threshold.
 
     Source: a detector beside the classifier, Gong, Wang, Ku, 1704.04960; on its hidden layers,
-    Metzen et al., 1702.04267; several of them, He et al., 1706.04701, section 5. Fallen to Carlini
-    and Wagner, 1705.07263, sections 2.3 and 3.
+    Metzen et al., 1702.04267; several of them, He et al., 1706.04701. Fallen to Carlini
+    and Wagner, 1705.07263.
     """
 
     rejects = True

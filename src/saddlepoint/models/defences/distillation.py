@@ -28,8 +28,7 @@ def distill(
     make: returns an untrained net. x: (N, *F); y: (N,) classes. What comes back is an ordinary net
     of that architecture, to be saved and audited like any other.
 
-    Source: Papernot et al., 1511.04508, section IV; fallen to Carlini and Wagner, 1608.04644,
-    section VIII.
+    Source: Papernot et al., 1511.04508; fallen to Carlini and Wagner, 1608.04644.
 
     >>> x = torch.linspace(-1, 1, 64)[:, None]
     >>> net = distill(lambda: nn.Linear(1, 2), x, (x[:, 0] > 0).long(), 10.0, Fitting(lr=0.5))

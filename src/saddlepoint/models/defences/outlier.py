@@ -14,7 +14,7 @@ __all__ = ["OutlierClass", "outlier_class"]
 class OutlierClass(nn.Module):
     """A net of K + 1 logits; the last one is the class "attacked", and its answer a rejection.
 
-    Source: Grosse et al., 1702.06280, section 6; fallen to Carlini and Wagner, 1705.07263, 3.1.
+    Source: Grosse et al., 1702.06280; fallen to Carlini and Wagner, 1705.07263.
     """
 
     rejects = True

@@ -52,7 +52,7 @@ class Specialists(nn.Module):
     smooth: the same forward pass, bit for bit, with the gradient of the mean of log p_m over the
     members that know a class: all are pulled along, also those whose own share of p has vanished.
 
-    Source: Abbasi and Gagné, 1702.06856; fallen to He et al., 1706.04701, section 4.
+    Source: Abbasi and Gagné, 1702.06856; fallen to He et al., 1706.04701.
     """
 
     rejects = True

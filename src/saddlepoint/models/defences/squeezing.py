@@ -56,7 +56,7 @@ class Squeezing(nn.Module):
     at x and its squeezed copies, and the alarm that of their mean lead. An adaptive audit is that
     of this copy; its witnesses hold for the other.
 
-    Source: Xu, Evans, Qi, 1704.01155; fallen to He et al., 1706.04701, section 3.
+    Source: Xu, Evans, Qi, 1704.01155; fallen to He et al., 1706.04701.
     """
 
     rejects = True
