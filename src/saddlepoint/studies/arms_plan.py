@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from saddlepoint.attacks import DDN, FGSM, PGD, SigmaZero, Targets
+from saddlepoint.attacks import FGSM, PGD, Lagrangian, SigmaZero, Targets
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Unaware
 from saddlepoint.models.defences import Fitting
@@ -107,7 +107,7 @@ class ArmsPlan:
                 name="distillation, L2",
                 threat=L2(self.l2),
                 naive=(PGD(steps=self.steps, loss="cross-entropy"),),
-                adaptive=(PGD(steps=self.steps, loss="margin"), DDN()),
+                adaptive=self._margins(),
                 **distilled,
             ),
         )
@@ -132,6 +132,11 @@ class ArmsPlan:
             Link("outlier class", "outlier class", claim="1702.06280", truth=cw, **near),
         )
 
+    def _margins(self) -> tuple[Any, ...]:
+        """Climb differences of logits, within the set and beside it."""
+        return PGD(steps=self.steps, loss="margin"), Lagrangian(2 * self.steps, loss="margin")
+
     def _knowing(self) -> tuple[Any, ...]:
-        margin = PGD(steps=self.steps, loss="margin")
-        return (PGD(steps=self.steps), Targets(margin, n=3), DDN())
+        """Climb what says "wrong and accepted", also towards single classes."""
+        inside, beside = self._margins()
+        return PGD(steps=self.steps), Targets(inside, n=3), beside
