@@ -78,8 +78,8 @@ class ArmsPlan:
         return cls(train_n=5_000, held_n=1_000, test_n=50, probes=32, steps=30, seed=seed)
 
     def settings(self) -> dict[str, Any]:
-        """Return what a folder's results depend on."""
-        return asdict(self)
+        """Return what a folder's results depend on: fields and attacks."""
+        return asdict(self) | {"links": [link.describe() for link in self.links]}
 
     @property
     def fitting(self) -> Fitting:
