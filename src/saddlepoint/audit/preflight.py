@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.samples import Samples
+from saddlepoint.core.answers import check_scores
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
-from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.referee import batch_gap, repeat_gap
 from saddlepoint.core.search import check_inputs
 

@@ -13,10 +13,10 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.audit.witness import inspect
+from saddlepoint.core.answers import check_scores
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.goal import Untargeted
-from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.threat import ThreatModel
 
