@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,10 +22,12 @@ __all__ = [
     "COUNTS",
     "GOALS",
     "LOSSES",
+    "SETS",
     "SPARSE",
     "THREATS",
     "AttackRow",
     "GoalRow",
+    "SetRow",
     "ThreatRow",
     "covered",
 ]
@@ -129,6 +132,35 @@ COUNTS = (
     ThreatRow("l0-zero", sp.L0, 0.0, 0.0),
     ThreatRow("l0-all", sp.L0, 0.0, 99.0),
 )
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """A set that no norm describes; tests/laws/test_any_set.py holds what it must obey.
+
+    make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
+    the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    shape: tuple[int, ...] = (1, 6, 6)
+    spaced: float = 1e-6
+    uneven: str = ""
+    slow: bool = False  # every law of it runs in the slow suite only
+
+    def inputs(self, n: int, seed: int, dtype: torch.dtype) -> Tensor:
+        """(n, *shape) inputs within the set's box, a third of them on it."""
+        low, high = self.make(n).box
+        rng = torch.Generator().manual_seed(seed)
+        v = torch.rand(n, *self.shape, generator=rng, dtype=torch.float64)
+        snap = torch.rand(n, *self.shape, generator=rng)
+        v[snap < 0.15], v[snap > 0.85] = 0.0, 1.0
+        moved: Tensor = low + v * (high - low)
+        return moved.to(dtype)
+
+
+SETS: tuple[SetRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,7 +276,8 @@ PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
 def covered() -> set[str]:
     """Names of the classes that some row of the table holds."""
     y = torch.zeros(2, dtype=torch.int64)
-    parts: list[object] = [t.make(2) for t in (*THREATS, *COUNTS)]
+    rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
+    parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *SPARSE)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

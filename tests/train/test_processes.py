@@ -51,7 +51,10 @@ def test_two_processes_have_the_curve_of_one(seen: Seen, name: str, tmp_path: Pa
     assert first == second
     one = play(tmp_path, name.removeprefix("sharded-").replace("sharded", "madry"))
     for a, b in zip(one["curve"], first["curve"], strict=True):
-        assert b == pytest.approx(a, rel=1e-5)
+        # A bound has no attack of its own to succeed: its place holds None.
+        assert [v is None for v in a] == [v is None for v in b]
+        told = [v for v in a if v is not None]
+        assert told == pytest.approx([v for v in b if v is not None], rel=1e-5)
     assert first["weights"] == pytest.approx(one["weights"], rel=1e-3)
     assert first["best"] == one["best"]
 

@@ -15,11 +15,12 @@ Array = np.ndarray[Any, Any]
 
 
 def breaks(
-    e: Evidence, journal: Journal, rounds: set[int] | None = None
+    e: Evidence, journal: Journal, rounds: set[int] | None = None, what: str = "witness"
 ) -> Iterator[tuple[Array, Array]]:
     """Yield sample numbers and perturbed inputs of the first break of each sample.
 
     One chunk at a time, in order of rounds; ``rounds`` leaves out what other rounds broke.
+    what: ``witness_u`` for the parameters in place of the inputs.
     """
     first = e.broken_by()
     for number in range(len(e.rounds)) if rounds is None else sorted(rounds):
@@ -28,7 +29,7 @@ def breaks(
         for record in journal.records(number):
             mine = first[record["witness_rows"]] == number
             if mine.any():
-                yield record["witness_rows"][mine], record["witness"][mine]
+                yield record["witness_rows"][mine], record[what][mine]
 
 
 def witnesses(

@@ -108,6 +108,8 @@ def write_files(folder: Path, curve: Curve, table: Record) -> None:
         "x_adv": np.ascontiguousarray(table["witness"]),
         "index": np.ascontiguousarray(table["witness_rows"]),
     }
+    if "witness_u" in table:
+        tensors["u"] = np.ascontiguousarray(table["witness_u"])
     write_bytes(folder / "witnesses.safetensors", save(tensors, metadata=about))
     for name, content in draw_curve(said).items():
         write_bytes(folder / name, content)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saddlepoint.audit.membership import inspect
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.stats import clopper_pearson
-from saddlepoint.audit.witness import inspect
 from saddlepoint.core.answers import check_scores
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData, Invalid
@@ -27,11 +27,15 @@ BATCH = 256
 
 @dataclass(frozen=True, eq=False)
 class Witnesses:
-    """What a run claims: inputs ``x_adv`` that break the samples ``index``."""
+    """What a run claims: inputs ``x_adv`` that break the samples ``index``.
+
+    u: the parameters that make them, in sets that have some.
+    """
 
     document: dict[str, Any]
     x_adv: "np.ndarray[Any, Any]"
     index: "np.ndarray[Any, Any]"
+    u: "np.ndarray[Any, Any] | None" = None
 
     @classmethod
     def load(cls, folder: str | Path) -> "Witnesses":
@@ -61,7 +65,7 @@ class Witnesses:
                 f"{folder}: audit.json claims {broken} broken samples, but there are witnesses for "
                 f"{len(np.unique(index))}: the run was altered"
             )
-        return cls(document, x_adv, index)
+        return cls(document, x_adv, index, tensors.get("u"))
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def replay(
     with Door(model, votes=int(said["plan"].get("votes", 1))) as door:
         for first in range(0, len(run.index), BATCH):
             piece = slice(first, first + BATCH)
-            failed |= _check(door, samples, threat, run.x_adv[piece], run.index[piece])
+            way = None if run.u is None else run.u[piece]
+            failed |= _check(door, samples, threat, run.x_adv[piece], run.index[piece], way)
     return Replay(len(run.index), failed, model_hash(model, model_sha256) == said["model_sha256"])
 
 
@@ -109,9 +114,10 @@ def _check(
     threat: ThreatModel,
     x_adv: "np.ndarray[Any, Any]",
     index: "np.ndarray[Any, Any]",
+    u: "np.ndarray[Any, Any] | None",
 ) -> dict[int, str]:
     x, y = samples.batch(torch.from_numpy(index))
-    reasons = inspect(x.numpy(), x_adv, threat, index)
+    reasons = inspect(x.numpy(), x_adv, threat, index, u)
     if x.shape != x_adv.shape:
         return dict(zip(index.tolist(), reasons, strict=True))
     values = torch.from_numpy(x_adv)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from saddlepoint.audit.evidence import CODES, Evidence, Round
 from saddlepoint.audit.journal import Journal, Record
+from saddlepoint.audit.membership import inspect
 from saddlepoint.audit.plan import Move, Plan
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.team import Team
-from saddlepoint.audit.witness import inspect
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
@@ -27,6 +27,7 @@ from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
+from saddlepoint.core.threat import parametric
 
 __all__ = ["Progress", "Rounds"]
 
@@ -169,9 +170,9 @@ class Rounds:
         number = rows.numpy()[broken.cpu().numpy()]
         x = oracle.x[broken]
         moved = oracle.threat[broken].apply(x, ledger.u[broken]).cpu().numpy()
-        stored = self._store(moved)
+        stored, way = self._store(moved), ledger.u[broken].cpu().numpy()
         goal = oracle.goal[broken]
-        faults, margin = self._faults(goal, x.cpu().numpy(), stored, number)
+        faults, margin = self._faults(goal, x.cpu().numpy(), stored, number, way)
         place, columns = broken.cpu().numpy(), _counters(ledger)
         # A witness that the checker refuses proves nothing, and neither does its sample.
         status[place[faults != ""]] = CODES.index(Status.ERROR)
@@ -191,6 +192,7 @@ class Rounds:
             "error": np.str_(error or ""),
             "witness_rows": number[~lost],
             "witness": stored[~lost],
+            **({"witness_u": way[~lost]} if parametric(self.plan.threat) else {}),
             "faults": faults[~lost],
             "hits": hits,
         }
@@ -201,11 +203,12 @@ class Rounds:
         x: "np.ndarray[Any, Any]",
         stored: "np.ndarray[Any, Any]",
         number: "np.ndarray[Any, Any]",
+        way: "np.ndarray[Any, Any]",
     ) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
         """Judge witnesses as they will be read back: membership, that the model errs; margins."""
         if not len(number):
             return np.empty(0, dtype=np.str_), np.empty(0)
-        faults = inspect(x, stored, self.plan.threat, number)
+        faults = inspect(x, stored, self.plan.threat, number, way)
         margin, _ = judge(self.door, self._read(stored), goal)
         said = [
             fault or ("" if value > 0 else _RIGHT)

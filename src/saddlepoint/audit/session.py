@@ -28,8 +28,9 @@ from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress, Rounds
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
-from saddlepoint.audit.store import npz_bytes, write_evidence, write_json, write_witnesses
+from saddlepoint.audit.store import npz_bytes, write_evidence, write_json
 from saddlepoint.audit.team import Team
+from saddlepoint.audit.witness_file import write_witnesses
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import full_disk, write_bytes

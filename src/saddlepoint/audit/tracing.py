@@ -27,6 +27,7 @@ from saddlepoint.core.ledger import Status
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.referee import judge
 from saddlepoint.core.shapes import pieces
+from saddlepoint.core.threat import parametric
 
 __all__ = ["Progress", "Tracing"]
 
@@ -108,9 +109,10 @@ class Tracing:
         status = np.array([CODES.index(s) for s in found.status], dtype=np.int8)
         kept = np.flatnonzero(status == BROKEN)
         clean, moved = x[kept].cpu().numpy(), _stored(found.x_adv[kept], self.sweep.threat)
-        faults = self._faults(door, y[kept], clean, moved, rows.numpy()[kept])
+        way = found.u[kept].cpu().numpy()
+        faults = self._faults(door, y[kept], clean, moved, rows.numpy()[kept], way)
         size = np.full(len(rows), np.inf)
-        size[kept] = distance(clean, moved, self.sweep.threat) if len(kept) else 0
+        size[kept] = distance(clean, moved, self.sweep.threat, way) if len(kept) else 0
         # A witness that the checker refuses proves nothing, and neither does its sample.
         wrong = kept[faults != ""]
         status[wrong], size[wrong] = ERROR, np.inf
@@ -123,15 +125,18 @@ class Tracing:
             "backward": found.cost.backward.cpu().numpy(),
             "witness_rows": rows.numpy()[kept][good],
             "witness": moved[good],
+            **({"witness_u": way[good]} if parametric(self.sweep.threat) else {}),
             "faults": faults[~good],
             "error": np.str_(found.error or ""),
         }
 
-    def _faults(self, door: Door, y: Tensor, x: Array, moved: Array, number: Array) -> Array:
+    def _faults(
+        self, door: Door, y: Tensor, x: Array, moved: Array, number: Array, way: Array
+    ) -> Array:
         """(k,) what is wrong with each witness: it leaves the set, or the model is right."""
         if not len(number):
             return np.empty(0, dtype=np.str_)
-        faults = inspect(x, moved, self.sweep.threat, number)
+        faults = inspect(x, moved, self.sweep.threat, number, way)
         values = torch.from_numpy(moved)
         values = values.float() / 255 if values.dtype == torch.uint8 else values
         asked = door.fit(values)
@@ -145,7 +150,8 @@ class Tracing:
     def _finish(self, journal: Journal, device: str) -> Curve:
         """Join the chunks into a curve, and write the files that go with it."""
         records = list(journal.records(0))
-        names = ("rows", "status", "distance", "forward", "backward", "witness_rows", "witness")
+        names = ["rows", "status", "distance", "forward", "backward", "witness_rows", "witness"]
+        names += ["witness_u"] if parametric(self.sweep.threat) else []
         table = {k: np.concatenate([r[k] for r in records]) for k in names}
         table["seconds"] = np.array([r["seconds"] for r in records])
         reach: Any = self.sweep.threat.eps

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from saddlepoint.audit.certificates import Certificates
+from saddlepoint.audit.membership import independent
 from saddlepoint.audit.recheck import recheck
 from saddlepoint.audit.replay import Witnesses, replay
 from saddlepoint.cli.console import OUT
@@ -48,6 +49,10 @@ def replay_command(
         model, arch, data or said["data"]["name"], split or said["data"]["split"], device
     )
     threat = parse_threat(said["plan"]["threat"])
+    if not independent(threat):
+        kind = type(threat).__name__
+        note = f"note: no independent check knows {kind}: its own verbs judged membership"
+        OUT.print(Text(note, style="yellow"))
     result = replay(claims, subject.model, subject.samples, threat, subject.sha256)
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))

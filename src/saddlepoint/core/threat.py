@@ -13,7 +13,16 @@ from torch import Tensor
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
 
-__all__ = ["MEMBER", "Convex", "Graded", "GradedConvex", "ThreatModel", "graded", "radii"]
+__all__ = [
+    "MEMBER",
+    "Convex",
+    "Graded",
+    "GradedConvex",
+    "ThreatModel",
+    "graded",
+    "parametric",
+    "radii",
+]
 
 MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
 
@@ -89,6 +98,18 @@ def graded(threat: object) -> Graded:
         said = f"{type(threat).__name__} is one set, not one for each size: it has no size and at"
         raise Unsupported(said)
     return threat
+
+
+def parametric(threat: object) -> bool:
+    """Whether u is something else than ``apply(x, u) - x``, so that a witness has to name it.
+
+    Such a set says so by an attribute of that name.
+
+    >>> from saddlepoint.threats import Linf
+    >>> parametric(Linf(eps=0.5))
+    False
+    """
+    return bool(getattr(threat, "parametric", False))
 
 
 def radii(threat: Graded, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.ledger import Status
+from saddlepoint.core.threat import Convex, parametric
 from saddlepoint.threats import Quantize
 
 __all__ = ["rounding", "witnesses"]
@@ -53,6 +54,9 @@ def rounding(p: Probe) -> Json:
     door = p.bench.door
     x, moved = door.fit(x), door.fit(moved)
     inner: Any = getattr(p.plan.threat, "threat", p.plan.threat)
-    saved = Quantize(inner).apply(x, moved - x)
+    if isinstance(inner, Convex) and not parametric(inner):
+        saved = Quantize(inner).apply(x, moved - x)
+    else:  # towards x would leave the set as well: there is no nearer member to save
+        saved = (moved * 255).round() / 255
     hold = p.judged(saved, y.to(x.device))
     return {"witnesses": len(rows), "hold": int(hold.sum())}
