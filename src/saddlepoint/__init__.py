@@ -37,6 +37,7 @@ from saddlepoint.audit import (
     curve,
     smooth,
 )
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
@@ -67,6 +68,7 @@ __all__ = [
     "Comparison",
     "CrossEntropy",
     "Curve",
+    "Expectation",
     "Found",
     "FrankWolfe",
     "Guess",

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from saddlepoint import attacks, threats
+from saddlepoint import attacks, threats, views
 from saddlepoint.core import loss as losses
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.expectation import Distribution
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.train import (
     AWP,
@@ -32,20 +33,24 @@ from saddlepoint.train import (
     RobustLoss,
     as_robust_loss,
 )
+from saddlepoint.views.chain import then
 
 __all__ = [
     "ATTACKS",
     "OBJECTIVES",
     "THREATS",
+    "VIEWS",
     "number",
     "parse_attack",
     "parse_inner_attack",
     "parse_objective",
     "parse_threat",
+    "parse_under",
 ]
 
 Factory = Callable[..., Any]
 THREATS: dict[str, Factory] = {name: getattr(threats, name) for name in threats.__all__}
+VIEWS: dict[str, Factory] = {name: getattr(views, name) for name in views.__all__}
 ATTACKS: dict[str, Factory] = {
     name: getattr(attacks, name)
     for name in attacks.__all__
@@ -74,6 +79,15 @@ def parse_threat(text: str) -> ThreatModel:
     Linf(eps=0.03137254901960784)
     """
     return _build(text, "threat", THREATS)  # type: ignore[no-any-return]
+
+
+def parse_under(text: str) -> Distribution:
+    """Read transformations between input and model, joined by ``>>``.
+
+    >>> parse_under("Rotate(30) >> Noise(0.05)")
+    Rotate(degrees=30) >> Noise(sigma=0.05)
+    """
+    return _build(text, "under", VIEWS)  # type: ignore[no-any-return]
 
 
 def parse_attack(text: str) -> Any:  # noqa: ANN401 - an attack with access of its own choice
@@ -131,7 +145,12 @@ def _installed(known: dict[str, Factory], text: str) -> dict[str, Factory]:
     return {e.name: e.load() for e in found if e.name not in known and e.name in text}
 
 
-_EXAMPLES = {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)", "loss": "AWP(TRADES(beta=6))"}
+_EXAMPLES = {
+    "threat": "Linf(eps=8/255)",
+    "attack": "PGD(steps=40)",
+    "loss": "AWP(TRADES(beta=6))",
+    "under": "Rotate(30) >> Noise(0.05)",
+}
 
 
 class _Reader:
@@ -167,6 +186,8 @@ class _Reader:
                 return -self._figure(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return self._compute(op, left, right)
+            case ast.BinOp(left=left, op=ast.RShift(), right=right) if self.kind == "under":
+                return then(self._value(left, True), self._value(right, True))
         raise self._refuse(
             f"a call such as {self._example()}",
             f"{ast.unparse(node)!r} is neither a number, a text, a tuple nor a known call",

@@ -16,6 +16,7 @@ from saddlepoint.audit.incompleteness import incompleteness
 from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.ledger import Status
 
 __all__ = ["SCHEMA_VERSION", "document", "environment"]
@@ -160,7 +161,7 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted",
-        "description": _words(name, eps, box, quantize),
+        "description": _words(name, eps, box, quantize) + _seen(plan.under),
     }
 
 
@@ -170,6 +171,17 @@ _CHANGE = {
     "L1": "the changes of all input values may add up to at most {eps}",
     "L0": "at most {eps} input values may change, to any value",
 }
+
+
+def _seen(under: Expectation | None) -> str:
+    """Say what lies before the model, and what then counts as broken."""
+    if under is None:
+        return ""
+    return (
+        f"; the model sees it under {under.distribution!r}, and errs on a broken one in more than "
+        f"{under.level:.0%} of {under.trials} fresh draws by the lower end of a "
+        f"{under.confidence:.0%} interval ({under.quorum} or more)"
+    )
 
 
 def _words(name: str, eps: object, box: tuple[float, float] | None, quantize: str | None) -> str:

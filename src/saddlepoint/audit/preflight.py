@@ -38,6 +38,7 @@ def first_look(
     goal = Untargeted(y)
     check_inputs(x, goal, plan.threat[rows])
     x = door.fit(x)
+    door.admit(x)
     try:
         out = door.scores(x)
     except Exception as error:

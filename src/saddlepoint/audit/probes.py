@@ -15,9 +15,11 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.expect import mean
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.referee import nth
 from saddlepoint.core.search import attack_rows
 from saddlepoint.core.threat import Convex, Graded, ThreatModel
 
@@ -49,15 +51,20 @@ class Bench:
         early_stop: bool = True,
     ) -> Oracle[Any]:
         """Run one attack on all samples; the oracle's ledger holds the result."""
-        oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
-        error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
+        draw = Draw.of(self.seed, self.rows).tag("probe", tag)
+        goal, views = Untargeted(self.y), draw.tag("views")
+        oracle = Oracle(self.door, self.x, goal, threat, early_stop=early_stop, draw=views)
+        error = attack_rows(attack, oracle, draw)
         if error is not None:
             raise Unsupported(f"an attack failed: {error.strip().splitlines()[-1]}")
         return oracle
 
     def loss(self, x: Tensor) -> Tensor:
-        """(B,) cross-entropy at x."""
-        return CrossEntropy()(self.door.scores(x), Untargeted(self.y))
+        """(B,) cross-entropy at x; under transformations the mean over the same few draws."""
+        goal, views = Untargeted(self.y), Draw.of(self.seed, self.rows).tag("loss")
+        count = 1 if self.door.under is None else self.door.eot
+        outs = [self.door.scores(x, nth(views, k)) for k in range(count)]
+        return mean([CrossEntropy()(out, goal) for out in outs])
 
 
 def _shares(unbroken: list[int], n: int) -> Json:

@@ -15,7 +15,9 @@ from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.answers import check_scores
 from saddlepoint.core.door import Door, Model
+from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.threat import ThreatModel
@@ -83,15 +85,22 @@ class Replay:
 
 
 def replay(
-    run: Witnesses, model: Model, samples: Samples, threat: ThreatModel, model_sha256: str = ""
+    run: Witnesses,
+    model: Model,
+    samples: Samples,
+    threat: ThreatModel,
+    model_sha256: str = "",
+    under: Expectation | None = None,
 ) -> Replay:
     """Check that each witness is in the set around its sample and that the model errs on it.
 
     Membership is judged in float64 by code that shares nothing with the search. Raises ``BadData``
     when the samples are not those of the run. model_sha256: hash of the file of a model without
-    weights of its own.
+    weights of its own. under: the transformations that the run judged its witnesses under, which
+    are drawn afresh.
     """
     said = run.document
+    _check_under(said["plan"].get("under"), under)
     n = int(said["n"])
     if len(samples) < n or samples.sha256(n) != said["data_sha256"]:
         raise BadData(
@@ -100,12 +109,18 @@ def replay(
             f"with sha256 {said['data_sha256'][:12]}…"
         )
     failed: dict[int, str] = {}
-    with Door(model, votes=int(said["plan"].get("votes", 1))) as door:
+    with Door(model, votes=int(said["plan"].get("votes", 1)), under=under) as door:
         for first in range(0, len(run.index), BATCH):
             piece = slice(first, first + BATCH)
             way = None if run.u is None else run.u[piece]
             failed |= _check(door, samples, threat, run.x_adv[piece], run.index[piece], way)
     return Replay(len(run.index), failed, model_hash(model, model_sha256) == said["model_sha256"])
+
+
+def _check_under(said: object, given: Expectation | None) -> None:
+    here = None if given is None else given.describe()
+    if said != here:
+        raise Invalid("under", f"<{here}>", f"what the run was judged under: {said}")
 
 
 def _check(
@@ -127,7 +142,8 @@ def _check(
         check_scores(door.scores(moved), goal, len(moved))
     except (RuntimeError, IndexError) as error:
         raise Invalid("model", "<model>", "a model for these inputs", str(error)) from error
-    right = _right(door, moved, goal)
+    views = Draw.of(0, torch.from_numpy(index).to(moved.device)).tag("replay")
+    right = _right(door, moved, goal, views)
     return {
         row: reason or said
         for row, reason, said in zip(index.tolist(), reasons, right, strict=True)
@@ -135,17 +151,18 @@ def _check(
     }
 
 
-def _right(door: Door, x: Tensor, goal: Untargeted) -> list[str]:
+def _right(door: Door, x: Tensor, goal: Untargeted, views: Draw) -> list[str]:
     """Say for each witness how the model gets it right, or "" where it does not.
 
     A randomised model may win a vote that it lost in the audit: a witness fails when its draws rule
-    out that most of them err.
+    out that most of them err, or as many as the run's level asks for.
     """
     if door.votes > 1:
-        hits = hits_of(door, x, goal).tolist()
+        hits = hits_of(door, x, goal, views).tolist()
+        level = 0.5 if door.under is None else door.under.level
         return [
             f"the model is right about it in {door.votes - k} of {door.votes} draws"
-            if clopper_pearson(k, door.votes)[1] < 0.5
+            if clopper_pearson(k, door.votes)[1] < level
             else ""
             for k in hits
         ]

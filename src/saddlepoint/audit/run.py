@@ -17,6 +17,7 @@ from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["audit"]
@@ -38,6 +39,7 @@ def audit(
     batch_size: int | None = None,
     eot: int = 1,
     votes: int = 1,
+    under: Expectation | None = None,
     verify: Verification | float | bool | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
@@ -58,6 +60,8 @@ def audit(
     folder for the run's files; calling again with the same arguments continues an interrupted run.
     eot, votes: for a randomised model, the passes that each answer to an attack is averaged over,
     and the fresh draws whose majority decides whether a sample is broken, or right when clean.
+    under: transformations that an input goes through on its way to the model; they say how many
+    passes and draws there are, and an effort's passes are counted in questions of that many.
     verify: CPU seconds to prove the survivors robust in (True: 300), or a ``Verification``; the
     share of them that is proved is ``certified_accuracy``. What cannot be verified is not, and the
     result says why.
@@ -77,6 +81,8 @@ def audit(
     >>> result.robust_accuracy
     1.0
     """
+    if under is not None:
+        eot, votes = _counts(under, eot, votes)
     folder, team = None if out is None else Path(out), team or Team()
     if folder is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
@@ -85,7 +91,9 @@ def audit(
     known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
-        strategy=strategy(attacks, threat, access, effort, max_passes, survivors),
+        strategy=strategy(
+            attacks, threat, access, effort, max_passes, survivors, under.draws if under else 1
+        ),
         n=known if n is None else n,
         seed=seed,
         access=access,
@@ -95,6 +103,7 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
+        under=under,
     )
     with held(folder, team) as files:
         if samples is None:
@@ -102,3 +111,12 @@ def audit(
             plan = replace(plan, n=len(samples) if n is None else n)
         session = Session(plan, model, samples, about or About(), folder, team, files)
         return session.run(figures, force, progress or (lambda *_: None), probes)
+
+
+def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:
+    """Return the counts that go with the transformations; raise ``Invalid`` for others beside."""
+    for name, value, own in (("eot", eot, "draws"), ("votes", votes, "trials")):
+        if value != 1:
+            hint = f"Expectation({own}={value!r}) says the same"
+            raise Invalid(name, value, "left out beside transformations", hint)
+    return under.draws, under.trials

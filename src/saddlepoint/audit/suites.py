@@ -67,6 +67,7 @@ def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
 
 
+_SUITE_PASSES = {"gradients": 9_800, "scores": 5_000, "labels": 1_000}
 _BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels}
 
 
@@ -93,12 +94,14 @@ def cascade(
     max_passes: float | None = None,
     survivors: int | None = None,
     threat: ThreatModel | None = None,
+    price: int = 1,
 ) -> Cascade:
     """Return the adaptive suite for what may be asked.
 
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
-    attacks of that suite which do not fit this set are left out.
+    attacks of that suite which do not fit this set are left out. price: passes of one question,
+    which an effort pays for as many of.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -110,10 +113,10 @@ def cascade(
     opening, ladders = _BY_ACCESS[access]()
     return Cascade(
         opening,
-        ladders,
+        tuple(Ladder(one.rungs, tuple(price * p for p in one.passes)) for one in ladders),
         tuple(a for a in autoattack(access) if threat is None or _fits(a, threat, access)),
-        EFFORTS[effort] if max_passes is None else max_passes,
-        suite_passes=9_800 if access == "gradients" else 5_000 if access == "scores" else 1_000,
+        price * EFFORTS[effort] if max_passes is None else max_passes,
+        suite_passes=price * _SUITE_PASSES[access],
         survivors=survivors,
         grow=max_passes is None,
     )
@@ -134,13 +137,16 @@ def strategy(
     effort: str = "standard",
     max_passes: float | None = None,
     survivors: int | None = None,
+    price: int = 1,
 ) -> Strategy:
     """Return what an audit does: attacks in order, or a suite by its name (the cascade).
+
+    price: passes of one question, as for ``cascade``.
 
     Raises ``Invalid`` for an unknown suite, and for a budget beside a list that has none.
     """
     if attacks is None or attacks == "cascade":
-        return cascade(access, effort, max_passes, survivors, threat)
+        return cascade(access, effort, max_passes, survivors, threat, price)
     for name, value, free in (
         ("effort", effort, "standard"),
         ("max_passes", max_passes, None),

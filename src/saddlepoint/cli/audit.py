@@ -19,11 +19,13 @@ from saddlepoint.cli.audit_options import (
     FailUnderOption,
     FiguresOption,
     ForceOption,
+    LevelOption,
     PassesOption,
     PrecisionOption,
     QuantizeOption,
     SuiteOption,
     SurvivorsOption,
+    UnderOption,
     VerifyOption,
     VerifySecondsOption,
     VerifySubproblemsOption,
@@ -54,7 +56,8 @@ from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack, parse_threat
+from saddlepoint.core.expectation import Expectation
+from saddlepoint.presets import parse_attack, parse_threat, parse_under
 from saddlepoint.threats import Quantize
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
@@ -83,8 +86,10 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
     probes: StrictInt = Field(64, ge=0)
-    eot: StrictInt = Field(1, ge=1)
-    votes: StrictInt = Field(1, ge=1)
+    eot: StrictInt | None = Field(None, ge=1)
+    votes: StrictInt | None = Field(None, ge=1)
+    under: str | None = None
+    level: float | None = None
     verify: bool = False
     verify_seconds: float | None = None
     verify_subproblems: StrictInt | None = None
@@ -124,6 +129,8 @@ def audit_command(
     probes: ProbesOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    under: UnderOption = None,
+    level: LevelOption = None,
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
     verify_subproblems: VerifySubproblemsOption = None,
@@ -172,6 +179,8 @@ def attack_command(
     quantize: QuantizeOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    under: UnderOption = None,
+    level: LevelOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -214,6 +223,18 @@ def _verification(settings: AuditSettings) -> Verification | None:
     return Verification(seconds=seconds, subproblems=most)
 
 
+def _expectation(settings: AuditSettings) -> Expectation | None:
+    """Transformations, with the counts that other options give."""
+    if settings.under is None:
+        if settings.level is not None:
+            hint = "a level is a success rate over draws of transformations"
+            raise Invalid("level", settings.level, "left out without --under", hint)
+        return None
+    counts = {"draws": settings.eot, "trials": settings.votes, "level": settings.level}
+    given: dict[str, Any] = {k: v for k, v in counts.items() if v is not None}
+    return Expectation(parse_under(settings.under), **given)
+
+
 def run_audit(
     settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
 ) -> Audit:
@@ -225,7 +246,7 @@ def run_audit(
     threat: Any = parse_threat(settings.threat)
     if settings.quantize and not isinstance(threat, Quantize):
         threat = Quantize(threat, settings.quantize)
-    attacks = tuple(parse_attack(text) for text in settings.attack)
+    attacks, under = tuple(parse_attack(text) for text in settings.attack), _expectation(settings)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
@@ -252,8 +273,9 @@ def run_audit(
             about=about,
             figures=settings.figures,
             probes=settings.probes,
-            eot=settings.eot,
-            votes=settings.votes,
+            eot=1 if under else settings.eot or 1,
+            votes=1 if under else settings.votes or 1,
+            under=under,
             verify=_verification(settings),
             force=settings.force,
             progress=progress,

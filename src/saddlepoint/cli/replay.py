@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
@@ -15,9 +15,10 @@ from saddlepoint.audit.replay import Witnesses, replay
 from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
 from saddlepoint.cli.subject import load_subject
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.models import ARCHITECTURES
-from saddlepoint.presets import parse_threat
+from saddlepoint.presets import parse_threat, parse_under
 
 __all__ = ["replay_command"]
 
@@ -53,7 +54,8 @@ def replay_command(
         kind = type(threat).__name__
         note = f"note: no independent check knows {kind}: its own verbs judged membership"
         OUT.print(Text(note, style="yellow"))
-    result = replay(claims, subject.model, subject.samples, threat, subject.sha256)
+    under = _under(said["plan"].get("under"))
+    result = replay(claims, subject.model, subject.samples, threat, subject.sha256, under)
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
     _tell("witnesses", result.checked, result.failed)
@@ -73,6 +75,17 @@ def replay_command(
         holds = holds and again.holds
     if not holds:
         raise typer.Exit(1)
+
+
+def _under(said: Any) -> Expectation | None:  # noqa: ANN401 - what a file says
+    """Transformations that the run's witnesses are judged under."""
+    if said is None:
+        return None
+    try:
+        given = {k: v for k, v in said.items() if k != "distribution"}
+        return Expectation(parse_under(said["distribution"]), **given)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadData(f"audit.json names no transformations: {error}") from error
 
 
 def _tell(what: str, checked: int, failed: Mapping[int, str]) -> None:

@@ -63,11 +63,20 @@ def answered(door: Door, outs: list[Any], goal: Goal) -> Tensor:
 
 def nth(draw: Draw | None, k: int) -> Draw | None:
     """Return the stream of the k-th pass; of no stream, none."""
-    return None if draw is None else draw.tag("pass", k)
+    return None if draw is None else draw.each(torch.full_like(draw.ids, k))
 
 
 def _votes(door: Door, x: Tensor, draw: Draw | None) -> Iterator[Any]:
-    return (door.scores(x, nth(draw, k)) for k in range(door.votes))
+    """Yield the answers of fresh draws; of few rows, several draws in one batch."""
+    once = 1 if draw is None or door.under is None else max(1, door.batch_size // max(1, len(x)))
+    for first in range(0, door.votes, once):
+        passes = [nth(draw, k) for k in range(first, min(first + once, door.votes))]
+        if len(passes) == 1:
+            yield door.scores(x, passes[0])
+        else:
+            ids = torch.cat([p.ids for p in passes if p is not None])
+            many = x.repeat(len(passes), *[1] * (x.dim() - 1))
+            yield from door.scores(many, Draw(passes[0].seed, ids, passes[0].key)).split(len(x))  # type: ignore[union-attr]
 
 
 def hits_of(door: Door, x: Tensor, goal: Goal, draw: Draw | None = None) -> Tensor:
