@@ -2,6 +2,9 @@
 
 from saddlepoint.studies.capacity import Capacity, Watch, run_capacity
 from saddlepoint.studies.cell import Cell
+from saddlepoint.studies.eot import Eot, Heed, run_eot
+from saddlepoint.studies.eot_figure import draw_eot
+from saddlepoint.studies.eot_plan import EotPlan
 from saddlepoint.studies.exact import Exact, Follow, run_exact
 from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
@@ -14,12 +17,17 @@ __all__ = [
     "Capacity",
     "CapacityPlan",
     "Cell",
+    "Eot",
+    "EotPlan",
     "Exact",
     "ExactPlan",
     "Follow",
+    "Heed",
     "Watch",
     "draw_capacity",
+    "draw_eot",
     "draw_exact",
     "run_capacity",
+    "run_eot",
     "run_exact",
 ]

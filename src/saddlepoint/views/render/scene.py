@@ -37,7 +37,8 @@ class Render:
     size: pixels of the picture's side. repeat: how many times the texture goes around sphere and
     cylinder. yaw, pitch, roll: degrees about the vertical, the horizontal and the viewing axis.
     distance: of the camera, a pair, in units of the solid's size. light: share of the shade that
-    depends on the angle, in [0, 1]. background: a pair of grey levels. samples: rays a pixel has
+    depends on the angle, in [0, 1]; lamp: how far beside the camera the lamp may stand, as a share
+    of its distance. background: a pair of grey levels. samples: rays a pixel has
     along each side. x: (B, C, H, W) textures; returns (B, C, size, size). Raises ``Invalid``.
 
     >>> texture, draw = torch.rand(2, 3, 16, 16), Draw.of(seed=0, ids=torch.arange(2))
@@ -53,6 +54,7 @@ class Render:
     roll: Span = 15.0
     distance: tuple[float, float] = (2.6, 3.4)
     light: float = 0.5
+    lamp: Span = 0.7
     background: tuple[float, float] = (0.0, 1.0)
     samples: int = 2
 
@@ -66,6 +68,7 @@ class Render:
                 raise Invalid(name, value, "a whole number of at least 1")
         for name in ("yaw", "pitch", "roll"):
             check_span(name, getattr(self, name), -360, 360)
+        check_span("lamp", self.lamp, -10, 10)
         check_span("distance", self.distance, 1.5, 100, pair=True)
         check_span("background", self.background, 0, 1, pair=True)
         if not isinstance(self.light, int | float) or not 0 <= self.light <= 1:
@@ -119,6 +122,6 @@ class Render:
 
     def _lamp(self, x: Tensor, draw: Draw) -> Tensor:
         """(B, 3) unit vectors to a lamp behind the viewer, in the camera's frame."""
-        aside = draw.tag("lamp").uniform(2, low=-0.7, high=0.7).to(x.dtype)
-        lamp = torch.cat([aside, -torch.ones_like(aside[:, :1])], 1)
+        ways = (uniform(self.lamp, draw.tag("lamp", way), x) for way in ("right", "down"))
+        lamp = torch.stack([*ways, -torch.ones(len(x), dtype=x.dtype, device=x.device)], 1)
         return lamp / (lamp * lamp).sum(1, keepdim=True).sqrt()
