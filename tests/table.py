@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,13 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
+from saddlepoint.threats.environment import CORRUPTIONS, blur
 
 __all__ = [
     "ATTACKS",
     "COUNTS",
     "GOALS",
+    "GRIDS",
     "LOSSES",
     "SETS",
     "SPARSE",
@@ -134,12 +136,18 @@ COUNTS = (
 )
 
 
+def _shares(n: int) -> Tensor:
+    """(n,) one size per sample: 1, 1/2, 1/3 …, and none for the last."""
+    return torch.cat([1 / torch.arange(1, n, dtype=torch.float64), torch.zeros(1)])
+
+
 @dataclass(frozen=True)
 class SetRow:
     """A set that no norm describes; tests/laws/test_any_set.py holds what it must obey.
 
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    ties: why many members may be equally bad, if they are, so that rounding picks among them.
     """
 
     name: str
@@ -147,6 +155,7 @@ class SetRow:
     shape: tuple[int, ...] = (1, 6, 6)
     spaced: float = 1e-6
     uneven: str = ""
+    ties: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
     def inputs(self, n: int, seed: int, dtype: torch.dtype) -> Tensor:
@@ -160,7 +169,53 @@ class SetRow:
         return moved.to(dtype)
 
 
-SETS: tuple[SetRow, ...] = ()
+def ramp(n: int) -> Tensor:
+    """(n,) severities, one for each sample, none for the last."""
+    return 5 * (1 - torch.arange(1, n + 1, dtype=torch.float64) / n)
+
+
+def same(threat: object) -> Callable[[int], Any]:
+    """Build that set for any number of samples."""
+    return lambda n: threat
+
+
+SETS: tuple[SetRow, ...] = (
+    SetRow("affine", same(sp.Affine(padding="reflect")), (1, 5, 7)),
+    SetRow("affine-each", lambda n: sp.Affine(severity=ramp(n), box=(-1.0, 3.0)), slow=True),
+    SetRow("affine-turn", same(sp.Affine(shift=0, scale=0, shear=0)), slow=True),
+    SetRow("perspective", same(sp.Perspective(severity=3)), (3, 6, 5), slow=True),
+    SetRow("colour", same(sp.Colour()), (3, 4, 4), slow=True),
+    SetRow("colour-grey", same(sp.Colour(saturation=0, hue=0)), (1, 1, 1), slow=True),
+    *(
+        SetRow(f"blur-{kind}", same(sp.Blur(kind, pixels=1.5)), slow=True)
+        for kind in get_args(blur.Kind)
+    ),
+    *(
+        SetRow(name, same(sp.Corruption(name, severity=4)), (3, 9, 8), slow=name != "fog")
+        for name in CORRUPTIONS
+        if name not in ("defocus_blur", "impulse_noise")
+    ),
+    SetRow(
+        "defocus_blur",
+        same(sp.Corruption("defocus_blur", severity=4)),
+        (1, 26, 24),
+        ties="disks within a pixel blur nothing",
+        slow=True,
+    ),
+    SetRow(
+        "impulse_noise",
+        same(sp.Corruption("impulse_noise", severity=4)),
+        ties="at severity 0 every pattern is the same, and on small images at some others",
+        slow=True,
+    ),
+    SetRow("rotate", lambda n: sp.RotateTranslate(degrees=40, pixels=2), (2, 6, 6)),
+    SetRow(
+        "rotate-mirrored", lambda n: sp.RotateTranslate(30, 1, "reflect", box=(1, 3)), (1, 4, 7)
+    ),
+    SetRow(
+        "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -227,6 +282,17 @@ ATTACKS = (
         sized=True,
     ),
 )
+# Attacks that need a set of few parameters.
+GRIDS = (
+    AttackRow("grid", sp.Grid(counts=(2,)), sp.Grid(), scores=True, seeded=False),
+    AttackRow(
+        "refine",
+        sp.Refine(counts=(2,), rounds=1, keep=2),
+        sp.Refine(),
+        scores=True,
+        seeded=False,
+    ),
+)
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
 
@@ -278,6 +344,6 @@ def covered() -> set[str]:
     y = torch.zeros(2, dtype=torch.int64)
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
-    parts += [a.small for a in (*ATTACKS, *SPARSE)]
+    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

@@ -18,6 +18,7 @@ HEAVY = (
     "sklearn",
     "scipy",
     "PIL",
+    "kornia",
 )
 
 

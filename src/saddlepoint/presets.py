@@ -31,6 +31,7 @@ from saddlepoint.train import (
     Madry,
     Natural,
     RobustLoss,
+    Sampled,
     as_robust_loss,
 )
 from saddlepoint.views.chain import then
@@ -62,7 +63,20 @@ PARTS: dict[str, Factory] = {
 }
 OBJECTIVES: dict[str, Factory] = {
     kind.__name__: kind
-    for kind in (Natural, Madry, TRADES, MART, Free, AWP, Gaussian, IBP, CROWNIBP, SABR, MTLIBP)
+    for kind in (
+        Natural,
+        Madry,
+        TRADES,
+        MART,
+        Free,
+        AWP,
+        Gaussian,
+        Sampled,
+        IBP,
+        CROWNIBP,
+        SABR,
+        MTLIBP,
+    )
 }
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,

@@ -38,7 +38,9 @@ def test_every_named_loss_has_a_row() -> None:
     assert set(NAMED) == set(table.LOSSES)
 
 
-@pytest.mark.parametrize("kind", ["THREATS", "COUNTS", "SETS", "ATTACKS", "SPARSE", "GOALS"])
+@pytest.mark.parametrize(
+    "kind", ["THREATS", "COUNTS", "SETS", "ATTACKS", "GRIDS", "SPARSE", "GOALS"]
+)
 def test_names_are_unique(kind: str) -> None:
     names = [row.name for row in getattr(table, kind)]
     assert len(names) == len(set(names))

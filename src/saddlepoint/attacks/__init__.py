@@ -7,11 +7,13 @@ from saddlepoint.attacks.ddn import DDN
 from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
+from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
+from saddlepoint.attacks.refine import Refine
 from saddlepoint.attacks.sigma_zero import SigmaZero
 from saddlepoint.attacks.square import Square
 from saddlepoint.attacks.transform import Momentum, Transform
@@ -27,10 +29,12 @@ __all__ = [
     "PGD",
     "Bisect",
     "FrankWolfe",
+    "Grid",
     "Guess",
     "Momentum",
     "Polish",
     "RandomSearch",
+    "Refine",
     "Restarts",
     "Sequence",
     "SigmaZero",

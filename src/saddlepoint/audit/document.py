@@ -161,7 +161,8 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted",
-        "description": _words(name, eps, box, quantize) + _seen(plan.under),
+        "description": (getattr(inner, "words", "") or _words(name, eps, box, quantize))
+        + _seen(plan.under),
     }
 
 

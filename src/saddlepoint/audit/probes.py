@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks import FGSM, PGD
+from saddlepoint.attacks import FGSM, PGD, Refine
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
@@ -21,7 +21,7 @@ from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import nth
 from saddlepoint.core.search import attack_rows
-from saddlepoint.core.threat import Convex, Graded, ThreatModel
+from saddlepoint.core.threat import Convex, Graded, Gridded, ThreatModel
 
 __all__ = ["Bench", "eps_curve", "landscape", "maxima", "steps_curve"]
 
@@ -77,9 +77,14 @@ def _shares(unbroken: list[int], n: int) -> Json:
 
 
 def eps_curve(bench: Bench, threat: Graded, eps: float) -> Json:
-    """Robust accuracy under PGD against the radius, up to twice the threat model's."""
+    """Robust accuracy under PGD against the radius, up to twice the threat model's.
+
+    Of a set of few parameters, under a coarse grid that is refined once.
+    """
     sizes, unbroken = [], []
-    attack = PGD(steps=20)
+    attack: Any = PGD(steps=20)
+    if isinstance(threat, Gridded):
+        attack = Refine(rounds=1, keep=2)
     for share in EPS_SHARES:
         try:
             set_ = threat.at(share * eps)

@@ -36,7 +36,7 @@ from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import full_disk, write_bytes
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.lock import alone
-from saddlepoint.core.threat import Convex, Graded
+from saddlepoint.core.threat import Convex, Graded, Gridded
 
 __all__ = ["Session", "held", "model_hash"]
 
@@ -222,7 +222,8 @@ class Session:
         eps = getattr(threat, "eps", None)
         if isinstance(threat, Graded) and isinstance(eps, int | float) and eps > 0:
             said["eps_curve"] = probes.eps_curve(bench, threat, float(eps))
-        said["steps_curve"] = probes.steps_curve(bench, threat)
+        if not isinstance(threat, Gridded):
+            said["steps_curve"] = probes.steps_curve(bench, threat)
         if isinstance(threat, Convex):
             said["landscape"] = probes.landscape(bench, threat)
         said["maxima"] = probes.maxima(bench, threat)

@@ -17,13 +17,14 @@ from saddlepoint.attacks import (
     Square,
     Targets,
 )
+from saddlepoint.audit import gridded
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.plan import Strategy
 from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import Gridded, ThreatModel
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -67,16 +68,22 @@ def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
 
 
-_SUITE_PASSES = {"gradients": 9_800, "scores": 5_000, "labels": 1_000}
+_SUITE_PASSES: dict[Access, float] = {"gradients": 9_800, "scores": 5_000, "labels": 1_000}
 _BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels}
 
 
-def autoattack(access: Access = "gradients") -> tuple[Attack[Any], ...]:
+def autoattack(
+    access: Access = "gradients", threat: ThreatModel | None = None
+) -> tuple[Attack[Any], ...]:
     """Return the standard suite (2003.01690, §6): APGD-CE, APGD-T, FAB-T, Square; or its black box.
+
+    Of a set of few parameters, which a grid covers, it is the grid and a finer search.
 
     >>> autoattack("scores")
     (Square(),)
     """
+    if isinstance(threat, Gridded) and access != "labels":
+        return gridded.suite(threat)
     square = Square(n_queries=5000)
     if access != "gradients":
         return (square,) if access == "scores" else (Guess(k=1000),)
@@ -100,8 +107,9 @@ def cascade(
 
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
-    attacks of that suite which do not fit this set are left out. price: passes of one question,
-    which an effort pays for as many of.
+    attacks of that suite which do not fit this set are left out, and a set of few parameters gets
+    random members, grids and their refinement in place of ascent and squares. price: passes of one question, as
+    many of which an effort pays for.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -110,13 +118,16 @@ def cascade(
         raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
     if access not in _BY_ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
+    suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
     opening, ladders = _BY_ACCESS[access]()
+    if isinstance(threat, Gridded) and access != "labels":
+        (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
     return Cascade(
         opening,
         tuple(Ladder(one.rungs, tuple(price * p for p in one.passes)) for one in ladders),
-        tuple(a for a in autoattack(access) if threat is None or _fits(a, threat, access)),
+        tuple(a for a in suite if threat is None or _fits(a, threat, access)),
         price * EFFORTS[effort] if max_passes is None else max_passes,
-        suite_passes=price * _SUITE_PASSES[access],
+        suite_passes=price * passes,
         survivors=survivors,
         grow=max_passes is None,
     )
@@ -158,5 +169,5 @@ def strategy(
         if attacks not in SUITES:
             allowed = "the name of a suite, or a tuple of attacks"
             raise Invalid("attacks", attacks, allowed, closest(attacks, SUITES))
-        return Listed(autoattack(access), suite=attacks)
+        return Listed(autoattack(access, threat), suite=attacks)
     return Listed(tuple(attacks))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from saddlepoint.cli import data, study_exact
+from saddlepoint.cli import data, study_eot
 from saddlepoint.cli.audit import attack_command, audit_command
 from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.curve import curve_command
@@ -36,7 +36,7 @@ app.command("report")(readable(report_command))
 app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")
-app.add_typer(study_exact.app, name="study")
+app.add_typer(study_eot.app, name="study")
 
 
 def _version(wanted: bool) -> None:

@@ -83,8 +83,8 @@ def train_command(
         str | None,
         typer.Option(
             "--loss",
-            help="madry (default), natural, trades, mart, free, awp, gaussian, ibp, crownibp, "
-            "sabr, mtlibp; or TRADES(beta=6).",
+            help="madry (default), natural, trades, mart, free, awp, gaussian, sampled, ibp, "
+            "crownibp, sabr, mtlibp; or TRADES(beta=6).",
         ),
     ] = None,
     attack: Annotated[

@@ -18,6 +18,7 @@ __all__ = [
     "Convex",
     "Graded",
     "GradedConvex",
+    "Gridded",
     "ThreatModel",
     "graded",
     "parametric",
@@ -90,6 +91,20 @@ class Graded(ThreatModel, Protocol):
 @runtime_checkable
 class GradedConvex(Convex, Graded, Protocol):
     """Nested convex sets: the nearest point that a linear function asks for can be found."""
+
+
+@runtime_checkable
+class Gridded(ThreatModel, Protocol):
+    """A set of few parameters, each in a range, so that a grid can cover it."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many points the usual grid has along each of the k parameters."""
+        ...
+
+    def place(self, x: Tensor, t: Tensor) -> Tensor:
+        """(B, *P) the member at t (B, k), each coordinate from 0 to 1 along one parameter."""
+        ...
 
 
 def graded(threat: object) -> Graded:

@@ -10,6 +10,9 @@ from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
 from saddlepoint.studies.figure import draw_capacity
 from saddlepoint.studies.plan import MULTIPLIERS, TRAININGS, CapacityPlan
+from saddlepoint.studies.spatial import Spatial, SpatialWatch, run_spatial
+from saddlepoint.studies.spatial_figure import draw_spatial
+from saddlepoint.studies.spatial_plan import SpatialPlan
 
 __all__ = [
     "MULTIPLIERS",
@@ -23,11 +26,16 @@ __all__ = [
     "ExactPlan",
     "Follow",
     "Heed",
+    "Spatial",
+    "SpatialPlan",
+    "SpatialWatch",
     "Watch",
     "draw_capacity",
     "draw_eot",
     "draw_exact",
+    "draw_spatial",
     "run_capacity",
     "run_eot",
     "run_exact",
+    "run_spatial",
 ]

@@ -147,7 +147,9 @@ def _judged(plan: EotPlan, s: Subject, x: Tensor) -> dict[str, list[Any]]:
     return {**hits, "home": home.tolist(), "l2": [round(v, 4) for v in length.tolist()]}
 
 
-def strip(plan: EotPlan, s: Subject, found: Mapping[str, Tensor]) -> "dict[str, np.ndarray]":  # type: ignore[type-arg]
+def strip(
+    plan: EotPlan, s: Subject, found: Mapping[str, Tensor]
+) -> "dict[str, np.ndarray[Any, Any]]":
     """Arrays of a strip: every method's first witness at home and in the same random views.
 
     pictures: (methods, 1 + SHOWN, C, H, W) uint8. said: (methods, 1 + SHOWN) classes. label,

@@ -19,7 +19,7 @@ from saddlepoint.studies.plan import CapacityPlan
 from saddlepoint.threats import Linf
 from saddlepoint.train import Diverged, Epoch, TrainPlan, train
 
-__all__ = ["OnEpoch", "Row", "fresh", "measure_cell", "trained"]
+__all__ = ["OnEpoch", "Row", "accuracy", "errors", "fresh", "measure_cell", "trained"]
 
 Row = dict[str, Any]
 OnEpoch = Callable[[Epoch], None]
@@ -32,7 +32,7 @@ def measure_cell(
 
     status: ``complete``, or ``diverged`` with a message and without accuracies. final_loss: mean
     training objective of the last epoch, in nats. clean, fgsm, pgd: accuracy of the last epoch's
-    weights on the test samples; see ``_accuracy``. seconds: of training and measuring.
+    weights on the test samples; see ``accuracy``. seconds: of training and measuring.
     """
     begin = time.monotonic()
     training = plan.training(cell, data.shape, data.classes)
@@ -126,16 +126,17 @@ def _measured(plan: CapacityPlan, model: nn.Module, data: Dataset) -> Row:
         if found.error is not None:
             raise RuntimeError(f"{attack!r} failed on the test samples:\n{found.error}")
         if not row:
-            row["clean"] = _accuracy(int((found.clean_margin <= 0).sum()), len(y), 0)
-        row[name] = _accuracy(int((~found.broken).sum()), len(y), _errors(found))
+            row["clean"] = accuracy(int((found.clean_margin <= 0).sum()), len(y), 0)
+        row[name] = accuracy(int((~found.broken).sum()), len(y), errors(found))
     return row
 
 
-def _errors(found: Found) -> int:
+def errors(found: Found) -> int:
+    """Count the samples that could not be judged."""
     return sum(s.value == "error" for s in found.status)
 
 
-def _accuracy(hits: int, n: int, errors: int) -> Row:
+def accuracy(hits: int, n: int, errors: int) -> Row:
     """Return the share of samples that nothing broke, with its exact 95 % interval.
 
     Broken is a sample that the net gets wrong at any point the attack asked about, the sample

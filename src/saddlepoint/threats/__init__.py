@@ -1,7 +1,21 @@
 """The adversary's set: which inputs may replace x."""
 
 from saddlepoint.threats.ball import L1, L2, Linf
+from saddlepoint.threats.environment import Affine, Blur, Colour, Corruption, Perspective
 from saddlepoint.threats.l0 import L0
 from saddlepoint.threats.quantize import Quantize
+from saddlepoint.threats.spatial import RotateTranslate
 
-__all__ = ["L0", "L1", "L2", "Linf", "Quantize"]
+__all__ = [
+    "L0",
+    "L1",
+    "L2",
+    "Affine",
+    "Blur",
+    "Colour",
+    "Corruption",
+    "Linf",
+    "Perspective",
+    "Quantize",
+    "RotateTranslate",
+]

@@ -10,6 +10,7 @@ from saddlepoint.train.loop import Trained, train
 from saddlepoint.train.losses import MART, TRADES, Divergence, Free, Madry, Natural, RobustLoss
 from saddlepoint.train.objectives import ROBUST_LOSSES, as_robust_loss
 from saddlepoint.train.plan import TrainPlan
+from saddlepoint.train.sampled import Sampled
 from saddlepoint.train.single_step import NFGSM
 from saddlepoint.train.step import Diverged
 from saddlepoint.train.worst import Inner, Worst
@@ -34,6 +35,7 @@ __all__ = [
     "Madry",
     "Natural",
     "RobustLoss",
+    "Sampled",
     "TrainPlan",
     "Trained",
     "Worst",

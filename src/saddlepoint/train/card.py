@@ -174,7 +174,8 @@ def _data(record: Record) -> list[Fact]:
 
 def _recipe(record: Record) -> list[Fact]:
     kept = {k: v for k, v in record.plan.items() if k not in (*NETWORK, "threat", "held_out")}
-    rows, asked = [], not (record.natural or record.noisy or record.free or record.unasked)
+    drawn = record.noisy or record.sampled
+    rows, asked = [], not (record.natural or drawn or record.free or record.unasked)
     if not asked:
         kept = {k: v for k, v in kept.items() if k not in ("attack", "keep")}
         rows.append(Fact("training attack", OWN_MOVES if record.free else "none"))

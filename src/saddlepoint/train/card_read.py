@@ -64,6 +64,11 @@ class Record:
         return re.match(r"(crown-?)?ibp\b", str(self.plan.get("loss", "")).lower()) is not None
 
     @property
+    def sampled(self) -> bool:
+        """Whether training drew members of the set and asked no attack."""
+        return str(self.plan.get("loss", "")).lower().startswith("sampled")
+
+    @property
     def noisy(self) -> bool:
         """Whether training added Gaussian noise and asked no attack."""
         return str(self.plan.get("loss", "")).lower().startswith("gaussian")

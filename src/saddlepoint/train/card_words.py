@@ -88,6 +88,8 @@ def _trained(record: Record) -> str:
     begun = "trained" if record.history else "to be trained"
     if record.noisy:
         return f"{begun} on inputs with Gaussian noise"
+    if record.sampled:
+        return f"{begun} on random members of {_threat(record)}"
     return f"{begun} " + (
         "without an adversary" if record.natural else f"against {_threat(record)}"
     )

@@ -12,6 +12,7 @@ from saddlepoint.train.certified import CROWNIBP, IBP
 from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.history import Epoch
 from saddlepoint.train.losses import Free, Natural, RobustLoss
+from saddlepoint.train.sampled import Sampled
 from saddlepoint.train.single_step import NFGSM
 
 __all__ = ["Event", "collapsed", "escalated", "own_attack", "stronger"]
@@ -19,7 +20,7 @@ __all__ = ["Event", "collapsed", "escalated", "own_attack", "stronger"]
 GAP = 0.2  # what a training attack may overstate; honest ones are within a few points
 GOOD = 0.4  # of the clean accuracy
 MOST_STEPS = 40
-_UNASKING = (Natural, Gaussian, IBP, CROWNIBP)  # train without an attack
+_UNASKING = (Natural, Gaussian, Sampled, IBP, CROWNIBP)  # train without an attack
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ def collapsed(row: Epoch, best: float) -> bool:
 def own_attack(objective: RobustLoss, attack: Attack[Any]) -> Attack[Any] | None:
     """Return what stands for the training attack on held-out samples; None: nothing to compare.
 
-    Natural training and training on Gaussian noise ask no attack. Random tries are weaker than
-    gradients by nature, which is no collapse. N-FGSM leaves the set: its step from a random member
-    stands for it, and one step for free training.
+    Natural training and training on noise or random members ask no attack. Random tries are weaker
+    than gradients by nature, which is no collapse. N-FGSM leaves the set: its step from a random
+    member stands for it, and one step for free training.
 
     >>> from saddlepoint.train import Madry
     >>> own_attack(Madry(), NFGSM()), own_attack(Natural(), PGD())

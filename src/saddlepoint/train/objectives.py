@@ -5,6 +5,7 @@ from saddlepoint.train.awp import AWP
 from saddlepoint.train.certified import CROWNIBP, IBP, MTLIBP, SABR
 from saddlepoint.train.gaussian import Gaussian
 from saddlepoint.train.losses import MART, TRADES, Free, Madry, Natural, RobustLoss
+from saddlepoint.train.sampled import Sampled
 
 __all__ = ["ROBUST_LOSSES", "as_robust_loss"]
 
@@ -20,6 +21,7 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "sabr": SABR(),
     "mtlibp": MTLIBP(),
     "gaussian": Gaussian(),
+    "sampled": Sampled(),
 }
 
 

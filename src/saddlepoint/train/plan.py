@@ -78,14 +78,14 @@ class TrainPlan:
     the adversary moves in. attack: the inner attack of training. keep: whether its ``worst`` or
     its ``last`` point is trained on; ``auto``: the last of a single step, else the worst. check:
     the stronger attack on held-out samples after each epoch. loss: ``natural``, ``madry``,
-    ``trades``, ``mart``, ``free``, ``awp``, ``gaussian``, certified ones (``ibp``, ``crownibp``,
-    ``sabr``, ``mtlibp``), or a ``RobustLoss``. lr: the peak of ``schedule`` (constant, cosine,
-    one-cycle). momentum: of sgd; adam has its own. ema: decay of the average over steps that is
-    measured and kept in place of the weights themselves. eps_ramp: share of the run over which the
-    radius grows from 0 to its own. guard: go back and on with a stronger inner attack when
-    robustness collapses unseen by the present one. held_out: share (float) or number (int) of
-    training samples kept for measuring; check_n: how many of them, at most, are attacked. augment:
-    None, ``crop`` or ``flip-crop``. precision: of the passes; weights stay float32.
+    ``trades``, ``mart``, ``free``, ``awp``, ``gaussian``, ``sampled``, certified ones (``ibp``,
+    ``crownibp``, ``sabr``, ``mtlibp``), or a ``RobustLoss``. lr: the peak of ``schedule``
+    (constant, cosine, one-cycle). momentum: of sgd; adam has its own. ema: decay of the average
+    over steps that is measured and kept in place of the weights themselves. eps_ramp: share of the
+    run over which the radius grows from 0 to its own. guard: go back and on with a stronger inner
+    attack when robustness collapses unseen by the present one. held_out: share (float) or number
+    (int) of training samples kept for measuring; check_n: how many of them, at most, are attacked.
+    augment: None, ``crop`` or ``flip-crop``. precision: of the passes; weights stay float32.
 
     Raises ``Invalid`` with name, value and what is allowed; ``Unsupported`` where an attack does
     not fit the threat.

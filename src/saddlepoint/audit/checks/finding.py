@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.core.threat import Gridded
 
-__all__ = ["Check", "Finding", "Verdict", "probe", "unmeasured"]
+__all__ = ["Check", "Finding", "Verdict", "by_grid", "probe", "unmeasured"]
 
 Verdict = Literal["ok", "warn", "fail", "inconclusive"]
 
@@ -31,6 +32,11 @@ class Finding:
 
 
 Check = Callable[[Evidence], Finding]
+
+
+def by_grid(e: Evidence) -> bool:
+    """Whether the set has so few parameters that a grid searches it, and gradients lag behind."""
+    return isinstance(e.plan.threat, Gridded) and e.plan.access != "labels"
 
 
 def probe(e: Evidence, name: str) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saddlepoint.audit.checks.finding import Finding, probe, unmeasured
+from saddlepoint.audit.checks.finding import Finding, by_grid, probe, unmeasured
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.randomness import randomised, success
 
@@ -32,7 +32,7 @@ def _blind(e: Evidence) -> tuple[int, int]:
         used[r.rows[r.backward > 0]] = True
         blind[r.rows[(r.backward > 0) & (r.zero_gradient * 2 > r.backward)]] = True
     climb = probe(e, "progress")
-    if not used.any() and climb is not None:
+    if not used.any() and climb is not None and not by_grid(e):
         return int(e.probes["n"]), int(climb["blind"])
     return int(used.sum()), int(blind.sum())
 
@@ -41,6 +41,13 @@ def gradients(e: Evidence) -> Finding:
     """Warn when gradients vanish or fail: attacks that follow them are blind (1802.00420)."""
     used, blind = _blind(e)
     refused = e.probes.get("progress", {}).get("skipped", "")
+    if by_grid(e):
+        return Finding(
+            "gradients",
+            "inconclusive" if blind or not used else "ok",
+            f"zero in most steps for {blind} of {used} samples that were asked for gradients",
+            "a grid searches the few parameters of this set: the result does not hang on gradients",
+        )
     if not used and refused and e.plan.access == "gradients":
         return Finding(
             "gradients",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from saddlepoint.audit.checks.finding import Finding, probe, unmeasured
+from saddlepoint.audit.checks.finding import Finding, by_grid, probe, unmeasured
 from saddlepoint.audit.evidence import Evidence, code
 from saddlepoint.audit.stats import mcnemar
 from saddlepoint.core.ledger import Status
@@ -47,7 +47,9 @@ def incomplete(e: Evidence) -> Finding:
             "warn",
             text,
             "the search stopped early, so robust accuracy is overstated",
-            "attack with more steps and restarts, such as the default attacks",
+            "--effort thorough, or Refine(rounds=5, keep=12) among the attacks"
+            if by_grid(e)
+            else "attack with more steps and restarts, such as the default attacks",
         )
     return Finding(check, "ok", text, "more steps would hardly find more")
 

@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from saddlepoint.audit.membership.environment import REMADE, by_remaking
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
+from saddlepoint.audit.membership.spatial import by_turning
 
 __all__ = ["CHECKS", "independent", "inspect"]
 
-CHECKS: dict[str, Check] = dict.fromkeys(NORMS, by_norm)
+CHECKS: dict[str, Check] = {
+    **dict.fromkeys(NORMS, by_norm),
+    "RotateTranslate": by_turning,
+    **dict.fromkeys(REMADE, by_remaking),
+}
 
 
 def inspect(

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from saddlepoint.attacks import FGSM, PGD
+from saddlepoint.attacks import FGSM, PGD, Refine
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.threat import Convex, Graded
+from saddlepoint.core.threat import Convex, Graded, Gridded
 
 __all__ = ["progress", "radius", "steps", "unbounded"]
 
@@ -19,7 +19,7 @@ SHARES = (0.25, 0.5, 1.0, 2.0)
 
 def steps(p: Probe) -> Json:
     """Samples that one exact step breaks, and that PGD breaks, by its number of steps."""
-    p.need_gradients()
+    p.need_ascent()
     broken = {repr(PGD(steps=k)): p.broken(PGD(steps=k), "climb") for k in FEW}
     if isinstance(p.threat, Convex):
         broken = {repr(FGSM()): p.broken(FGSM(), "climb"), **broken}
@@ -27,11 +27,16 @@ def steps(p: Probe) -> Json:
 
 
 def progress(p: Probe) -> Json:
-    """Margins that one more run of PGD reaches, and how often its gradient was zero."""
-    p.need_gradients()
-    ledger = p.run(PGD(steps=MANY), "climb", early_stop=False).ledger
+    """Margins that one more run of PGD reaches, and how often its gradient was zero.
+
+    A set of few parameters is searched once more by grid and refinement.
+    """
+    attack: Any = Refine() if isinstance(p.threat, Gridded) else PGD(steps=MANY)
+    if isinstance(attack, PGD):
+        p.need_gradients()
+    ledger = p.run(attack, "climb", early_stop=False).ledger
     return {
-        "attack": repr(PGD(steps=MANY)),
+        "attack": repr(attack),
         "margin": ledger.margin.tolist(),
         "broken": p.marked(ledger.margin > 0),
         "blind": int((ledger.zero_gradient * 2 > ledger.backward).sum()),
@@ -40,7 +45,7 @@ def progress(p: Probe) -> Json:
 
 def radius(p: Probe) -> Json:
     """Samples that PGD breaks, by the radius in units of the threat model's own."""
-    p.need_gradients()
+    p.need_ascent()
     broken = {}
     for share in SHARES:
         try:
@@ -64,7 +69,7 @@ def _widest(p: Probe) -> Any:  # noqa: ANN401 - a set of the same kind
 
 def unbounded(p: Probe) -> Json:
     """Samples that withstand PGD when any input is allowed."""
-    p.need_gradients()
+    p.need_ascent()
     widest = _widest(p)
     ledger = p.run(PGD(steps=MANY), "unbounded", widest).ledger
     return {"attack": repr(PGD(steps=MANY)), "set": repr(widest), "left": p.marked(~ledger.broken)}

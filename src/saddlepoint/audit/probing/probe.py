@@ -21,7 +21,7 @@ from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Ledger
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import judge, nth
-from saddlepoint.core.threat import Graded
+from saddlepoint.core.threat import Graded, Gridded
 
 __all__ = ["Json", "Probe"]
 
@@ -120,6 +120,12 @@ class Probe:
         """Raise ``Unsupported`` where the adversary may not ask for gradients."""
         if not self.climbs:
             raise Unsupported(f"the adversary has access to {self.plan.access} only")
+
+    def need_ascent(self) -> None:
+        """Raise ``Unsupported`` where ascent is not what the set should be searched by."""
+        self.need_gradients()
+        if isinstance(self.threat, Gridded):
+            raise Unsupported("a grid searches the few parameters of this set better than ascent")
 
     def resized(self, share: float) -> Any:  # noqa: ANN401 - a set of the same kind
         """Return the set with ``share`` times its radius."""

@@ -13,6 +13,7 @@ from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
 from saddlepoint.core.ledger import Status
+from saddlepoint.core.threat import Gridded
 
 __all__ = ["black_box", "transfer"]
 
@@ -35,6 +36,8 @@ def black_box(p: Probe) -> Json:
     chance at the same samples, and at those that only a score search of the audit has broken, so
     that neither side has looked harder.
     """
+    if isinstance(p.threat, Gridded):
+        p.need_ascent()
     near, claimed = _nearest(p, max(1, len(p.rows) // 4)), _claimed(p.evidence)[: len(p.rows)]
     both = np.union1d(near, claimed)
     attack = Square(n_queries=QUERIES)
@@ -92,7 +95,7 @@ class _Blurred:
 
 def transfer(p: Probe) -> Json:
     """Samples that are broken by what breaks a blurred stand-in of the model."""
-    p.need_gradients()
+    p.need_ascent()
     x, door = p.bench.x, p.bench.door
     spread = p.threat.apply(x, p.threat.sample(x, p.draw.tag("blur"))) - x
     blurred = _Blurred(door, spread.square().mean().sqrt())

@@ -84,7 +84,8 @@ def _arms(audit: Audit) -> str:
     }
     idle = [str(a) for a in planned if a not in ran] if isinstance(planned, list) else []
     said = [f"planned but never run: {', '.join(idle)}"] if idle else []
-    if not any("Square" in spec or "RandomSearch" in spec for spec in ran):
+    searches = ("Square", "RandomSearch", "Grid", "Refine")
+    if not any(name in spec for spec in ran for name in searches):
         said.append("no search without gradients, which masked gradients cannot mislead")
     return f"Attacks: {'; '.join(said)}." if said else ""
 
