@@ -108,8 +108,8 @@ def cascade(
     effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
     attacks of that suite which do not fit this set are left out, and a set of few parameters gets
-    random members, grids and their refinement in place of ascent and squares. price: passes of one question, as
-    many of which an effort pays for.
+    random members, grids and their refinement in place of ascent and squares. price: passes of one
+    question; an effort pays for as many questions as ever.
 
     >>> cascade(effort="quick").max_passes
     80

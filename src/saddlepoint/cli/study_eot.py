@@ -25,7 +25,7 @@ METHODS = {"original": "original", "plain": "one fixed view", "eot": "all views"
 @readable
 def eot_command(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Two scenes, 30 images, a fifth of the data.")
+        bool, typer.Option("--quick", help="Two scenes, 20 images, a fifth of the data: 2 minutes.")
     ] = False,
     data: Annotated[
         str, typer.Option("--data", help="mnist, digits, an .npz file or a folder of images.")

@@ -67,7 +67,7 @@ class EotPlan:
     """One net for each scene, trained on its views, and witnesses against it.
 
     scenes: of flat, cube, sphere. images: how many are attacked, the first of the test split that
-    the net gets right at home and in most of 50 views. eps: L_inf radius, of a picture's or a
+    the net gets right at home and in most of 20 views. eps: L_inf radius, of a picture's or a
     texture's values. steps, draws: of the attack over the distribution; the plain one takes
     ``steps * draws`` steps, so that both cost the same. trials: fresh views that judge a witness.
     train_n, epochs, batch_size, lr, held_out, seed: as in ``TrainPlan``. Raises ``Invalid``.
@@ -77,11 +77,11 @@ class EotPlan:
     """
 
     scenes: tuple[str, ...] = ("flat", "cube", "sphere")
-    images: int = 100
+    images: int = 60
     eps: float = 0.2
     steps: int = 40
     draws: int = 16
-    trials: int = 200
+    trials: int = 100
     train_n: int = 30_000
     epochs: int = 4
     batch_size: int = 128
@@ -108,10 +108,8 @@ class EotPlan:
 
     @classmethod
     def quick(cls, seed: int = 0) -> "EotPlan":
-        """Return the study at a glance: two scenes, 30 images, a fifth of the data."""
-        return cls(
-            scenes=("flat", "cube"), images=30, trials=100, train_n=6_000, epochs=3, seed=seed
-        )
+        """Return the study at a glance: two scenes, 20 images, a fifth of the data."""
+        return cls(scenes=("flat", "cube"), images=20, steps=20, train_n=6_000, epochs=3, seed=seed)
 
     def settings(self) -> dict[str, Any]:
         """Return what a folder's results depend on."""
