@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "eot_command"]
 
-METHODS = {"original": "original", "plain": "one fixed view", "eot": "all views"}
+METHODS = {
+    "original": "original",
+    "smallest": "one view, smallest",
+    "pushed": "one view, pushed",
+    "eot": "all views",
+}
 
 
 @app.command("eot")
@@ -38,8 +43,8 @@ def eot_command(
     """Show what survives a change of view: Athalye et al. (arXiv:1707.07397).
 
     In each scene (a picture that is turned, tilted and lit; a cube and a sphere that carry it as
-    their texture) a plain attack sees one fixed view, and another climbs the mean over random ones,
-    at the same cost; fresh views judge both. The same command continues a study that was stopped.
+    their texture) two attacks see one fixed view, for the smallest change and for the strongest,
+    and a third climbs the mean over random views; fresh views judge all. The same command continues a study that was stopped.
 
     Example: saddlepoint study eot --quick --out eot
     """

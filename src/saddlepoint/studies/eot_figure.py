@@ -7,7 +7,7 @@ import numpy as np
 
 from saddlepoint.studies.eot_plan import METHODS, SCENES
 from saddlepoint.studies.figure import FONTS
-from saddlepoint.train.curves import CLEAN, GUARD, INK, MUTED, OWN, ROBUST, STYLE, SURFACE
+from saddlepoint.train.curves import CLEAN, GUARD, INK, LOSS, MUTED, OWN, ROBUST, STYLE, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_eot"]
 
-WORDS = {"original": "original", "plain": "one view", "eot": "all views"}
+WORDS = {
+    "original": "original",
+    "smallest": "smallest",
+    "pushed": "one view",
+    "eot": "all views",
+}
+LEGEND = {
+    "original": "original",
+    "smallest": "one view, smallest",
+    "pushed": "one view, pushed",
+    "eot": "all views",
+}
 # Told apart in grey too: colour, line style.
 LOOKS: dict[str, tuple[str, Any]] = {
     "original": (OWN, (0, (2, 1.5))),
-    "plain": (CLEAN, (0, (6, 2.5))),
+    "smallest": (LOSS, (0, (5, 1.5, 1, 1.5))),
+    "pushed": (CLEAN, (0, (6, 2.5))),
     "eot": (ROBUST, "solid"),
 }
 Document = Mapping[str, Any]
@@ -29,7 +41,7 @@ Strip = Mapping[str, "np.ndarray[Any, Any]"]
 def draw_eot(document: Document, strips: Mapping[str, Strip]) -> dict[str, bytes]:
     """Draw a row for each scene: a strip of views, and success rates image by image.
 
-    Left: an image and two witnesses of its target, in the fixed view and in the same random ones,
+    Left: an image and three witnesses of its target, in the fixed view and in the same random ones,
     with the class that the net names; framed where that is the target. Right: the share of fresh
     views taken for the target, images in order of it. Returns ``{"eot.png": …, "eot.svg": …}``;
     equal arguments give equal bytes.
@@ -45,7 +57,7 @@ def draw_eot(document: Document, strips: Mapping[str, Strip]) -> dict[str, bytes
         mpl.rcdefaults()
         settings: Any = STYLE | FONTS
         mpl.rcParams.update(settings)
-        figure = Figure(figsize=(15.0, 3.9 * max(1, len(strips)) + 0.7), facecolor=SURFACE)
+        figure = Figure(figsize=(15.0, 4.9 * max(1, len(strips)) + 0.7), facecolor=SURFACE)
         FigureCanvasAgg(figure)
         _paint(figure, document, strips)
         for name, file in files.items():
@@ -112,7 +124,7 @@ def _rates(axes: "Axes", rows: list[Mapping[str, Any]], trials: int) -> None:
         colour, dashes = LOOKS[name]
         mean = sum(rates) / max(1, len(rates))
         look: Any = {"color": colour, "linestyle": dashes, "linewidth": 2.2, "clip_on": False}
-        axes.plot(range(1, len(rates) + 1), rates, label=f"{WORDS[name]}: {mean:.0%}", **look)
+        axes.plot(range(1, len(rates) + 1), rates, label=f"{LEGEND[name]}: {mean:.0%}", **look)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.set_title("views taken for the target", loc="left", fontsize=11.5)

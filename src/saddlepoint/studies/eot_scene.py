@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.goal import Targeted
-from saddlepoint.core.search import search
+from saddlepoint.core.nearest import Nearest, nearest
+from saddlepoint.core.search import Found, search
 from saddlepoint.core.shapes import flat, pieces
 from saddlepoint.data import Dataset
 from saddlepoint.studies.eot_plan import METHODS, EotPlan, Scene
@@ -101,29 +102,25 @@ def _right(scene: Scene, net: nn.Module, x: Tensor, y: Tensor, seed: int, k: int
     """(B,) bool: whether the net is right about the k-th view of each sample."""
     draw = Draw.of(seed, torch.arange(len(x))).tag("choose", k)
     with torch.no_grad():
-        return net(_seen(scene, x, draw)).argmax(1) == y
+        right: Tensor = net(_seen(scene, x, draw)).argmax(1) == y
+    return right
 
 
 def witnesses(plan: EotPlan, s: Subject) -> dict[str, Tensor]:
     """(B, *F) what each method comes to, the original among them."""
-    found = {"original": s.x}
-    for name, attack in plan.attacks().items():
-        plain = name == "plain"
-        result = search(
-            attack,
-            Home(s.scene, s.net) if plain else s.net,
-            s.x,
-            Targeted(s.target),
-            Linf(eps=plan.eps),
-            seed=plan.seed,
-            ids=s.index,
-            early_stop=False,
-            under=None if plain else plan.under(s.scene),
-        )
+    attacks, home, goal = plan.attacks(), Home(s.scene, s.net), Targeted(s.target)
+    around: Any = {"seed": plan.seed, "ids": s.index}
+    threat, all_views = Linf(eps=plan.eps), plan.under(s.scene)
+    further: Any = {**around, "early_stop": False}
+    found: dict[str, Found | Nearest] = {
+        "smallest": nearest(attacks["smallest"], home, s.x, goal, threat, **around),
+        "pushed": search(attacks["pushed"], home, s.x, goal, threat, **further),
+        "eot": search(attacks["eot"], s.net, s.x, goal, threat, under=all_views, **further),
+    }
+    for name, result in found.items():
         if result.error is not None:
-            raise RuntimeError(f"{attack!r} failed:\n{result.error}")
-        found[name] = result.x_adv
-    return found
+            raise RuntimeError(f"{name} failed:\n{result.error}")
+    return {"original": s.x} | {name: result.x_adv for name, result in found.items()}
 
 
 def rows_of(plan: EotPlan, s: Subject, found: Mapping[str, Tensor]) -> list[Row]:

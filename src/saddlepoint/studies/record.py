@@ -52,7 +52,7 @@ EOT = Kind(
     "eot",
     "arXiv:1707.07397, sections 2 and 3",
     ("scene", "index"),
-    ("label", "target", "clean", "original", "plain", "eot"),
+    ("label", "target", "clean", "original", "smallest", "pushed", "eot"),
 )
 SPATIAL = Kind(
     "spatial",
