@@ -44,7 +44,8 @@ def eot_command(
 
     In each scene (a picture that is turned, tilted and lit; a cube and a sphere that carry it as
     their texture) two attacks see one fixed view, for the smallest change and for the strongest,
-    and a third climbs the mean over random views; fresh views judge all. The same command continues a study that was stopped.
+    and a third climbs the mean over random views; fresh views judge all. The same command continues
+    a study that was stopped.
 
     Example: saddlepoint study eot --quick --out eot
     """

@@ -57,9 +57,10 @@ def run_eot(plan: EotPlan, data: Dataset, out: str | Path, *, watch: Heed | None
     In each scene a net learns on random views of the training samples. Two attacks see an input in
     one fixed view, as it is or as the texture of a solid that stands still: one looks for the
     smallest change, one is pushed as far as it goes. A third climbs the mean over random views, at
-    the cost of the second. All have the same L_inf ball around the input or the texture and the same
-    target class, and are judged by how often fresh views are taken for the target. ``out`` then holds ``eot.json``, ``eot.png``, ``eot.svg``, and a folder
-    per scene with its net and pictures. The same call continues a study that was stopped.
+    the cost of the second. All have the same L_inf ball around the input or the texture and the
+    same target class, and are judged by how often fresh views are taken for the target. ``out``
+    then holds ``eot.json``, ``eot.png``, ``eot.svg``, and a folder per scene with its net and
+    pictures. The same call continues a study that was stopped.
 
     Raises ``Invalid`` for a folder with a study by other settings or data.
 

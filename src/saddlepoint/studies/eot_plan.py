@@ -72,7 +72,7 @@ class EotPlan:
     texture's values. steps, draws: of the attack over the distribution; one that is pushed as far
     in one view takes ``steps * draws`` steps, so that both cost the same. trials: fresh views that
     judge a witness.
-    train_n, epochs, batch_size, lr, held_out, seed: as in ``TrainPlan``. Raises ``Invalid``.
+    arch, train_n, epochs, batch_size, lr, held_out, seed: as in ``TrainPlan``. Raises ``Invalid``.
 
     >>> EotPlan(scenes=("cube",)).attacks()["pushed"]
     PGD(steps=400, transform=Momentum(), loss='cross-entropy')
@@ -84,6 +84,7 @@ class EotPlan:
     steps: int = 40
     draws: int = 10
     trials: int = 100
+    arch: str = "conv-medium"
     train_n: int = 30_000
     epochs: int = 5
     batch_size: int = 128
@@ -139,7 +140,7 @@ class EotPlan:
     def training(self, shape: tuple[int, ...], classes: int) -> TrainPlan:
         """Return the training run of a net on views."""
         return TrainPlan(
-            arch="conv-medium",
+            arch=self.arch,
             shape=shape,
             classes=classes,
             threat=Linf(eps=0.01),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Targeted
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
@@ -84,7 +85,7 @@ def subject(plan: EotPlan, scene: Scene, net: nn.Module, data: Dataset) -> Subje
     """Choose images and, at random, another class for each to be taken for."""
     x, y = data.split("test").batch(slice(0, 1000))
     clean = float(_right(scene, net, x, y, plan.seed, 0).double().mean())
-    few = slice(0, 3 * plan.images)
+    few = slice(0, max(100, 3 * plan.images))
     x, y = x[few], y[few]
     ids = torch.arange(len(x))
     draw = Draw.of(plan.seed, ids)
@@ -93,6 +94,9 @@ def subject(plan: EotPlan, scene: Scene, net: nn.Module, data: Dataset) -> Subje
         home = Home(scene, net)(x).argmax(1) == y
     known = home & (torch.stack(right).double().mean(0) > 0.5)
     rows = known.nonzero().flatten()[: plan.images]
+    if not len(rows):
+        hint = f"the net is right about {clean:.0%} of the views in scene {scene.name}"
+        raise Invalid("train_n, epochs", (plan.train_n, plan.epochs), "enough to learn from", hint)
     other = draw.tag("target").integers(data.classes - 1, 1)[:, 0]
     target = other + (other >= y).long()
     return Subject(scene, net, ids[rows], x[rows], y[rows], target[rows], clean)
