@@ -9,10 +9,13 @@ from saddlepoint.attacks import (
     PDPGD,
     PGD,
     Bisect,
+    Each,
     FrankWolfe,
     Grid,
     Guess,
+    Lagrangian,
     Momentum,
+    PartOf,
     Polish,
     RandomSearch,
     Refine,
@@ -23,6 +26,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
+from saddlepoint.attacks.universal import Universal
 from saddlepoint.audit import (
     About,
     Audit,
@@ -31,6 +35,7 @@ from saddlepoint.audit import (
     Radii,
     Radius,
     RadiusSearch,
+    Shared,
     Smoothed,
     Verification,
     audit,
@@ -38,11 +43,13 @@ from saddlepoint.audit import (
     compare,
     curve,
     smooth,
+    universal,
 )
+from saddlepoint.core.detected import Undetected
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
-from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
@@ -53,12 +60,18 @@ from saddlepoint.threats import (
     L2,
     Affine,
     Blur,
+    Chain,
     Colour,
     Corruption,
+    Features,
     Linf,
+    Masked,
+    Patch,
     Perspective,
+    Printable,
     Quantize,
     RotateTranslate,
+    Union,
 )
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
@@ -81,22 +94,30 @@ __all__ = [
     "Bisect",
     "Blur",
     "Budget",
+    "Chain",
     "Colour",
     "Comparison",
     "Corruption",
     "CrossEntropy",
     "Curve",
+    "Each",
     "Expectation",
+    "Features",
     "Found",
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Linf",
     "Margin",
+    "Masked",
     "Momentum",
     "Nearest",
+    "PartOf",
+    "Patch",
     "Perspective",
     "Polish",
+    "Printable",
     "ProbabilityMargin",
     "Quantize",
     "Radii",
@@ -107,6 +128,7 @@ __all__ = [
     "Restarts",
     "RotateTranslate",
     "Sequence",
+    "Shared",
     "SigmaZero",
     "Smoothed",
     "Smoothing",
@@ -115,6 +137,10 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Unaware",
+    "Undetected",
+    "Union",
+    "Universal",
     "Untargeted",
     "Verification",
     "WorstOf",
@@ -128,6 +154,7 @@ __all__ = [
     "search",
     "smooth",
     "train",
+    "universal",
 ]
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saddlepoint import L1, L2, PGD, Linf, Quantize, search
+from saddlepoint import L1, L2, PGD, Linf, Patch, Quantize, search
 from saddlepoint.core.errors import Invalid
 from tests.laws.cases import cases
 from tests.laws.models import problem
@@ -123,3 +123,8 @@ def test_other_boxes_have_no_eight_bit_grid(box: tuple[float, float]) -> None:
 def test_unknown_grids_are_refused() -> None:
     with pytest.raises(Invalid, match="uint8"):
         Quantize(Linf(eps=0.1), to_type="uint4")
+
+
+def test_a_set_whose_parameters_are_no_change_is_refused() -> None:
+    with pytest.raises(Invalid, match="change itself"):
+        Quantize(Patch(size=2, at=(0, 0)))

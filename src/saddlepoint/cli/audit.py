@@ -21,6 +21,8 @@ from saddlepoint.cli.audit_options import (
     ForceOption,
     LevelOption,
     PassesOption,
+    PerceptualArchOption,
+    PerceptualOption,
     PrecisionOption,
     QuantizeOption,
     SuiteOption,
@@ -48,16 +50,18 @@ from saddlepoint.cli.options import (
     SeedOption,
     Settings,
     SplitOption,
+    TargetOption,
     ThreatOption,
     VotesOption,
     settle,
 )
 from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
+from saddlepoint.cli.under import passes
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.expectation import Expectation
-from saddlepoint.presets import parse_attack, parse_threat, parse_under
+from saddlepoint.models.perceptual import Perceptual, load_perceptual
+from saddlepoint.presets import parse_attack, parse_target, parse_threat
 from saddlepoint.threats import Quantize
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
@@ -90,9 +94,12 @@ class AuditSettings(Settings):
     votes: StrictInt | None = Field(None, ge=1)
     under: str | None = None
     level: float | None = None
+    target: StrictStr | StrictInt | None = None
     verify: bool = False
     verify_seconds: float | None = None
     verify_subproblems: StrictInt | None = None
+    perceptual: str | None = None
+    perceptual_arch: str | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
@@ -131,9 +138,12 @@ def audit_command(
     votes: VotesOption = None,
     under: UnderOption = None,
     level: LevelOption = None,
+    target: TargetOption = None,
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
     verify_subproblems: VerifySubproblemsOption = None,
+    perceptual: PerceptualOption = None,
+    perceptual_arch: PerceptualArchOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -181,6 +191,7 @@ def attack_command(
     votes: VotesOption = None,
     under: UnderOption = None,
     level: LevelOption = None,
+    target: TargetOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -223,16 +234,13 @@ def _verification(settings: AuditSettings) -> Verification | None:
     return Verification(seconds=seconds, subproblems=most)
 
 
-def _expectation(settings: AuditSettings) -> Expectation | None:
-    """Transformations, with the counts that other options give."""
-    if settings.under is None:
-        if settings.level is not None:
-            hint = "a level is a success rate over draws of transformations"
-            raise Invalid("level", settings.level, "left out without --under", hint)
+def _perceptual(settings: AuditSettings) -> Perceptual | None:
+    if settings.perceptual is None:
+        if settings.perceptual_arch is not None:
+            hint = "it is the architecture of that network"
+            raise Invalid("perceptual_arch", settings.perceptual_arch, "beside --perceptual", hint)
         return None
-    counts = {"draws": settings.eot, "trials": settings.votes, "level": settings.level}
-    given: dict[str, Any] = {k: v for k, v in counts.items() if v is not None}
-    return Expectation(parse_under(settings.under), **given)
+    return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
 
 
 def run_audit(
@@ -246,7 +254,7 @@ def run_audit(
     threat: Any = parse_threat(settings.threat)
     if settings.quantize and not isinstance(threat, Quantize):
         threat = Quantize(threat, settings.quantize)
-    attacks, under = tuple(parse_attack(text) for text in settings.attack), _expectation(settings)
+    attacks = tuple(parse_attack(text) for text in settings.attack)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
@@ -273,10 +281,10 @@ def run_audit(
             about=about,
             figures=settings.figures,
             probes=settings.probes,
-            eot=1 if under else settings.eot or 1,
-            votes=1 if under else settings.votes or 1,
-            under=under,
+            **passes(settings.under, settings.eot, settings.votes, settings.level),
+            target=parse_target(settings.target),
             verify=_verification(settings),
+            perceptual=_perceptual(settings),
             force=settings.force,
             progress=progress,
             team=team,

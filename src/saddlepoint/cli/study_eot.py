@@ -11,7 +11,7 @@ from rich.text import Text
 from saddlepoint.cli.console import OUT, percent
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.options import SeedOption
-from saddlepoint.cli.study_spatial import app
+from saddlepoint.cli.study import app
 
 if TYPE_CHECKING:
     from saddlepoint.train import Epoch

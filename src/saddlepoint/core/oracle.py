@@ -20,13 +20,14 @@ from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.referee import answered, close_calls, hits_of, judge, nth
 from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
+from saddlepoint.core.within import Within
 
 __all__ = ["Oracle"]
 
 T = TypeVar("T", bound=ThreatModel)
 
 
-class Oracle(Aiming, Generic[T]):
+class Oracle(Aiming, Within, Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
@@ -59,7 +60,6 @@ class Oracle(Aiming, Generic[T]):
         self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
         self._aim = goal
         self._index: Tensor | None = None
-        self._until: Tensor | None = None
         start, budget = threat.start(x), budget or Budget()
         self.ledger = Closest(start, budget) if closest else Ledger(start, budget, early_stop)
         count = door.votes if clean is None else 0
@@ -83,7 +83,7 @@ class Oracle(Aiming, Generic[T]):
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         self._grant("scores")
-        return mean([self._loss(out, self._aim) for out in self._forward(u)])
+        return mean([self._worth(out, u) for out in self._forward(u)])
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
@@ -103,7 +103,7 @@ class Oracle(Aiming, Generic[T]):
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
             out = self._door.search(self.threat.apply(self.x, leaf), view)
-            value = self._loss(out, self._aim)
+            value = self._worth(out, leaf)
             if not value.requires_grad:
                 raise Unsupported(
                     "the model's output does not depend on its input by a differentiable path: "
@@ -117,8 +117,9 @@ class Oracle(Aiming, Generic[T]):
     @property
     def worst(self) -> Tensor:
         """(B, *P) the worst parameters seen so far: where a later attack can go on."""
-        u = self.ledger.u
-        return u if self._index is None else u[self._index]
+        if self._inside is not None:
+            return self._inside.worst
+        return of_rows(self.ledger.u, self._index)
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Drop closed rows from the oracle and the state once no more than a share ``at`` is left.
@@ -148,8 +149,7 @@ class Oracle(Aiming, Generic[T]):
 
     def reached(self) -> Tensor:
         """(B,) the smallest size of a break known so far, infinite where there is none."""
-        u = of_rows(self.ledger.u, self._index)
-        size = graded(self.threat).size(self.x, u)
+        size = self._measured(of_rows(self.ledger.u, self._index))
         return torch.where(of_rows(self.ledger.broken, self._index), size, INF)
 
     def __getitem__(self, keep: Tensor) -> Self:
@@ -159,6 +159,7 @@ class Oracle(Aiming, Generic[T]):
         view._aim = view.goal if self._aim is self.goal else self._aim[keep]
         view.clean = self.clean[keep]
         view._draw = None if self._draw is None else self._draw[keep]
+        view._inside = None if self._inside is None else self._inside[keep]
         view._index = keep if self._index is None else self._index[keep]
         return view
 
@@ -194,9 +195,8 @@ class Oracle(Aiming, Generic[T]):
 
     def _views(self, tag: str) -> Draw | None:
         """Fresh randomness for a question: a row's own number of passes says which it is."""
-        if self._draw is None:
-            return None
-        return self._draw.tag(tag).each(of_rows(self.ledger.forward, self._index))
+        passes = of_rows(self.ledger.forward, self._index)
+        return None if self._draw is None else self._draw.tag(tag).each(passes)
 
     def _begin(self, start: Tensor, everyone: Tensor, draws: list[Any]) -> None:
         """Enter the clean input, at a margin of minus infinity where it has none."""
@@ -234,15 +234,18 @@ class Oracle(Aiming, Generic[T]):
         if bool(crossed.any()):
             margin = self._referee(u, outs[0], margin, crossed)
             ledger.close(index, crossed & (margin > 0))
+        if self._inside is not None:
+            self._inside.see(asked, u, margin)
         better = asked & ledger.improves(index, margin, size)
         if bool(better.any()):
-            ledger.keep(index, better, u, margin, size)
+            ledger.keep(index, better, self._lifted(u), margin, size)
 
     def _size(self, u: Tensor) -> Tensor:
         """(B,) float64 sizes where the ledger goes by them; an empty tensor where it does not."""
         if not isinstance(self.ledger, Closest):
             return u.new_empty(0)
-        return graded(self.threat).size(self.x, u).double()
+        threat, x = self._root
+        return graded(threat).size(x, self._lifted(u)).double()
 
     def _members(self, u: Tensor, asked: Tensor) -> Tensor:
         """Of the rows that would be written down, those whose point is in the set."""
@@ -291,8 +294,7 @@ class Oracle(Aiming, Generic[T]):
         """(N,) how many further draws the kept points break; None where nothing lies before."""
         if self._door.under is None:
             return None
-        views = None if self._draw is None else self._draw.tag("retry")
         moved = self.threat.apply(self.x, self.ledger.u)
-        hits = hits_of(self._door, moved, self.goal, views)
+        hits = hits_of(self._door, moved, self.goal, self._views("retry"))
         self.ledger.withdraw(hits < self._door.quorum)
         return hits

@@ -21,7 +21,16 @@ from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["Batches", "Found", "attack_rows", "check_inputs", "join_costs", "search", "verdict"]
+__all__ = [
+    "CHANGED",
+    "Batches",
+    "Found",
+    "attack_rows",
+    "check_inputs",
+    "join_costs",
+    "search",
+    "verdict",
+]
 
 CHANGED = (
     "the model's parameters or buffers changed while it was only being asked: its answers depend "

@@ -10,7 +10,8 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat
 from saddlepoint.core.spec import compact
-from saddlepoint.core.threat import Convex
+from saddlepoint.core.threat import Convex, parametric
+from saddlepoint.threats.combine.operators import Combinable
 
 __all__ = ["Quantize"]
 
@@ -36,7 +37,7 @@ class _Grid(torch.autograd.Function):
 
 
 @dataclass(frozen=True, repr=False)
-class Quantize:
+class Quantize(Combinable):
     """A convex set around images, restricted to inputs that an 8-bit image can hold.
 
     u stays continuous and ``apply`` rounds it towards x, so that small gradient steps add up and
@@ -56,6 +57,9 @@ class Quantize:
     def __post_init__(self) -> None:
         if not isinstance(self.threat, Convex) or isinstance(self.threat, Quantize):
             raise Invalid("threat", self.threat, "a convex set such as Linf(eps=8/255)")
+        if parametric(self.threat):
+            allowed = "a set whose u is the change itself: the grid is one of changes"
+            raise Invalid("threat", self.threat, allowed)
         if self.to_type not in LEVELS:
             raise Invalid("quantize", self.to_type, "'uint8'")
         box = getattr(self.threat, "box", (0.0, 1.0))
@@ -65,7 +69,7 @@ class Quantize:
     __repr__ = compact
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - box and the like
-        if name.startswith("__") or name == "threat":
+        if name.startswith("__") or name in ("threat", "undoes"):
             raise AttributeError(name)
         return getattr(self.threat, name)
 

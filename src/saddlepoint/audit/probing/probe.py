@@ -13,11 +13,11 @@ from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.samples import Samples
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.expect import mean
-from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Ledger
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import judge, nth
@@ -49,7 +49,8 @@ class Probe:
 
     def around(self, rows: Tensor) -> tuple[Bench, Any]:
         """Return other samples with the set around them."""
-        bench = Bench(self.door, *self.samples.batch(rows), rows, self.plan.seed)
+        target = self.evidence.targets(rows)
+        bench = Bench(self.door, *self.samples.batch(rows), rows, self.plan.seed, target)
         threat: Any = self.plan.threat[rows]
         return bench, threat.to(bench.x.device) if hasattr(threat, "to") else threat
 
@@ -69,13 +70,14 @@ class Probe:
 
         Transformations before the model are the same whatever x is, so that what differs is x.
         """
-        goal, views = Untargeted(self.bench.y), self.draw.tag("margin")
+        goal, views = self.bench.goal, self.draw.tag("margin")
         outs = [self.scores(x, nth(views, k)) for k in range(self.door.eot)]
         return mean([goal.margin(out).double() for out in outs])
 
-    def judged(self, x: Tensor, y: Tensor) -> Tensor:
+    def judged(self, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """(B,) bool: whether the referee calls the inputs broken."""
-        margin, asked = judge(self.door, x, Untargeted(y))
+        goal = wanted(self.door.model, y, self.evidence.targets(rows))
+        margin, asked = judge(self.door, x, goal)
         self.rows_forward += asked
         return margin > 0
 
