@@ -53,7 +53,7 @@ class ArmsPlan:
     false_alarms: float = 0.05
     l2: float = 2.0
     wide: float = 4.0
-    pixels: int = 40
+    pixels: int = 112
     bits: int = 1
     median: int = 2
     steps: int = 50
