@@ -243,6 +243,13 @@ def _perceptual(settings: AuditSettings) -> Perceptual | None:
     return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
 
 
+def _threat(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
+    threat: Any = parse_threat(settings.threat)
+    if settings.quantize and not isinstance(threat, Quantize):
+        return Quantize(threat, settings.quantize)
+    return threat
+
+
 def run_audit(
     settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
 ) -> Audit:
@@ -251,9 +258,7 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat: Any = parse_threat(settings.threat)
-    if settings.quantize and not isinstance(threat, Quantize):
-        threat = Quantize(threat, settings.quantize)
+    threat, target = _threat(settings), parse_target(settings.target)
     attacks = tuple(parse_attack(text) for text in settings.attack)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
@@ -282,7 +287,7 @@ def run_audit(
             figures=settings.figures,
             probes=settings.probes,
             **passes(settings.under, settings.eot, settings.votes, settings.level),
-            target=parse_target(settings.target),
+            target=target,
             verify=_verification(settings),
             perceptual=_perceptual(settings),
             force=settings.force,
