@@ -58,6 +58,24 @@ def test_the_shared_optimum_of_a_linear_model_is_reached(loss: str | None) -> No
         assert got <= most + 1e-5
 
 
+def test_samples_that_are_lost_already_pull_no_more() -> None:
+    """Three of four pull towards -w, but lie far beyond the clip; the fourth pulls towards w."""
+    net = Half()
+    w = net.w.detach()
+    low = 0.5 - 0.4 * w.sign()
+    x, y = torch.cat([low] * 4).reshape(4, 1, 4, 5), torch.tensor([1, 1, 1, 0])
+    assert float(net(x)[0, 1].detach()) < -2  # so a label 1 is lost, a label 0 is not
+    how = Universal(epochs=20, loss="margin", clip=1.0)
+    u = universal(net, (x, y), middling(4, 2), Linf(eps=0.1), how).u
+    torch.testing.assert_close(u, 0.1 * w.sign(), atol=0.01, rtol=0)
+
+
+def test_a_shared_change_is_not_cut_to_the_range_of_any_sample() -> None:
+    net, (x, y) = Half(), middling(40, 1)
+    u = universal(net, (x * 0, y), middling(9, 2), Linf(eps=0.1), Universal(9, 8)).u
+    torch.testing.assert_close(u, 0.1 * net.w.detach().sign(), atol=0.01, rtol=0)
+
+
 def test_one_patch_works_at_places_it_was_not_fitted_at(subject: Subject) -> None:
     """Random places are drawn anew each epoch, and measured at others."""
     digits = load_data("digits")
