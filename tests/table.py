@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.core.access import Attack
@@ -24,6 +24,7 @@ __all__ = [
     "GOALS",
     "GRIDS",
     "LOSSES",
+    "PARTED",
     "SETS",
     "SPARSE",
     "THREATS",
@@ -147,6 +148,7 @@ class SetRow:
 
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    amplifies: why rounding may grow on the way, so that a sample alone and in a batch agrees less.
     ties: why many members may be equally bad, if they are, so that rounding picks among them.
     """
 
@@ -155,6 +157,7 @@ class SetRow:
     shape: tuple[int, ...] = (1, 6, 6)
     spaced: float = 1e-6
     uneven: str = ""
+    amplifies: str = ""
     ties: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
@@ -169,6 +172,15 @@ class SetRow:
         return moved.to(dtype)
 
 
+def _each(eps: float, n: int) -> Tensor:
+    return eps / torch.arange(1, n + 1, dtype=torch.float64)
+
+
+_HOLES = ((1, 4), (2, 5))
+_TURN = sp.RotateTranslate(degrees=40, pixels=1)
+STEEP = "a silent unit that wakes turns its direction at once, in each of many small steps"
+
+
 def ramp(n: int) -> Tensor:
     """(n,) severities, one for each sample, none for the last."""
     return 5 * (1 - torch.arange(1, n + 1, dtype=torch.float64) / n)
@@ -180,6 +192,24 @@ def same(threat: object) -> Callable[[int], Any]:
 
 
 SETS: tuple[SetRow, ...] = (
+    SetRow("union", lambda n: sp.Linf(0.1) | sp.L2(0.5) | sp.L0(3)),
+    SetRow("union-each", lambda n: sp.Linf(_each(0.1, n)) | sp.L1(_each(1.0, n)), slow=True),
+    SetRow("union-half", lambda n: sp.Union(sp.Linf(0.1), sp.L2(0.5), eps=0.5), slow=True),
+    SetRow("union-of-chain", lambda n: sp.Chain(sp.L2(0.3), sp.Linf(0.05)) | sp.L0(2)),
+    SetRow("union-turn", lambda n: sp.Linf(0.1) | _TURN, (1, 5, 5)),
+    SetRow("chain-turn", lambda n: _TURN >> sp.Linf(0.1), (1, 5, 5)),
+    SetRow("masked-turn", lambda n: sp.Masked(_TURN, mask=_HOLES), slow=True),
+    SetRow("chain", lambda n: sp.L2(0.5) >> sp.Linf(0.1)),
+    SetRow(
+        "chain-signed",
+        lambda n: sp.Chain(sp.L0(2, (-1.0, 1.0)), sp.Linf(0.1, (-1.0, 1.0))),
+        slow=True,
+    ),
+    SetRow("masked", lambda n: sp.Masked(sp.L2(0.5), mask=_HOLES)),
+    SetRow("masked-linf", lambda n: sp.Masked(sp.Linf(0.1), mask=_HOLES), slow=True),
+    SetRow("masked-each", lambda n: sp.Masked(sp.L1(_each(1.0, n)), mask=_HOLES)),
+    SetRow("masked-l0", lambda n: sp.Masked(sp.L0(3), mask=_HOLES), slow=True),
+    SetRow("masked-chain", lambda n: sp.Masked(sp.L2(0.5) >> sp.Linf(0.1), mask=_HOLES), slow=True),
     SetRow("affine", same(sp.Affine(padding="reflect")), (1, 5, 7)),
     SetRow("affine-each", lambda n: sp.Affine(severity=ramp(n), box=(-1.0, 3.0)), slow=True),
     SetRow("affine-turn", same(sp.Affine(shift=0, scale=0, shear=0)), slow=True),
@@ -225,7 +255,22 @@ SETS: tuple[SetRow, ...] = (
         slow=True,
     ),
     SetRow("patch-glasses", same(sp.Patch(mask="glasses")), (1, 9, 9), slow=True),
+    SetRow("features", lambda n: sp.Features(seeing(), eps=0.4, cg=4), amplifies=STEEP),
+    SetRow(
+        "features-each",
+        lambda n: sp.Features(seeing(), eps=torch.linspace(0.0, 0.8, n), box=(-1.0, 1.0), cg=0),
+        amplifies=STEEP,
+        slow=True,
+    ),
 )
+
+
+def seeing() -> nn.Module:
+    """A small network whose activations measure a distance."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        layers = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.Tanh()
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)
@@ -239,6 +284,7 @@ class AttackRow:
     seeded: bool = True  # another seed gives another point
     shaped: bool = False  # moves neighbours together, so that the shape of u matters
     sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
+    follows: bool = False  # needs a size with a gradient
 
 
 ATTACKS = (
@@ -273,6 +319,7 @@ ATTACKS = (
         sp.Sequence((sp.FGSM(), sp.PGD(steps=3), sp.RandomSearch(n_queries=5))),
         sp.Sequence((sp.FGSM(), sp.PGD())),
     ),
+    AttackRow("each", sp.Each(sp.PGD(steps=4))),
     AttackRow("fmn", sp.FMN(steps=8), sp.FMN(), seeded=False, sized=True),
     AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
     AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
@@ -291,6 +338,7 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
+    AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
 )
 # Attacks that need a set of few parameters.
 GRIDS = (
@@ -305,6 +353,8 @@ GRIDS = (
 )
 # Attacks that need a set of whole numbers.
 SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
+# Attacks that need a set with parts.
+PARTED = (AttackRow("part-of", sp.PartOf(sp.PGD(steps=4), k=0)),)
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": sp.CrossEntropy(),
@@ -347,6 +397,8 @@ def _types(part: object) -> set[str]:
 
 # What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
 PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+# What is about models that may reject has its laws in tests/core/test_detected.py.
+REJECTING = (sp.Undetected(torch.zeros(2, dtype=torch.int64)), sp.Unaware())
 # One u for many samples is no attack on each: tests/audit/test_universal.py.
 SHARED = (sp.Universal(),)
 
@@ -356,6 +408,6 @@ def covered() -> set[str]:
     y = torch.zeros(2, dtype=torch.int64)
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
-    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED]
+    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
     return set().union(*map(_types, parts))

@@ -9,10 +9,13 @@ from saddlepoint.attacks import (
     PDPGD,
     PGD,
     Bisect,
+    Each,
     FrankWolfe,
     Grid,
     Guess,
+    Lagrangian,
     Momentum,
+    PartOf,
     Polish,
     RandomSearch,
     Refine,
@@ -42,9 +45,10 @@ from saddlepoint.audit import (
     smooth,
     universal,
 )
+from saddlepoint.core.detected import Undetected
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
-from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
@@ -55,14 +59,18 @@ from saddlepoint.threats import (
     L2,
     Affine,
     Blur,
+    Chain,
     Colour,
     Corruption,
+    Features,
     Linf,
+    Masked,
     Patch,
     Perspective,
     Printable,
     Quantize,
     RotateTranslate,
+    Union,
 )
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
@@ -85,19 +93,25 @@ __all__ = [
     "Bisect",
     "Blur",
     "Budget",
+    "Chain",
     "Colour",
     "Comparison",
     "Corruption",
     "CrossEntropy",
     "Curve",
+    "Each",
+    "Features",
     "Found",
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Linf",
     "Margin",
+    "Masked",
     "Momentum",
     "Nearest",
+    "PartOf",
     "Patch",
     "Perspective",
     "Polish",
@@ -121,6 +135,9 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Unaware",
+    "Undetected",
+    "Union",
     "Universal",
     "Untargeted",
     "Verification",

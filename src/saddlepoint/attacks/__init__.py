@@ -9,6 +9,8 @@ from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.lagrangian import Lagrangian
+from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
@@ -28,10 +30,13 @@ __all__ = [
     "PDPGD",
     "PGD",
     "Bisect",
+    "Each",
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Momentum",
+    "PartOf",
     "Polish",
     "RandomSearch",
     "Refine",

@@ -12,7 +12,7 @@ from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.goal import Goal, hide, score_of
+from saddlepoint.core.goal import Goal, hide, read, score_of
 from saddlepoint.core.shapes import INF, dot, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex, radii
@@ -37,6 +37,7 @@ class Lead:
         if getattr(goal, "sign", 0) <= 0:
             return goal.margin(out)
         label: Tensor = goal.label  # type: ignore[attr-defined]
+        out = read(out, goal)
         rank = min(self.rank, out.shape[1] - 2)
         rivals = hide(out, label).topk(rank + 1, dim=1).values
         return rivals[:, rank] - score_of(out, label)

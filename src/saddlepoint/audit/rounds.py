@@ -19,10 +19,11 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.goal import Goal, Untargeted
+from saddlepoint.core.goal import Goal, Targeted, Untargeted
 from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import hits_of, judge
@@ -118,19 +119,24 @@ class Rounds:
         if number == 0:
             self.evidence.label[record["rows"]] = record["label"]
             self.evidence.prediction[record["rows"]] = record["scores"].argmax(1)
+            if self.evidence.target is not None:
+                self.evidence.target[record["rows"]] = record["target"]
             self.scores.put(record["rows"], record["scores"])
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
+    def _batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self.samples.batch(rows)
-        goal = Untargeted(y)
-        check_inputs(x, goal, self.plan.threat[rows])
+        check_inputs(x, Untargeted(y), self.plan.threat[rows])
         x = self.door.fit(x)
-        return x, Untargeted(y.to(x.device))
+        return x, y.to(x.device)
 
     def _clean(self, rows: Tensor) -> Record:
         began = time.perf_counter()
-        x, goal = self._batch(rows)
+        x, y = self._batch(rows)
+        goal: Goal = Untargeted(y)  # an input that is rejected as it is, is an error as well
+        target = self.plan.target
         try:
+            if target is not None:
+                goal = target.goal(rows, y, self.door.scores(x))
             oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
         except (Invalid, Unsupported):
             raise
@@ -140,18 +146,24 @@ class Rounds:
                 f"{error}; what was finished is kept, and the same call continues"
             ) from error
         oracle.ledger.given = 0  # here the clean input is the whole attack
+        if isinstance(goal, Targeted):  # a sample of the target's class cannot be moved there
+            free = goal.label != y
+            oracle.ledger.broken = oracle.ledger.broken & free
+            oracle.ledger.margin = torch.where(free, oracle.ledger.margin, torch.nan)
         record = self._record(rows, oracle, None, began)
-        record["label"] = goal.label.cpu().numpy()
+        record["label"] = y.cpu().numpy()
+        if isinstance(goal, Targeted):
+            record["target"] = goal.label.cpu().numpy()
         record["scores"] = oracle.clean.float().cpu().numpy()
         return record
 
     def _attack(self, name: str, attack: Attack[Any], rows: Tensor) -> Record:
         began = time.perf_counter()
-        x, goal = self._batch(rows)
+        x, y = self._batch(rows)
         oracle = Oracle(
             self.door,
             x,
-            goal,
+            wanted(self.door.model, y, self.evidence.targets(rows)),
             _on(self.plan.threat[rows], x),
             access=self.plan.access,
             # The first point that wins a vote may owe it to luck; the worst of a whole search is

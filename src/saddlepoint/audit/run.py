@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
-from saddlepoint.audit.samples import Data, as_samples
+from saddlepoint.audit.samples import Data, Samples, as_samples
 from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
@@ -17,9 +20,21 @@ from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.models.perceptual import Perceptual
 
 __all__ = ["audit"]
+
+
+def _seeing(network: Perceptual | nn.Module | None, samples: Samples) -> Perceptual | None:
+    """Return the network as a distance; refuses one that does not take the samples."""
+    if network is None:
+        return None
+    seen = network if isinstance(network, Perceptual) else Perceptual(network)
+    x, _ = samples.batch(torch.arange(1))
+    seen.check(x.to(seen.kind))
+    return seen
 
 
 def audit(
@@ -39,6 +54,8 @@ def audit(
     eot: int = 1,
     votes: int = 1,
     verify: Verification | float | bool | None = None,
+    target: Target | Tensor | int | str | None = None,
+    perceptual: Perceptual | nn.Module | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -61,6 +78,12 @@ def audit(
     verify: CPU seconds to prove the survivors robust in (True: 300), or a ``Verification``; the
     share of them that is proved is ``certified_accuracy``. What cannot be verified is not, and the
     result says why.
+    target: the class that the adversary wants: an index, ``"next"`` (after the label),
+    ``"runner-up"`` or ``"least-likely"`` (of the clean scores), or a tensor with one for each
+    sample; None: any but the label. Robust then means not moved there, and samples whose label is
+    the target count as such (``counts.at_target``).
+    perceptual: a network, whose distance from input to witness (LPIPS, by its activations) the
+    report, ``table()`` and ``audit.json`` then give; it changes nothing else.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
@@ -95,10 +118,14 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
+        target=as_target(target),
     )
     with held(folder, team) as files:
         if samples is None:
             samples = files.enter_context(contextlib.closing(spool(data, n, folder)))
             plan = replace(plan, n=len(samples) if n is None else n)
+        if plan.target is not None:
+            plan = replace(plan, target=plan.target.first(plan.n))
         session = Session(plan, model, samples, about or About(), folder, team, files)
+        session.perceptual = _seeing(perceptual, samples)
         return session.run(figures, force, progress or (lambda *_: None), probes)

@@ -20,6 +20,8 @@ from saddlepoint.cli.audit_options import (
     FiguresOption,
     ForceOption,
     PassesOption,
+    PerceptualArchOption,
+    PerceptualOption,
     PrecisionOption,
     QuantizeOption,
     SuiteOption,
@@ -46,6 +48,7 @@ from saddlepoint.cli.options import (
     SeedOption,
     Settings,
     SplitOption,
+    TargetOption,
     ThreatOption,
     VotesOption,
     settle,
@@ -54,7 +57,8 @@ from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack, parse_threat
+from saddlepoint.models.perceptual import Perceptual, load_perceptual
+from saddlepoint.presets import parse_attack, parse_target, parse_threat
 from saddlepoint.threats import Quantize
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
@@ -85,9 +89,12 @@ class AuditSettings(Settings):
     probes: StrictInt = Field(64, ge=0)
     eot: StrictInt = Field(1, ge=1)
     votes: StrictInt = Field(1, ge=1)
+    target: StrictStr | StrictInt | None = None
     verify: bool = False
     verify_seconds: float | None = None
     verify_subproblems: StrictInt | None = None
+    perceptual: str | None = None
+    perceptual_arch: str | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
@@ -124,9 +131,12 @@ def audit_command(
     probes: ProbesOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    target: TargetOption = None,
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
     verify_subproblems: VerifySubproblemsOption = None,
+    perceptual: PerceptualOption = None,
+    perceptual_arch: PerceptualArchOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -172,6 +182,7 @@ def attack_command(
     quantize: QuantizeOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    target: TargetOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -214,6 +225,15 @@ def _verification(settings: AuditSettings) -> Verification | None:
     return Verification(seconds=seconds, subproblems=most)
 
 
+def _perceptual(settings: AuditSettings) -> Perceptual | None:
+    if settings.perceptual is None:
+        if settings.perceptual_arch is not None:
+            hint = "it is the architecture of that network"
+            raise Invalid("perceptual_arch", settings.perceptual_arch, "beside --perceptual", hint)
+        return None
+    return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
+
+
 def run_audit(
     settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
 ) -> Audit:
@@ -254,7 +274,9 @@ def run_audit(
             probes=settings.probes,
             eot=settings.eot,
             votes=settings.votes,
+            target=parse_target(settings.target),
             verify=_verification(settings),
+            perceptual=_perceptual(settings),
             force=settings.force,
             progress=progress,
             team=team,

@@ -15,6 +15,8 @@ __all__ = [
     "FiguresOption",
     "ForceOption",
     "PassesOption",
+    "PerceptualArchOption",
+    "PerceptualOption",
     "PrecisionOption",
     "QuantizeOption",
     "SuiteOption",
@@ -90,6 +92,20 @@ BaselineOption = Annotated[
         "--baseline",
         help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
         "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
+    ),
+]
+PerceptualOption = Annotated[
+    str | None,
+    typer.Option(
+        "--perceptual",
+        help="A network (folder or file): the report gives its distance to every witness (LPIPS).",
+    ),
+]
+PerceptualArchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--perceptual-arch",
+        help="Its architecture, where the file does not say: as --arch, or vgg16 or alexnet.",
     ),
 ]
 VerifyOption = Annotated[

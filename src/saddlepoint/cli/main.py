@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from saddlepoint.cli import data, study_spatial
+from saddlepoint.cli import data, studies
 from saddlepoint.cli.audit import attack_command, audit_command
 from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.curve import curve_command
@@ -38,7 +38,7 @@ app.command("report")(readable(report_command))
 app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")
-app.add_typer(study_spatial.app, name="study")
+app.add_typer(studies.app, name="study")
 
 
 def _version(wanted: bool) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "SeedOption",
     "Settings",
     "SplitOption",
+    "TargetOption",
     "ThreatOption",
     "VotesOption",
     "settle",
@@ -58,6 +59,15 @@ ThreatOption = Annotated[
     str | None,
     typer.Option(
         "--threat", help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "L1(12)".'
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="The class that the adversary wants: 3, next (after the label), runner-up or "
+        "least-likely (of the clean scores), or an .npz or .txt file with one for each sample; "
+        "default: any but the label.",
     ),
 ]
 AttackOption = Annotated[

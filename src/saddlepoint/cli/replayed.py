@@ -9,7 +9,7 @@ from rich.text import Text
 from saddlepoint.audit.membership import independent
 from saddlepoint.cli.console import OUT
 from saddlepoint.core.errors import Invalid
-from saddlepoint.models import ARCHITECTURES
+from saddlepoint.models import ARCHITECTURES, DEFENCES
 
 __all__ = ["known", "note_judge", "tell"]
 
@@ -47,7 +47,7 @@ def known(model: str, arch: str | None, said: Mapping[str, Any]) -> str | None:
     ):
         return arch
     named = str(said["model"]["arch"])
-    if named not in ARCHITECTURES:
+    if named not in ARCHITECTURES | DEFENCES:
         hint = f"the run names {named!r}; if you trust that code, pass it as --arch"
         raise Invalid("arch", "<nothing>", "given", hint)
     return named

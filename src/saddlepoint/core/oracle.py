@@ -18,13 +18,14 @@ from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.referee import close_calls, judge
 from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
+from saddlepoint.core.within import Within
 
 __all__ = ["Oracle", "check_labels", "check_scores"]
 
 T = TypeVar("T", bound=ThreatModel)
 
 
-class Oracle(Aiming, Generic[T]):
+class Oracle(Aiming, Within, Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
@@ -53,7 +54,6 @@ class Oracle(Aiming, Generic[T]):
         self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
         self._aim = goal
         self._index: Tensor | None = None
-        self._until: Tensor | None = None
         start, budget = threat.start(x), budget or Budget()
         self.ledger = Closest(start, budget) if closest else Ledger(start, budget, early_stop)
         count = door.votes if clean is None else 0
@@ -109,8 +109,9 @@ class Oracle(Aiming, Generic[T]):
     @property
     def worst(self) -> Tensor:
         """(B, *P) the worst parameters seen so far: where a later attack can go on."""
-        u = self.ledger.u
-        return u if self._index is None else u[self._index]
+        if self._inside is not None:
+            return self._inside.worst
+        return of_rows(self.ledger.u, self._index)
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Drop closed rows from the oracle and the state once no more than a share ``at`` is left.
@@ -140,8 +141,7 @@ class Oracle(Aiming, Generic[T]):
 
     def reached(self) -> Tensor:
         """(B,) the smallest size of a break known so far, infinite where there is none."""
-        u = of_rows(self.ledger.u, self._index)
-        size = graded(self.threat).size(self.x, u)
+        size = self._measured(of_rows(self.ledger.u, self._index))
         return torch.where(of_rows(self.ledger.broken, self._index), size, INF)
 
     def __getitem__(self, keep: Tensor) -> Self:
@@ -150,6 +150,7 @@ class Oracle(Aiming, Generic[T]):
         view.x, view.goal, view.threat = self.x[keep], self.goal[keep], self.threat[keep]
         view._aim = view.goal if self._aim is self.goal else self._aim[keep]
         view.clean = self.clean[keep]
+        view._inside = None if self._inside is None else self._inside[keep]
         view._index = keep if self._index is None else self._index[keep]
         return view
 
@@ -218,15 +219,18 @@ class Oracle(Aiming, Generic[T]):
         if bool(crossed.any()):
             margin = self._referee(u, out, margin, crossed)
             ledger.close(index, crossed & (margin > 0))
+        if self._inside is not None:
+            self._inside.see(asked, u, margin)
         better = asked & ledger.improves(index, margin, size)
         if bool(better.any()):
-            ledger.keep(index, better, u, margin, size)
+            ledger.keep(index, better, self._lifted(u), margin, size)
 
     def _size(self, u: Tensor) -> Tensor:
         """(B,) float64 sizes where the ledger goes by them; an empty tensor where it does not."""
         if not isinstance(self.ledger, Closest):
             return u.new_empty(0)
-        return graded(self.threat).size(self.x, u).double()
+        threat, x = self._root
+        return graded(threat).size(x, self._lifted(u)).double()
 
     def _members(self, u: Tensor, asked: Tensor) -> Tensor:
         """Of the rows that would be written down, those whose point is in the set."""
@@ -281,7 +285,7 @@ def check_scores(out: Any, goal: Goal, n: int) -> None:  # noqa: ANN401
         )
     if len(goal.label) != n:
         raise Invalid("y", f"<{len(goal.label)} labels>", f"one label for each of {n} inputs")
-    check_labels(goal, out.shape[1])
+    check_labels(goal, out.shape[1] - hasattr(goal, "read"))
 
 
 def check_labels(goal: Goal, classes: int) -> None:

@@ -12,7 +12,7 @@ from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import write_bytes
 from saddlepoint.train.device import hardware
 
-__all__ = ["CAPACITY", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
+__all__ = ["CAPACITY", "CORRUPTED", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
 
 SCHEMA_VERSION = "1.0"
 _KEYS = {"schema_version", "settings", "data", "cells"}
@@ -53,6 +53,12 @@ SPATIAL = Kind(
     "arXiv:1712.02779, sections 3 and 4",
     ("training",),
     ("status", "clean", "random", "worst_of", "first_order", "grid", "refined", "examples"),
+)
+CORRUPTED = Kind(
+    "corruptions",
+    "arXiv:1903.12261, section 4",
+    ("net", "corruption", "severity"),
+    ("draws", "n", "accuracy", "worst", "withstood"),
 )
 
 

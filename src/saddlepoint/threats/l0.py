@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -11,12 +11,13 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat, like
 from saddlepoint.core.spec import compact
+from saddlepoint.threats.combine.operators import Combinable
 
 __all__ = ["L0"]
 
 
 @dataclass(frozen=True, repr=False)
-class L0:
+class L0(Combinable):
     """{u : at most k of the u_i are not zero, low <= x + u <= high}.
 
     eps: k, a whole number or a tensor (B,) of them; ``at`` takes any number and rounds it down.
@@ -29,6 +30,7 @@ class L0:
     tensor([[ 0.0000, -0.3000]])
     """
 
+    undoes: ClassVar[bool] = True  # whether a member stays one when some changes are undone
     eps: float | Tensor
     box: tuple[float, float] = (0.0, 1.0)
 

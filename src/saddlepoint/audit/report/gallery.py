@@ -32,7 +32,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Witness:
-    """One broken sample, ready to print; either ``images`` or ``changes`` is empty."""
+    """One broken sample, ready to print; either ``images`` or ``changes`` is empty.
+
+    told: what the parameters do, in sets that have some; else empty.
+    """
 
     index: int
     label: int
@@ -43,6 +46,8 @@ class Witness:
     attack: str
     largest: str
     changed: str
+    perceptual: str  # empty where no network measured it
+    told: str
     images: tuple[tuple[str, str], ...]
     changes: tuple[Change, ...]
     look: str = ""  # how a patch would print
@@ -102,6 +107,8 @@ def _witness(run: Run, i: int, box: tuple[float, float], factor: float | None) -
         attack=str(g["attack"][i]),
         largest=number(float(f"{delta.max():.3g}")),
         changed=percent(float((delta > 1e-6).mean())),
+        perceptual=number(float(f"{float(g['perceptual'][i]):.3g}")) if "perceptual" in g else "",
+        told=str(g["told"][i]) if "told" in g else "",
         images=() if factor is None else _images(x, x_adv, box, factor),
         changes=() if factor is not None else _changes(x, x_adv, box),
         look=_look(g, i),
