@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 import saddlepoint as sp
+from saddlepoint import views
 from saddlepoint.core.access import Attack
+from saddlepoint.core.expectation import Distribution
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
@@ -28,10 +30,12 @@ __all__ = [
     "SETS",
     "SPARSE",
     "THREATS",
+    "VIEWS",
     "AttackRow",
     "GoalRow",
     "SetRow",
     "ThreatRow",
+    "ViewRow",
     "covered",
 ]
 
@@ -386,6 +390,33 @@ GOALS = (
 )
 
 
+@dataclass(frozen=True)
+class ViewRow:
+    """A distribution of transformations; tests/views holds what it must obey."""
+
+    name: str
+    views: Distribution
+    vectors: bool = False  # takes inputs of any shape, not images alone
+
+
+VIEWS = (
+    ViewRow("rotate", views.Rotate(30)),
+    ViewRow("rotate-border", views.Rotate((10, 40), padding="border")),
+    ViewRow("scale", views.Scale((0.8, 1.3))),
+    ViewRow("shift", views.Shift(0.2)),
+    ViewRow("perspective", views.Perspective(50)),
+    ViewRow("brightness", views.Brightness(0.3), vectors=True),
+    ViewRow("contrast", views.Contrast((0.5, 1.5)), vectors=True),
+    ViewRow("noise", views.Noise(0.1), vectors=True),
+    ViewRow("noise-free", views.Noise(0.1, box=None), vectors=True),
+    ViewRow("chain", views.Rotate(30) >> views.Scale((0.9, 1.1)) >> views.Noise(0.05)),
+    ViewRow("tones", views.Contrast((0.5, 1.5)) >> views.Brightness(0.1), vectors=True),
+    ViewRow("sphere", views.Render("sphere", size=12)),
+    ViewRow("cylinder", views.Render("cylinder", size=12)),
+    ViewRow("cube", views.Render("cube", size=12) >> views.Noise(0.05)),
+)
+
+
 def _types(part: object) -> set[str]:
     if isinstance(part, tuple):
         return set().union(*map(_types, part))
@@ -410,4 +441,5 @@ def covered() -> set[str]:
     parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
+    parts += [row.views for row in VIEWS]
     return set().union(*map(_types, parts))

@@ -46,6 +46,7 @@ from saddlepoint.audit import (
     universal,
 )
 from saddlepoint.core.detected import Undetected
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
@@ -100,6 +101,7 @@ __all__ = [
     "CrossEntropy",
     "Curve",
     "Each",
+    "Expectation",
     "Features",
     "Found",
     "FrankWolfe",

@@ -13,9 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from saddlepoint import attacks, threats
+from saddlepoint import attacks, threats, views
 from saddlepoint.core import loss as losses
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.expectation import Distribution
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.data.classes import read_classes
@@ -37,21 +38,25 @@ from saddlepoint.train import (
     Sampled,
     as_robust_loss,
 )
+from saddlepoint.views.chain import then
 
 __all__ = [
     "ATTACKS",
     "OBJECTIVES",
     "THREATS",
+    "VIEWS",
     "number",
     "parse_attack",
     "parse_inner_attack",
     "parse_objective",
     "parse_target",
     "parse_threat",
+    "parse_under",
 ]
 
 Factory = Callable[..., Any]
 THREATS: dict[str, Factory] = {name: getattr(threats, name) for name in threats.__all__}
+VIEWS: dict[str, Factory] = {name: getattr(views, name) for name in views.__all__}
 ATTACKS: dict[str, Factory] = {
     name: getattr(attacks, name)
     for name in attacks.__all__
@@ -102,6 +107,15 @@ def parse_threat(text: str) -> ThreatModel:
     Union(L2(eps=1), Chain(L1(eps=3), Linf(eps=0.1)))
     """
     return _build(text, "threat", THREATS)  # type: ignore[no-any-return]
+
+
+def parse_under(text: str) -> Distribution:
+    """Read transformations between input and model, joined by ``>>``.
+
+    >>> parse_under("Rotate(30) >> Noise(0.05)")
+    Rotate(degrees=30) >> Noise(sigma=0.05)
+    """
+    return _build(text, "under", VIEWS)  # type: ignore[no-any-return]
 
 
 def parse_target(text: str | int | None) -> Target | None:
@@ -172,7 +186,16 @@ def _installed(known: dict[str, Factory], text: str) -> dict[str, Factory]:
     return {e.name: e.load() for e in found if e.name not in known and e.name in text}
 
 
-_EXAMPLES = {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)", "loss": "AWP(TRADES(beta=6))"}
+_EXAMPLES = {
+    "threat": "Linf(eps=8/255)",
+    "attack": "PGD(steps=40)",
+    "loss": "AWP(TRADES(beta=6))",
+    "under": "Rotate(30) >> Noise(0.05)",
+}
+_JOINS: dict[str, dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
+    "threat": _SETS,
+    "under": {ast.RShift: then},
+}
 
 
 class _Reader:
@@ -208,16 +231,17 @@ class _Reader:
                 return -self._figure(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return self._compute(op, left, right)
-            case ast.BinOp(left=left, op=op, right=right) if self._joins(op):
-                return _SETS[type(op)](self._value(left, outer), self._value(right, outer))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in self._joins:
+                return self._joins[type(op)](self._value(left, outer), self._value(right, outer))
         raise self._refuse(
             f"a call such as {self._example()}",
             f"{ast.unparse(node)!r} is neither a number, a text, a tuple nor a known call",
         )
 
-    def _joins(self, op: ast.operator) -> bool:
-        """Whether the operator makes one set of two."""
-        return self.kind == "threat" and type(op) in _SETS
+    @property
+    def _joins(self) -> dict[type[ast.operator], Callable[[Any, Any], Any]]:
+        """Operators that make one of two: one set, one transformation."""
+        return _JOINS.get(self.kind, {})
 
     def _figure(self, node: ast.expr) -> float:
         value = self._value(node)

@@ -29,7 +29,14 @@ def subject() -> tuple[nn.Module, Tensor, Tensor]:
     return model, x, model(x).argmax(1)
 
 
-@pytest.mark.parametrize("text", [*KNOWN, "Corruption('fog', severity=4)", "Corruption('jpeg')"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Blur('motion')",
+        "Corruption('fog', severity=4)",
+        *(pytest.param(t, marks=pytest.mark.slow) for t in (*KNOWN[:3], "Corruption('jpeg')")),
+    ],
+)
 def test_witnesses_hold_until_they_are_altered(
     subject: tuple[nn.Module, Tensor, Tensor], text: str, tmp_path: Path
 ) -> None:

@@ -78,7 +78,7 @@ def test_ladders_are_paid_what_they_cost() -> None:
         for attack, passes in zip(ladder.rungs, ladder.passes, strict=True):
             if hasattr(attack, "passes"):
                 assert passes == attack.passes(TURN)
-    assert cascade(threat=TURN).suite_passes == 775 + 135 + 360
+    assert cascade(threat=TURN).suite_passes == 775 + 175 + 360
 
 
 @pytest.fixture(scope="module")

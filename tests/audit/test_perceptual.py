@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def audited(subject: Subject, out: Path | None, threat: Any = None, **options: Any) -> sp.Audit:  # noqa: ANN401
     threat = threat or sp.Linf(eps=0.1)
     attacks = (sp.PGD(steps=3),)
-    options = {"n": 12, "figures": 0, "probes": 0, **options}
+    options = {"n": 8, "figures": 0, "probes": 0, **options}
     return sp.audit(subject.model, (subject.x, subject.y), threat, attacks, out=out, **options)
 
 
@@ -75,9 +75,18 @@ def test_another_network_does_not_continue_the_run(subject: Subject, folder: Pat
         audited(subject, folder / "run", sp.Features("net", eps=0.6), n=4)
 
 
-def test_distances_of_every_witness(subject: Subject, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def pair(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> tuple[sp.Audit, sp.Audit]:
+    """One audit, without a network and with one."""
+    tmp_path = tmp_path_factory.mktemp("pair")
     plain = audited(subject, tmp_path / "plain")
-    result = audited(subject, tmp_path / "seen", perceptual=network())
+    return plain, audited(subject, tmp_path / "seen", perceptual=network())
+
+
+def test_distances_of_every_witness(subject: Subject, pair: tuple[sp.Audit, sp.Audit]) -> None:
+    plain, result = pair
+    assert result.folder is not None
+    tmp_path = result.folder.parent
     column, seen = result.table()["perceptual"], Perceptual(network())
     witnesses = load_file(tmp_path / "seen/witnesses.safetensors")
     index = witnesses["index"]
@@ -102,16 +111,18 @@ def test_distances_of_every_witness(subject: Subject, tmp_path: Path) -> None:
         assert all(np.array_equal(a[k], b[k], equal_nan=a[k].dtype.kind == "f") for k in a.files)
 
 
-def test_the_report_gives_the_distance_below_each_picture(subject: Subject, tmp_path: Path) -> None:
-    audited(subject, tmp_path / "run", perceptual=network())
-    page = (tmp_path / "run/report.html").read_text()
-    run = Run.load(tmp_path / "run")
+def test_the_report_gives_the_distance_below_each_picture(
+    pair: tuple[sp.Audit, sp.Audit], tmp_path: Path
+) -> None:
+    assert pair[0].folder is not None
+    assert pair[1].folder is not None
+    page = (pair[1].folder / "report.html").read_text()
+    run, other = Run.load(pair[1].folder), Run.load(pair[0].folder)
     first = f"perceptual distance {run.gallery['perceptual'][0]:.3g}"
     assert first in page
     assert "Its square is LPIPS" in page
-    audited(subject, tmp_path / "other")
-    assert "perceptual" not in (tmp_path / "other/report.html").read_text()
-    write_report([run, Run.load(tmp_path / "other")], tmp_path / "both.html")
+    assert "perceptual" not in (pair[0].folder / "report.html").read_text()
+    write_report([run, other], tmp_path / "both.html")
 
 
 def test_a_network_of_another_size_is_refused_at_once(subject: Subject, tmp_path: Path) -> None:

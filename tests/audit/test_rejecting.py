@@ -84,6 +84,7 @@ def test_what_does_not_know_rejection_says_so() -> None:
     for ask in (
         lambda: sp.curve(Wary(), (X, Y), sp.Linf(eps=0.2)),
         lambda: sp.smooth(Wary(), (X, Y), sp.Smoothing(sigma=0.1, n=100)),
+        lambda: sp.universal(Wary(), (X[:3], Y[:3]), (X[3:], Y[3:]), sp.Linf(eps=0.2)),
         lambda: sp.certified_radii(Wary(), X, Y, sp.Linf(eps=0.2)),
     ):
         with pytest.raises(Unsupported, match="does not know models that reject"):

@@ -67,7 +67,7 @@ def test_costs_what_it_says(attack: Any) -> None:  # noqa: ANN401
 
 def test_the_usual_costs() -> None:
     assert sp.Grid().passes(DOZEN) == 775
-    assert sp.Refine().passes(DOZEN) == 15 * 3 * 3 + 4 * 3 * 2 * 6
+    assert sp.Refine().passes(DOZEN) == 7 * 5 * 5 + 4 * 3 * 2 * 6
 
 
 def test_the_grid_finds_its_own_worst_point() -> None:
@@ -114,7 +114,7 @@ def margins(attack: Any, n: int) -> Tensor:  # noqa: ANN401
 def test_refinement_is_as_bad_as_grids_of_many_times_its_cost(
     n: int, fine: tuple[int, ...] | None
 ) -> None:
-    """279 points against 275, and against 5,239, on a net for digits."""
+    """319 points against 275, and against 5,239, on a net for digits."""
     whole, ours = margins(sp.Grid(counts=fine), n), margins(sp.Refine(), n)
     assert float((ours >= whole - 1e-4 * whole.abs()).double().mean()) >= 0.8
     assert float((whole - ours).amax()) < 0.1

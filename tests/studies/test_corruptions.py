@@ -116,6 +116,7 @@ def test_rows_of_numbers_are_no_images(tmp_path: Path) -> None:
         run_corruptions(tiny(), flat, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_trains_three_nets_and_ends_in_a_table(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

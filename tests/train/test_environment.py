@@ -13,8 +13,8 @@ from tests.train.kit import Digits, MakeNet, MakePlan
     ("text", "loss"),
     [
         ("Corruption('fog')", "madry"),
-        ("Affine(severity=2)", "sampled"),
-        ("Blur('motion', pixels=1)", "trades"),
+        pytest.param("Affine(severity=2)", "sampled", marks=pytest.mark.slow),
+        pytest.param("Blur('motion', pixels=1)", "trades", marks=pytest.mark.slow),
     ],
 )
 def test_a_set_can_be_trained_against(

@@ -17,6 +17,7 @@ from saddlepoint.audit.incompleteness import incompleteness
 from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.ledger import Status
 
 __all__ = ["SCHEMA_VERSION", "document", "environment"]
@@ -164,6 +165,17 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted" if plan.target is None else f"targeted: {plan.target}",
-        "description": described(threat),
+        "description": described(threat) + _seen(plan.under),
         **({} if plan.target is None else {"target": str(plan.target)}),
     }
+
+
+def _seen(under: Expectation | None) -> str:
+    """Say what lies before the model, and what then counts as broken."""
+    if under is None:
+        return ""
+    return (
+        f"; the model sees it under {under.distribution!r}, and errs on a broken one in more than "
+        f"{under.level:.0%} of {under.trials} fresh draws by the lower end of a "
+        f"{under.confidence:.0%} interval ({under.quorum} or more)"
+    )

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.samples import Samples
+from saddlepoint.core.answers import check_scores
 from saddlepoint.core.detected import against, refuse_rejecting, rejects
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
-from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.referee import batch_gap, repeat_gap
 from saddlepoint.core.search import check_inputs
 
@@ -39,6 +39,7 @@ def first_look(
     goal = Untargeted(y)
     check_inputs(x, goal, plan.threat[rows])
     x = door.fit(x)
+    door.admit(x)
     try:
         out = door.scores(x)
     except Exception as error:

@@ -17,8 +17,10 @@ from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.expect import mean
 from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.referee import nth
 from saddlepoint.core.search import attack_rows
 from saddlepoint.core.threat import Convex, Graded, Gridded, ThreatModel
 
@@ -63,16 +65,20 @@ class Bench:
 
         The oracle's ledger holds the result.
         """
-        attack = everywhere(attack, threat)
-        oracle = Oracle(self.door, self.x, self.goal, threat, early_stop=early_stop)
-        error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
+        attack, draw = everywhere(attack, threat), Draw.of(self.seed, self.rows).tag("probe", tag)
+        options: Any = {"early_stop": early_stop, "draw": draw.tag("views")}
+        oracle = Oracle(self.door, self.x, self.goal, threat, **options)
+        error = attack_rows(attack, oracle, draw)
         if error is not None:
             raise Unsupported(f"an attack failed: {error.strip().splitlines()[-1]}")
         return oracle
 
     def loss(self, x: Tensor) -> Tensor:
-        """(B,) cross-entropy at x."""
-        return CrossEntropy()(self.door.scores(x), self.goal)
+        """(B,) cross-entropy at x; under transformations the mean over the same few draws."""
+        views = Draw.of(self.seed, self.rows).tag("loss")
+        count = 1 if self.door.under is None else self.door.eot
+        outs = [self.door.scores(x, nth(views, k)) for k in range(count)]
+        return mean([CrossEntropy()(out, self.goal) for out in outs])
 
 
 def _shares(unbroken: list[int], n: int) -> Json:

@@ -20,6 +20,7 @@ from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models.perceptual import Perceptual
@@ -53,6 +54,7 @@ def audit(
     batch_size: int | None = None,
     eot: int = 1,
     votes: int = 1,
+    under: Expectation | None = None,
     verify: Verification | float | bool | None = None,
     target: Target | Tensor | int | str | None = None,
     perceptual: Perceptual | nn.Module | None = None,
@@ -75,6 +77,8 @@ def audit(
     folder for the run's files; calling again with the same arguments continues an interrupted run.
     eot, votes: for a randomised model, the passes that each answer to an attack is averaged over,
     and the fresh draws whose majority decides whether a sample is broken, or right when clean.
+    under: transformations that an input goes through on its way to the model; they say how many
+    passes and draws there are, and an effort's passes are counted in questions of that many.
     verify: CPU seconds to prove the survivors robust in (True: 300), or a ``Verification``; the
     share of them that is proved is ``certified_accuracy``. What cannot be verified is not, and the
     result says why.
@@ -100,6 +104,8 @@ def audit(
     >>> result.robust_accuracy
     1.0
     """
+    if under is not None:
+        eot, votes = _counts(under, eot, votes)
     folder, team = None if out is None else Path(out), team or Team()
     if folder is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
@@ -108,7 +114,9 @@ def audit(
     known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
-        strategy=strategy(attacks, threat, access, effort, max_passes, survivors),
+        strategy=strategy(
+            attacks, threat, access, effort, max_passes, survivors, under.draws if under else 1
+        ),
         n=known if n is None else n,
         seed=seed,
         access=access,
@@ -119,6 +127,7 @@ def audit(
         votes=votes,
         verify=Verification.of(verify),
         target=as_target(target),
+        under=under,
     )
     with held(folder, team) as files:
         if samples is None:
@@ -129,3 +138,12 @@ def audit(
         session = Session(plan, model, samples, about or About(), folder, team, files)
         session.perceptual = _seeing(perceptual, samples)
         return session.run(figures, force, progress or (lambda *_: None), probes)
+
+
+def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:
+    """Return the counts that go with the transformations; raise ``Invalid`` for others beside."""
+    for name, value, own in (("eot", eot, "draws"), ("votes", votes, "trials")):
+        if value != 1:
+            hint = f"Expectation({own}={value!r}) says the same"
+            raise Invalid(name, value, "left out beside transformations", hint)
+    return under.draws, under.trials

@@ -98,7 +98,7 @@ class Session:
     def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
         p = self.plan
-        with Door(self.model, p.precision, p.seed, eot=p.eot, votes=p.votes) as door:
+        with Door(self.model, p.precision, p.seed, True, p.eot, p.votes, p.under) as door:
             look, notes = first_look(door, self.plan, self.samples, force)
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,

@@ -105,6 +105,7 @@ def cascade(
     max_passes: float | None = None,
     survivors: int | None = None,
     threat: ThreatModel | None = None,
+    price: int = 1,
 ) -> Cascade:
     """Return the adaptive suite for what may be asked.
 
@@ -113,7 +114,8 @@ def cascade(
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
     attacks of that suite which do not fit this set are left out, a set of few parameters gets
     random members, grids and their refinement in place of ascent and squares, a set in pieces is
-    opened by random members, and one that says it is ``costly`` gets gradient steps only.
+    opened by random members, and one that says it is ``costly`` gets gradient steps only. price:
+    passes of one question; an effort pays for as many questions as ever.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -123,16 +125,16 @@ def cascade(
     if access not in _BY_ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     if isinstance(threat, Parted):
-        alone = [cascade(access, effort, None, survivors, part) for part in threat.parts]
-        joint = _plain(access, effort, survivors, threat) if threat.in_turn else None
+        alone = [cascade(access, effort, None, survivors, p, price) for p in threat.parts]
+        joint = _plain(access, effort, survivors, threat, price) if threat.in_turn else None
         whole = of_parts(alone, joint)
     else:
-        whole = _plain(access, effort, survivors, threat)
+        whole = _plain(access, effort, survivors, threat, price)
     return whole if max_passes is None else replace(whole, max_passes=max_passes, grow=False)
 
 
 def _plain(
-    access: Access, effort: str, survivors: int | None, threat: ThreatModel | None
+    access: Access, effort: str, survivors: int | None, threat: ThreatModel | None, price: int
 ) -> Cascade:
     """The cascade of one set, whatever it is made of."""
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
@@ -146,10 +148,10 @@ def _plain(
         opening, ladders = costly.arms()
     return Cascade(
         opening,
-        ladders,
+        tuple(Ladder(one.rungs, tuple(price * p for p in one.passes)) for one in ladders),
         tuple(a for a in suite if threat is None or _fits(a, threat, access)),
-        EFFORTS[effort],
-        suite_passes=passes,
+        price * EFFORTS[effort],
+        suite_passes=price * passes,
         survivors=survivors,
     )
 
@@ -169,13 +171,16 @@ def strategy(
     effort: str = "standard",
     max_passes: float | None = None,
     survivors: int | None = None,
+    price: int = 1,
 ) -> Strategy:
     """Return what an audit does: attacks in order, or a suite by its name (the cascade).
+
+    price: passes of one question, as for ``cascade``.
 
     Raises ``Invalid`` for an unknown suite, and for a budget beside a list that has none.
     """
     if attacks is None or attacks == "cascade":
-        return cascade(access, effort, max_passes, survivors, threat)
+        return cascade(access, effort, max_passes, survivors, threat, price)
     for name, value, free in (
         ("effort", effort, "standard"),
         ("max_passes", max_passes, None),

@@ -21,9 +21,10 @@ from saddlepoint.audit.team import Team
 from saddlepoint.audit.universal_files import SCHEMA_VERSION, document, write_files
 from saddlepoint.audit.universal_fit import Fit, aimed
 from saddlepoint.audit.universal_measure import COLUMNS, Measure
+from saddlepoint.core.answers import check_scores
+from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsound, Unsupported
-from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.search import CHANGED, check_inputs
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
@@ -67,6 +68,7 @@ def universal(
     >>> universal(net, (x, y), (x[:9] / 2, y[:9]), Linf(eps=0.2), Universal(epochs=1)).u.shape
     torch.Size([4])
     """
+    refuse_rejecting(model, "a universal perturbation")
     fitted, tested = _samples("fit", fit), _samples("test", test)
     many, count = _count("fit_n", fit_n, fitted), _count("n", n, tested)
     shared_set(threat)

@@ -19,6 +19,7 @@ from saddlepoint.cli.audit_options import (
     FailUnderOption,
     FiguresOption,
     ForceOption,
+    LevelOption,
     PassesOption,
     PerceptualArchOption,
     PerceptualOption,
@@ -26,6 +27,7 @@ from saddlepoint.cli.audit_options import (
     QuantizeOption,
     SuiteOption,
     SurvivorsOption,
+    UnderOption,
     VerifyOption,
     VerifySecondsOption,
     VerifySubproblemsOption,
@@ -55,6 +57,7 @@ from saddlepoint.cli.options import (
 )
 from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
+from saddlepoint.cli.under import passes
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
 from saddlepoint.models.perceptual import Perceptual, load_perceptual
@@ -87,8 +90,10 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
     probes: StrictInt = Field(64, ge=0)
-    eot: StrictInt = Field(1, ge=1)
-    votes: StrictInt = Field(1, ge=1)
+    eot: StrictInt | None = Field(None, ge=1)
+    votes: StrictInt | None = Field(None, ge=1)
+    under: str | None = None
+    level: float | None = None
     target: StrictStr | StrictInt | None = None
     verify: bool = False
     verify_seconds: float | None = None
@@ -131,6 +136,8 @@ def audit_command(
     probes: ProbesOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    under: UnderOption = None,
+    level: LevelOption = None,
     target: TargetOption = None,
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
@@ -182,6 +189,8 @@ def attack_command(
     quantize: QuantizeOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    under: UnderOption = None,
+    level: LevelOption = None,
     target: TargetOption = None,
     force: ForceOption = None,
 ) -> None:
@@ -234,6 +243,13 @@ def _perceptual(settings: AuditSettings) -> Perceptual | None:
     return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
 
 
+def _threat(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
+    threat: Any = parse_threat(settings.threat)
+    if settings.quantize and not isinstance(threat, Quantize):
+        return Quantize(threat, settings.quantize)
+    return threat
+
+
 def run_audit(
     settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
 ) -> Audit:
@@ -242,9 +258,7 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat: Any = parse_threat(settings.threat)
-    if settings.quantize and not isinstance(threat, Quantize):
-        threat = Quantize(threat, settings.quantize)
+    threat, target = _threat(settings), parse_target(settings.target)
     attacks = tuple(parse_attack(text) for text in settings.attack)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
@@ -272,9 +286,8 @@ def run_audit(
             about=about,
             figures=settings.figures,
             probes=settings.probes,
-            eot=settings.eot,
-            votes=settings.votes,
-            target=parse_target(settings.target),
+            **passes(settings.under, settings.eot, settings.votes, settings.level),
+            target=target,
             verify=_verification(settings),
             perceptual=_perceptual(settings),
             force=settings.force,

@@ -14,6 +14,7 @@ __all__ = [
     "FailUnderOption",
     "FiguresOption",
     "ForceOption",
+    "LevelOption",
     "PassesOption",
     "PerceptualArchOption",
     "PerceptualOption",
@@ -21,6 +22,7 @@ __all__ = [
     "QuantizeOption",
     "SuiteOption",
     "SurvivorsOption",
+    "UnderOption",
     "VerifyOption",
     "VerifySecondsOption",
     "VerifySubproblemsOption",
@@ -65,6 +67,22 @@ ForceOption = Annotated[
     typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
 ]
 
+UnderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--under",
+        help="Random transformations between input and model, in order: "
+        '"Rotate(30) >> Noise(0.05)", "Render(\'cube\')"; a witness has to work under most draws.',
+    ),
+]
+LevelOption = Annotated[
+    float | None,
+    typer.Option(
+        "--level",
+        help="With --under: the success rate over fresh draws that a witness has to exceed, by the "
+        "lower end of a 95 % interval (0.5).",
+    ),
+]
 FailUnderOption = Annotated[
     str | None,
     typer.Option(

@@ -88,11 +88,16 @@ BatchOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
 EotOption = Annotated[
     int | None,
-    typer.Option("--eot", help="Randomised models: passes that each answer is averaged over (1)."),
+    typer.Option(
+        "--eot",
+        help="Randomised models: passes that each answer is averaged over (1; --under: 16).",
+    ),
 ]
 VotesOption = Annotated[
     int | None,
-    typer.Option("--votes", help="Randomised models: draws whose majority is a verdict (1)."),
+    typer.Option(
+        "--votes", help="Randomised models: draws whose majority is a verdict (1; --under: 100)."
+    ),
 ]
 ProbesOption = Annotated[
     int | None,

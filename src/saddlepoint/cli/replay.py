@@ -15,6 +15,7 @@ from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelO
 from saddlepoint.cli.replay_universal import check_universal
 from saddlepoint.cli.replayed import known, note_judge, tell
 from saddlepoint.cli.subject import load_subject
+from saddlepoint.cli.under import as_written
 from saddlepoint.core.errors import Invalid
 from saddlepoint.presets import parse_threat
 
@@ -50,7 +51,8 @@ def replay_command(
     )
     threat = parse_threat(said["plan"]["threat"])
     note_judge(threat)
-    result = replay(claims, subject.model, subject.samples, threat, subject.sha256)
+    under = as_written(said["plan"].get("under"))
+    result = replay(claims, subject.model, subject.samples, threat, subject.sha256, under)
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
     tell("witnesses", result.checked, result.failed)

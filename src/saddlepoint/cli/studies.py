@@ -2,7 +2,14 @@
 
 from types import ModuleType
 
-from saddlepoint.cli import study, study_arms, study_corruptions, study_exact, study_spatial
+from saddlepoint.cli import (
+    study,
+    study_arms,
+    study_corruptions,
+    study_eot,
+    study_exact,
+    study_spatial,
+)
 
 __all__ = ["EXPERIMENTS", "app"]
 
@@ -12,5 +19,6 @@ EXPERIMENTS: tuple[ModuleType, ...] = (
     study_spatial,
     study_corruptions,
     study_arms,
+    study_eot,
 )
 app = study.app

@@ -144,6 +144,12 @@ class Ledger:
         else:
             self.broken[index] |= broken
 
+    def withdraw(self, lost: Tensor) -> None:
+        """Take back breaks that further draws do not show: the best of many may owe it to luck."""
+        lost = lost & self.broken
+        self.broken = self.broken & ~lost
+        self.margin = torch.where(lost, self.margin.clamp(max=0.0), self.margin)
+
     def _buffer(self) -> Tensor | None:
         return self._u if self._owned else None
 

@@ -9,6 +9,9 @@ from saddlepoint.studies.cell import Cell
 from saddlepoint.studies.corruptions import Corruptions, CorruptionWatch, run_corruptions
 from saddlepoint.studies.corruptions_figure import draw_corruptions
 from saddlepoint.studies.corruptions_plan import CorruptionsPlan
+from saddlepoint.studies.eot import Eot, Heed, run_eot
+from saddlepoint.studies.eot_figure import draw_eot
+from saddlepoint.studies.eot_plan import EotPlan
 from saddlepoint.studies.exact import Exact, Follow, run_exact
 from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
@@ -29,9 +32,12 @@ __all__ = [
     "CorruptionWatch",
     "Corruptions",
     "CorruptionsPlan",
+    "Eot",
+    "EotPlan",
     "Exact",
     "ExactPlan",
     "Follow",
+    "Heed",
     "Link",
     "Onlooker",
     "Spatial",
@@ -41,11 +47,13 @@ __all__ = [
     "draw_arms",
     "draw_capacity",
     "draw_corruptions",
+    "draw_eot",
     "draw_exact",
     "draw_spatial",
     "run_arms",
     "run_capacity",
     "run_corruptions",
+    "run_eot",
     "run_exact",
     "run_spatial",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from saddlepoint.attacks import DDN, FGSM, PGD, SigmaZero, Targets
+from saddlepoint.attacks import FGSM, PGD, Lagrangian, SigmaZero, Targets
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Unaware
 from saddlepoint.models.defences import Fitting
@@ -78,8 +78,8 @@ class ArmsPlan:
         return cls(train_n=5_000, held_n=1_000, test_n=50, probes=32, steps=30, seed=seed)
 
     def settings(self) -> dict[str, Any]:
-        """Return what a folder's results depend on."""
-        return asdict(self)
+        """Return what a folder's results depend on: fields and attacks."""
+        return asdict(self) | {"links": [link.describe() for link in self.links]}
 
     @property
     def fitting(self) -> Fitting:
@@ -107,7 +107,7 @@ class ArmsPlan:
                 name="distillation, L2",
                 threat=L2(self.l2),
                 naive=(PGD(steps=self.steps, loss="cross-entropy"),),
-                adaptive=(PGD(steps=self.steps, loss="margin"), DDN()),
+                adaptive=self._margins(),
                 **distilled,
             ),
         )
@@ -132,6 +132,11 @@ class ArmsPlan:
             Link("outlier class", "outlier class", claim="1702.06280", truth=cw, **near),
         )
 
+    def _margins(self) -> tuple[Any, ...]:
+        """Climb differences of logits, within the set and beside it."""
+        return PGD(steps=self.steps, loss="margin"), Lagrangian(2 * self.steps, loss="margin")
+
     def _knowing(self) -> tuple[Any, ...]:
-        margin = PGD(steps=self.steps, loss="margin")
-        return (PGD(steps=self.steps), Targets(margin, n=3), DDN())
+        """Climb what says "wrong and accepted", also towards single classes."""
+        inside, beside = self._margins()
+        return PGD(steps=self.steps), Targets(inside, n=3), beside

@@ -12,7 +12,7 @@ from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import write_bytes
 from saddlepoint.train.device import hardware
 
-__all__ = ["CAPACITY", "CORRUPTED", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
+__all__ = ["CAPACITY", "CORRUPTED", "EOT", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
 
 SCHEMA_VERSION = "1.0"
 _KEYS = {"schema_version", "settings", "data", "cells"}
@@ -47,6 +47,12 @@ EXACT = Kind(
     "arXiv:1709.10207, section 5",
     ("training", "index"),
     ("state", "lower", "upper", "attacks", "program"),
+)
+EOT = Kind(
+    "eot",
+    "arXiv:1707.07397, sections 2 and 3",
+    ("scene", "index"),
+    ("label", "target", "clean", "original", "smallest", "pushed", "eot"),
 )
 SPATIAL = Kind(
     "spatial",

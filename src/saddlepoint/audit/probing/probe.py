@@ -20,7 +20,7 @@ from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.expect import mean
 from saddlepoint.core.ledger import Ledger
 from saddlepoint.core.oracle import Oracle
-from saddlepoint.core.referee import judge
+from saddlepoint.core.referee import judge, nth
 from saddlepoint.core.threat import Graded, Gridded
 
 __all__ = ["Json", "Probe"]
@@ -59,16 +59,20 @@ class Probe:
         """The randomness of these samples."""
         return Draw.of(self.bench.seed, self.bench.rows)
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor, view: Draw | None = None) -> Tensor:
         """(B, K) what the model says of the inputs, once."""
         self.rows_forward += len(x)
-        scores: Tensor = self.door.scores(x)
+        scores: Tensor = self.door.scores(x, view)
         return scores
 
     def margin(self, x: Tensor) -> Tensor:
-        """(B,) margin at the inputs, averaged over as many passes as an attack's answers are."""
-        goal = self.bench.goal
-        return mean([goal.margin(self.scores(x)).double() for _ in range(self.door.eot)])
+        """(B,) margin at the inputs, averaged over as many passes as an attack's answers are.
+
+        Transformations before the model are the same whatever x is, so that what differs is x.
+        """
+        goal, views = self.bench.goal, self.draw.tag("margin")
+        outs = [self.scores(x, nth(views, k)) for k in range(self.door.eot)]
+        return mean([goal.margin(out).double() for out in outs])
 
     def judged(self, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """(B,) bool: whether the referee calls the inputs broken."""
