@@ -7,6 +7,7 @@ from saddlepoint.models.preact_resnet18 import preact_resnet18
 from saddlepoint.models.registry import ARCHITECTURES, DEFENCES, build
 from saddlepoint.models.resnet9 import resnet9
 from saddlepoint.models.save import save_model
+from saddlepoint.models.seen import Seen
 from saddlepoint.models.small import conv_medium, conv_small, madry_mnist, mlp
 from saddlepoint.models.stem import ThresholdStem
 
@@ -16,6 +17,7 @@ __all__ = [
     "Loaded",
     "Model",
     "Normalize",
+    "Seen",
     "ThresholdStem",
     "build",
     "conv_medium",

@@ -17,8 +17,8 @@ __all__ = ["draw_eot"]
 
 WORDS = {
     "original": "original",
-    "smallest": "smallest",
-    "pushed": "one view",
+    "smallest": "one view,\nsmallest",
+    "pushed": "one view,\npushed",
     "eot": "all views",
 }
 LEGEND = {
@@ -128,4 +128,5 @@ def _rates(axes: "Axes", rows: list[Mapping[str, Any]], trials: int) -> None:
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     axes.set_title("views taken for the target", loc="left", fontsize=11.5)
-    axes.legend(loc="best", title="mean", labelcolor=INK, fontsize=10)
+    legend = axes.legend(loc="best", title="mean", labelcolor=INK, fontsize=10, frameon=True)
+    legend.get_frame().set(facecolor=SURFACE, edgecolor="none", alpha=0.85)
