@@ -160,7 +160,7 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "quantize": quantize,
         "access": plan.access,
         "goal": "untargeted",
-        "description": getattr(inner, "words", "") or _words(name, eps, box, quantize),
+        "description": getattr(inner, "words", "") or _words(inner, eps, box, quantize),
     }
 
 
@@ -168,13 +168,16 @@ _CHANGE = {
     "Linf": "every input value may change by at most {eps}",
     "L2": "the input may move by a Euclidean distance of at most {eps}",
     "L1": "the changes of all input values may add up to at most {eps}",
-    "L0": "at most {eps} input values may change, to any value",
+    "L0": "at most {eps} input {per}s may change, to any value",
 }
 
 
-def _words(name: str, eps: object, box: tuple[float, float] | None, quantize: str | None) -> str:
+def _words(
+    inner: object, eps: object, box: tuple[float, float] | None, quantize: str | None
+) -> str:
+    name, per = type(inner).__name__, getattr(inner, "per", "value")
     size = f"{eps:g}" if isinstance(eps, int | float) else "a radius of its own"
-    said = _CHANGE.get(name, f"the input may change within {name}").format(eps=size)
+    said = _CHANGE.get(name, f"the input may change within {name}").format(eps=size, per=per)
     if box:
         said += f"; every value stays in [{box[0]:g}, {box[1]:g}]"
     return said + ("; the result is an 8-bit image" if quantize else "")
