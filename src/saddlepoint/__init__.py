@@ -2,13 +2,16 @@
 
 from saddlepoint.attacks import (
     APGD,
+    CW,
     DDN,
     FAB,
     FGSM,
     FMN,
+    JSMA,
     PDPGD,
     PGD,
     Bisect,
+    CWLinf,
     FrankWolfe,
     Grid,
     Guess,
@@ -39,7 +42,7 @@ from saddlepoint.audit import (
     curve,
     smooth,
 )
-from saddlepoint.core.goal import Targeted, Untargeted
+from saddlepoint.core.goal import Confident, Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
 from saddlepoint.core.nearest import Nearest, nearest
@@ -65,11 +68,13 @@ from saddlepoint.verify import Smoothing
 
 __all__ = [
     "APGD",
+    "CW",
     "DDN",
     "DLR",
     "FAB",
     "FGSM",
     "FMN",
+    "JSMA",
     "L0",
     "L1",
     "L2",
@@ -79,10 +84,12 @@ __all__ = [
     "Affine",
     "Audit",
     "Bisect",
+    "CWLinf",
     "Blur",
     "Budget",
     "Colour",
     "Comparison",
+    "Confident",
     "Corruption",
     "CrossEntropy",
     "Curve",
