@@ -155,6 +155,7 @@ class Oracle(Aiming, Within, Generic[T]):
     def __getitem__(self, keep: Tensor) -> Self:
         view = copy.copy(self)
         view._until = None if self._until is None else self._until[keep]
+        view._idle = None if self._idle is None else self._idle[keep]
         view.x, view.goal, view.threat = self.x[keep], self.goal[keep], self.threat[keep]
         view._aim = view.goal if self._aim is self.goal else self._aim[keep]
         view.clean = self.clean[keep]
@@ -172,6 +173,7 @@ class Oracle(Aiming, Within, Generic[T]):
     def _open(self, backward: bool = False) -> Tensor:
         """(B,) bool: rows that may be asked about, for a gradient if ``backward``."""
         asked = self.ledger.open(self._index, backward)
+        asked = asked if self._idle is None else asked & ~self._idle
         if self._until is None:
             return asked
         return asked & (self.reached() > self._until * (1 + MEMBER))
