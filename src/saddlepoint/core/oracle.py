@@ -94,7 +94,7 @@ class Oracle(Aiming, Within, Generic[T]):
         outs, values, slopes = (list(answers) for answers in zip(*passes, strict=True))
         value, g = mean(values), mean(slopes)
         self.ledger.charge(self._index, asked, True)
-        self._inspect(norm(g, INF), asked)
+        self.ledger.inspect(self._index, norm(g, INF), asked)
         self._record(u, outs, asked)
         return value, g
 
@@ -197,8 +197,9 @@ class Oracle(Aiming, Within, Generic[T]):
 
     def _views(self, tag: str) -> Draw | None:
         """Fresh randomness for a question: a row's own number of passes says which it is."""
-        passes = of_rows(self.ledger.forward, self._index)
-        return None if self._draw is None else self._draw.tag(tag).each(passes)
+        if self._draw is None:
+            return None
+        return self._draw.tag(tag).each(of_rows(self.ledger.forward, self._index))
 
     def _begin(self, start: Tensor, everyone: Tensor, draws: list[Any]) -> None:
         """Enter the clean input, at a margin of minus infinity where it has none."""
@@ -214,13 +215,6 @@ class Oracle(Aiming, Within, Generic[T]):
         self._record(start, [self.clean], everyone)
         # Where the clean input claimed to be broken, the ledger has what the referee said.
         ledger.margin = torch.where(clean.isnan() | (clean > 0), ledger.margin, clean)
-
-    def _inspect(self, size: Tensor, asked: Tensor) -> None:
-        """Note the rows whose gradient has a largest entry of zero, or one that is not finite."""
-        if bool(((size > 0) & (size < INF)).all()):
-            return
-        tally(self.ledger.zero_gradient, self._index, asked & (size == 0))
-        tally(self.ledger.nonfinite, self._index, asked & ~size.isfinite())
 
     def _record(self, u: Tensor, outs: list[Any], asked: Tensor) -> None:
         ledger, index = self.ledger, self._index
