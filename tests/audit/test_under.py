@@ -79,6 +79,7 @@ def test_witnesses_hold_at_other_draws(finished: sp.Audit, subject: Subject) -> 
             replay(found, subject.model, data, sp.Linf(0.1), under=other)
 
 
+@pytest.mark.slow
 def test_a_plain_witness_fails_the_replay_of_views(subject: Subject, tmp_path: Path) -> None:
     still = sp.Expectation(Brightness((0.0, 1e-6)), draws=1, trials=10)
     run(subject, under=still, out=tmp_path)
@@ -90,6 +91,7 @@ def test_a_plain_witness_fails_the_replay_of_views(subject: Subject, tmp_path: P
     assert 0 < len(said.failed) < said.checked or said.holds is False
 
 
+@pytest.mark.slow
 def test_interrupted_ends_the_same(finished: sp.Audit, subject: Subject, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(subject, out=tmp_path, batch_size=16, progress=stop_after(4))
@@ -100,6 +102,7 @@ def test_interrupted_ends_the_same(finished: sp.Audit, subject: Subject, tmp_pat
         run(subject, out=tmp_path, under=sp.Expectation(Rotate(20), draws=3, trials=30))
 
 
+@pytest.mark.slow
 def test_textures_are_audited_as_pictures_of_a_solid(subject: Subject) -> None:
     under = sp.Expectation(Render("cube", size=8, yaw=20, pitch=10), draws=2, trials=10)
     result = run(subject, under=under, force=True)

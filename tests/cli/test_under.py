@@ -27,6 +27,7 @@ def test_audit_and_replay(tmp_path: Path) -> None:
     assert "witnesses hold" in result.output
 
 
+@pytest.mark.slow
 def test_attack_takes_views_too(tmp_path: Path) -> None:
     out = tmp_path / "run"
     result = run("attack", *LINEAR[:-2], *THREAT, *VIEWS, "--out", out)

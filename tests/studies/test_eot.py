@@ -57,6 +57,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Eot:
     return run_eot(tiny(), load_data("digits"), tmp_path_factory.mktemp("eot"))
 
 
+@pytest.mark.slow
 def test_the_record_is_whole_and_adds_up(study: Eot) -> None:
     document = json.loads((study.folder / "eot.json").read_text())
     assert document == study.document
@@ -77,6 +78,7 @@ def test_the_record_is_whole_and_adds_up(study: Eot) -> None:
         assert all(row[m]["target"] + row[m]["label"] <= 10 for m in METHODS)
 
 
+@pytest.mark.slow
 def test_pictures_are_of_the_four_inputs(study: Eot) -> None:
     with np.load(study.folder / "flat/strip.npz", allow_pickle=False) as strip:
         assert strip["pictures"].shape == (4, 9, 1, 8, 8)
@@ -118,6 +120,7 @@ def test_a_bad_plan_is_refused(name: str, value: object) -> None:
         tiny(**{name: value})
 
 
+@pytest.mark.slow
 def test_the_command_ends_in_a_table(monkeypatch: pytest.MonkeyPatch, study: Eot) -> None:
     def small(cls: type[EotPlan], seed: int = 0) -> EotPlan:
         return tiny(seed=seed)
