@@ -23,7 +23,7 @@ def by_union(
 ) -> list[str]:
     """Say for each row what is wrong: no such set is chosen, or the chosen one says it."""
     u = np.zeros((len(x), 1)) if u is None else u
-    reasons, starts = [""] * len(x), _starts(x, threat)
+    reasons, starts = [""] * len(x), _starts(x, threat, rows)
     widths = [int(np.prod(s.shape[1:])) for s in starts]
     if u.ndim != 2 or u.shape[1] != 1 + sum(widths):
         return [f"parameters of shape {u.shape[1:]} instead of ({1 + sum(widths)},)"] * len(x)
@@ -62,7 +62,7 @@ def by_chain(
     says what comes out, and its own check has to agree.
     """
     u = np.zeros((len(x), 1)) if u is None else u
-    starts = _starts(x, threat)
+    starts = _starts(x, threat, rows)
     widths = [int(np.prod(s.shape[1:])) for s in starts]
     if u.ndim != 2 or u.shape[1] != sum(widths):
         return [f"parameters of shape {u.shape[1:]} instead of ({sum(widths)},)"] * len(x)
@@ -113,10 +113,10 @@ def _kept(threat: Any, shape: tuple[int, ...]) -> Array:  # noqa: ANN401
     return kept
 
 
-def _starts(x: Array, threat: Any) -> list[Array]:  # noqa: ANN401
+def _starts(x: Array, threat: Any, rows: Array) -> list[Array]:  # noqa: ANN401
     """Parameters that change nothing, of each set: their shapes say where each block ends."""
-    clean = torch.from_numpy(x.astype(np.float64))
-    return [one.start(clean).numpy() for one in threat.sets]
+    clean, number = torch.from_numpy(x.astype(np.float64)), torch.from_numpy(rows)
+    return [one[number].start(clean).numpy() for one in threat.sets]
 
 
 def _made(x: Array, v: Array, part: Any, rows: Array) -> Array:  # noqa: ANN401

@@ -1,0 +1,33 @@
+"""The independent checks take every member of sets made of sets, whatever its row number."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from saddlepoint import L2, Chain, Linf, Patch, Quantize, RotateTranslate, Union
+from saddlepoint.audit.membership import inspect
+from saddlepoint.core.draw import Draw
+
+ROWS = torch.tensor([7, 3, 11, 5])
+
+
+def said(threat: Any, scale: float = 1.0) -> list[str]:  # noqa: ANN401
+    """What the checks say of random members around 8-bit images, as float32 holds them."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (4, 1, 8, 8), generator=rng) / 255 * scale
+    here, found = threat[ROWS], []
+    for seed in range(4):
+        u = here.project(x, here.sample(x, Draw.of(seed, ROWS)))
+        moved = here.apply(x, u)
+        found += inspect(x.numpy(), moved.numpy(), threat, ROWS.numpy(), u.numpy())
+    return found
+
+
+@pytest.mark.parametrize(
+    "threat",
+    [Union(Linf(0.1), Patch(size=3, at="random")), Chain(Patch(size=3, at="random"), L2(0.5))],
+    ids=repr,
+)
+def test_random_places_go_by_the_number_of_the_sample(threat: Any) -> None:  # noqa: ANN401
+    assert said(threat) == [""] * 16
