@@ -31,3 +31,7 @@ def said(threat: Any, scale: float = 1.0) -> list[str]:  # noqa: ANN401
 )
 def test_random_places_go_by_the_number_of_the_sample(threat: Any) -> None:  # noqa: ANN401
     assert said(threat) == [""] * 16
+
+
+def test_a_chain_may_begin_on_the_grid_of_images() -> None:
+    assert said(Chain(Quantize(Linf(8 / 255)), RotateTranslate(30, 1))) == [""] * 16

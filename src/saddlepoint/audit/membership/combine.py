@@ -121,7 +121,7 @@ def _starts(x: Array, threat: Any, rows: Array) -> list[Array]:  # noqa: ANN401
 
 def _made(x: Array, v: Array, part: Any, rows: Array) -> Array:  # noqa: ANN401
     """What a set makes of inputs."""
-    if not getattr(part, "parametric", False):
+    if not getattr(part, "parametric", False) and not hasattr(part, "to_type"):
         return x + v
     here = part[torch.from_numpy(rows)]
     moved: Array = here.apply(torch.from_numpy(x), torch.from_numpy(v)).numpy()
