@@ -35,3 +35,12 @@ def test_random_places_go_by_the_number_of_the_sample(threat: Any) -> None:  # n
 
 def test_a_chain_may_begin_on_the_grid_of_images() -> None:
     assert said(Chain(Quantize(Linf(8 / 255)), RotateTranslate(30, 1))) == [""] * 16
+
+
+def test_rounding_grows_with_the_range_of_inputs() -> None:
+    box = (0.0, 255.0)
+    for chain in (
+        Chain(RotateTranslate(30, 1, box=box), Linf(8.0, box=box)),
+        Chain(Linf(8.0, box=box), RotateTranslate(30, 1, box=box)),
+    ):
+        assert said(chain, 255.0) == [""] * 16

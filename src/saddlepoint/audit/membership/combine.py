@@ -74,8 +74,9 @@ def by_chain(
         reasons = [old or new for old, new in zip(reasons, said, strict=True)]
         now, at = then, at + width
     gap = np.abs(now - widen(x_adv)).reshape(len(x), -1)
+    slack = _SAME * max(1.0, float(np.abs(x).max(initial=0)))
     return [
-        said or ("" if bool((off <= _SAME).all()) else "its parameters make another input")
+        said or ("" if bool((off <= slack).all()) else "its parameters make another input")
         for said, off in zip(reasons, gap, strict=True)
     ]
 
