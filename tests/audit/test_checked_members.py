@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from saddlepoint import L2, Chain, Linf, Patch, Quantize, RotateTranslate, Union
+from saddlepoint import L2, Chain, Features, Linf, Patch, Quantize, RotateTranslate, Union
 from saddlepoint.audit.membership import inspect
 from saddlepoint.core.draw import Draw
 
@@ -44,3 +45,8 @@ def test_rounding_grows_with_the_range_of_inputs() -> None:
         Chain(Linf(8.0, box=box), RotateTranslate(30, 1, box=box)),
     ):
         assert said(chain, 255.0) == [""] * 16
+
+
+def test_a_size_for_each_sample_needs_not_all_samples() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU())
+    assert said(Features(network, eps=torch.full((20,), 0.2))) == [""] * 16
