@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saddlepoint import CW, PGD, L2, Targeted, Untargeted, nearest, search
+from saddlepoint import CW, L2, PGD, Targeted, Untargeted, nearest, search
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Confident
 
