@@ -9,10 +9,12 @@ from typing import Any, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import saddlepoint as sp
+from saddlepoint import views
 from saddlepoint.core.access import Attack
+from saddlepoint.core.expectation import Distribution
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import Convex
@@ -24,13 +26,16 @@ __all__ = [
     "GOALS",
     "GRIDS",
     "LOSSES",
+    "PARTED",
     "SETS",
     "SPARSE",
     "THREATS",
+    "VIEWS",
     "AttackRow",
     "GoalRow",
     "SetRow",
     "ThreatRow",
+    "ViewRow",
     "covered",
 ]
 
@@ -147,6 +152,7 @@ class SetRow:
 
     make: builds it for n samples. shape: of an input. spaced: members as far as this apart count as
     the same after a projection. uneven: why ``project`` need not be idempotent, if it is not.
+    amplifies: why rounding may grow on the way, so that a sample alone and in a batch agrees less.
     ties: why many members may be equally bad, if they are, so that rounding picks among them.
     """
 
@@ -155,6 +161,7 @@ class SetRow:
     shape: tuple[int, ...] = (1, 6, 6)
     spaced: float = 1e-6
     uneven: str = ""
+    amplifies: str = ""
     ties: str = ""
     slow: bool = False  # every law of it runs in the slow suite only
 
@@ -169,6 +176,15 @@ class SetRow:
         return moved.to(dtype)
 
 
+def _each(eps: float, n: int) -> Tensor:
+    return eps / torch.arange(1, n + 1, dtype=torch.float64)
+
+
+_HOLES = ((1, 4), (2, 5))
+_TURN = sp.RotateTranslate(degrees=40, pixels=1)
+STEEP = "a silent unit that wakes turns its direction at once, in each of many small steps"
+
+
 def ramp(n: int) -> Tensor:
     """(n,) severities, one for each sample, none for the last."""
     return 5 * (1 - torch.arange(1, n + 1, dtype=torch.float64) / n)
@@ -180,6 +196,24 @@ def same(threat: object) -> Callable[[int], Any]:
 
 
 SETS: tuple[SetRow, ...] = (
+    SetRow("union", lambda n: sp.Linf(0.1) | sp.L2(0.5) | sp.L0(3)),
+    SetRow("union-each", lambda n: sp.Linf(_each(0.1, n)) | sp.L1(_each(1.0, n)), slow=True),
+    SetRow("union-half", lambda n: sp.Union(sp.Linf(0.1), sp.L2(0.5), eps=0.5), slow=True),
+    SetRow("union-of-chain", lambda n: sp.Chain(sp.L2(0.3), sp.Linf(0.05)) | sp.L0(2)),
+    SetRow("union-turn", lambda n: sp.Linf(0.1) | _TURN, (1, 5, 5)),
+    SetRow("chain-turn", lambda n: _TURN >> sp.Linf(0.1), (1, 5, 5)),
+    SetRow("masked-turn", lambda n: sp.Masked(_TURN, mask=_HOLES), slow=True),
+    SetRow("chain", lambda n: sp.L2(0.5) >> sp.Linf(0.1)),
+    SetRow(
+        "chain-signed",
+        lambda n: sp.Chain(sp.L0(2, (-1.0, 1.0)), sp.Linf(0.1, (-1.0, 1.0))),
+        slow=True,
+    ),
+    SetRow("masked", lambda n: sp.Masked(sp.L2(0.5), mask=_HOLES)),
+    SetRow("masked-linf", lambda n: sp.Masked(sp.Linf(0.1), mask=_HOLES), slow=True),
+    SetRow("masked-each", lambda n: sp.Masked(sp.L1(_each(1.0, n)), mask=_HOLES)),
+    SetRow("masked-l0", lambda n: sp.Masked(sp.L0(3), mask=_HOLES), slow=True),
+    SetRow("masked-chain", lambda n: sp.Masked(sp.L2(0.5) >> sp.Linf(0.1), mask=_HOLES), slow=True),
     SetRow("affine", same(sp.Affine(padding="reflect")), (1, 5, 7)),
     SetRow("affine-each", lambda n: sp.Affine(severity=ramp(n), box=(-1.0, 3.0)), slow=True),
     SetRow("affine-turn", same(sp.Affine(shift=0, scale=0, shear=0)), slow=True),
@@ -215,11 +249,32 @@ SETS: tuple[SetRow, ...] = (
     SetRow(
         "rotate-each", lambda n: sp.RotateTranslate(180, 0, eps=_shares(n)), (1, 5, 1), slow=True
     ),
-    SetRow("patch", lambda n: sp.Patch(size=(2, 3), at=(1, 2))),
-    SetRow("patch-random", lambda n: sp.Patch(2, at="random", box=(-1.0, 3.0)), (2, 5, 4)),
-    SetRow("patch-anywhere", lambda n: sp.Patch(size=2), (2, 4, 5)),
-    SetRow("patch-glasses", lambda n: sp.Patch(mask="glasses"), (1, 9, 9)),
+    SetRow("patch", same(sp.Patch(size=(2, 3), at=(1, 2)))),
+    SetRow("patch-random", same(sp.Patch(2, at="random", box=(-1.0, 3.0))), (2, 5, 4)),
+    SetRow("patch-anywhere", same(sp.Patch(size=2)), (2, 4, 5)),
+    SetRow(
+        "printable",
+        same(sp.Printable(sp.Patch(size=2), smooth=0.3, palette=((0.1,), (0.9,)))),
+        (1, 4, 5),
+        slow=True,
+    ),
+    SetRow("patch-glasses", same(sp.Patch(mask="glasses")), (1, 9, 9), slow=True),
+    SetRow("features", lambda n: sp.Features(seeing(), eps=0.4, cg=4), amplifies=STEEP),
+    SetRow(
+        "features-each",
+        lambda n: sp.Features(seeing(), eps=torch.linspace(0.0, 0.8, n), box=(-1.0, 1.0), cg=0),
+        amplifies=STEEP,
+        slow=True,
+    ),
 )
+
+
+def seeing() -> nn.Module:
+    """A small network whose activations measure a distance."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        layers = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.Tanh()
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)
@@ -233,6 +288,7 @@ class AttackRow:
     seeded: bool = True  # another seed gives another point
     shaped: bool = False  # moves neighbours together, so that the shape of u matters
     sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
+    follows: bool = False  # needs a size with a gradient
     orders: tuple[float, ...] = (math.inf, 2.0, 1.0)  # of the norms that it finds the smallest in
 
 
@@ -268,6 +324,7 @@ ATTACKS = (
         sp.Sequence((sp.FGSM(), sp.PGD(steps=3), sp.RandomSearch(n_queries=5))),
         sp.Sequence((sp.FGSM(), sp.PGD())),
     ),
+    AttackRow("each", sp.Each(sp.PGD(steps=4))),
     AttackRow("fmn", sp.FMN(steps=8), sp.FMN(), seeded=False, sized=True),
     AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
     AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
@@ -290,6 +347,7 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
+    AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
 )
 # Attacks that need a set of few parameters.
 GRIDS = (
@@ -310,6 +368,8 @@ SPARSE = (
     AttackRow("jsma", sp.JSMA(), seeded=False, sized=True),
     AttackRow("jsma-both", sp.JSMA(sign=0, theta=0.5), seeded=False, sized=True),
 )
+# Attacks that need a set with parts.
+PARTED = (AttackRow("part-of", sp.PartOf(sp.PGD(steps=4), k=0)),)
 
 LOSSES: dict[str, Loss] = {
     "cross-entropy": sp.CrossEntropy(),
@@ -341,6 +401,33 @@ GOALS = (
 )
 
 
+@dataclass(frozen=True)
+class ViewRow:
+    """A distribution of transformations; tests/views holds what it must obey."""
+
+    name: str
+    views: Distribution
+    vectors: bool = False  # takes inputs of any shape, not images alone
+
+
+VIEWS = (
+    ViewRow("rotate", views.Rotate(30)),
+    ViewRow("rotate-border", views.Rotate((10, 40), padding="border")),
+    ViewRow("scale", views.Scale((0.8, 1.3))),
+    ViewRow("shift", views.Shift(0.2)),
+    ViewRow("perspective", views.Perspective(50)),
+    ViewRow("brightness", views.Brightness(0.3), vectors=True),
+    ViewRow("contrast", views.Contrast((0.5, 1.5)), vectors=True),
+    ViewRow("noise", views.Noise(0.1), vectors=True),
+    ViewRow("noise-free", views.Noise(0.1, box=None), vectors=True),
+    ViewRow("chain", views.Rotate(30) >> views.Scale((0.9, 1.1)) >> views.Noise(0.05)),
+    ViewRow("tones", views.Contrast((0.5, 1.5)) >> views.Brightness(0.1), vectors=True),
+    ViewRow("sphere", views.Render("sphere", size=12)),
+    ViewRow("cylinder", views.Render("cylinder", size=12)),
+    ViewRow("cube", views.Render("cube", size=12) >> views.Noise(0.05)),
+)
+
+
 def _types(part: object) -> set[str]:
     if isinstance(part, tuple):
         return set().union(*map(_types, part))
@@ -352,6 +439,10 @@ def _types(part: object) -> set[str]:
 
 # What proves instead of attacking has laws of its own, in tests/verify and tests/audit.
 PROVERS = (sp.Smoothing(sigma=0.5), sp.RadiusSearch())
+# What is about models that may reject has its laws in tests/core/test_detected.py.
+REJECTING = (sp.Undetected(torch.zeros(2, dtype=torch.int64)), sp.Unaware())
+# One u for many samples is no attack on each: tests/audit/test_universal.py.
+SHARED = (sp.Universal(),)
 
 
 def covered() -> set[str]:
@@ -359,7 +450,8 @@ def covered() -> set[str]:
     y = torch.zeros(2, dtype=torch.int64)
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
-    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE)]
+    parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
+    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
+    parts += [row.views for row in VIEWS]
     parts += [sp.Confident(sp.Untargeted(y), kappa=1.0)]  # tests/core/test_confident.py
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS]
     return set().union(*map(_types, parts))

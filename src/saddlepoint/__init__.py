@@ -15,11 +15,14 @@ from saddlepoint.attacks import (
     Bisect,
     CWLinf,
     DeepFool,
+    Each,
     FrankWolfe,
     Grid,
     Guess,
+    Lagrangian,
     Momentum,
     OnePixel,
+    PartOf,
     Polish,
     RandomSearch,
     Refine,
@@ -30,6 +33,7 @@ from saddlepoint.attacks import (
     Targets,
     WorstOf,
 )
+from saddlepoint.attacks.universal import Universal
 from saddlepoint.audit import (
     About,
     Audit,
@@ -38,6 +42,7 @@ from saddlepoint.audit import (
     Radii,
     Radius,
     RadiusSearch,
+    Shared,
     Smoothed,
     Verification,
     audit,
@@ -45,10 +50,13 @@ from saddlepoint.audit import (
     compare,
     curve,
     smooth,
+    universal,
 )
+from saddlepoint.core.detected import Undetected
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Confident, Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
-from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin
+from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
 from saddlepoint.data import load_data
@@ -59,13 +67,18 @@ from saddlepoint.threats import (
     L2,
     Affine,
     Blur,
+    Chain,
     Colour,
     Corruption,
+    Features,
     Linf,
+    Masked,
     Patch,
     Perspective,
+    Printable,
     Quantize,
     RotateTranslate,
+    Union,
 )
 from saddlepoint.train import TrainPlan, train
 from saddlepoint.verify import Smoothing
@@ -93,6 +106,7 @@ __all__ = [
     "Blur",
     "Budget",
     "CWLinf",
+    "Chain",
     "Colour",
     "Comparison",
     "Confident",
@@ -100,18 +114,25 @@ __all__ = [
     "CrossEntropy",
     "Curve",
     "DeepFool",
+    "Each",
+    "Expectation",
+    "Features",
     "Found",
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Linf",
     "Margin",
+    "Masked",
     "Momentum",
     "Nearest",
     "OnePixel",
+    "PartOf",
     "Patch",
     "Perspective",
     "Polish",
+    "Printable",
     "ProbabilityMargin",
     "Quantize",
     "Radii",
@@ -122,6 +143,7 @@ __all__ = [
     "Restarts",
     "RotateTranslate",
     "Sequence",
+    "Shared",
     "SigmaZero",
     "Smoothed",
     "Smoothing",
@@ -130,6 +152,10 @@ __all__ = [
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Unaware",
+    "Undetected",
+    "Union",
+    "Universal",
     "Untargeted",
     "Verification",
     "WorstOf",
@@ -143,6 +169,7 @@ __all__ = [
     "search",
     "smooth",
     "train",
+    "universal",
 ]
 
 __version__ = "0.1.0"

@@ -6,15 +6,20 @@ group ``saddlepoint``.
 """
 
 import ast
+import dataclasses
 import operator
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from saddlepoint import attacks, threats
+from saddlepoint import attacks, threats, views
 from saddlepoint.core import loss as losses
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.expectation import Distribution
+from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.data.classes import read_classes
 from saddlepoint.train import (
     AWP,
     CROWNIBP,
@@ -33,20 +38,25 @@ from saddlepoint.train import (
     Sampled,
     as_robust_loss,
 )
+from saddlepoint.views.chain import then
 
 __all__ = [
     "ATTACKS",
     "OBJECTIVES",
     "THREATS",
+    "VIEWS",
     "number",
     "parse_attack",
     "parse_inner_attack",
     "parse_objective",
+    "parse_target",
     "parse_threat",
+    "parse_under",
 ]
 
 Factory = Callable[..., Any]
 THREATS: dict[str, Factory] = {name: getattr(threats, name) for name in threats.__all__}
+VIEWS: dict[str, Factory] = {name: getattr(views, name) for name in views.__all__}
 ATTACKS: dict[str, Factory] = {
     name: getattr(attacks, name)
     for name in attacks.__all__
@@ -54,7 +64,10 @@ ATTACKS: dict[str, Factory] = {
 }
 PARTS: dict[str, Factory] = {
     "Momentum": attacks.Momentum,
-    **{n: getattr(losses, n) for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR")},
+    **{
+        n: getattr(losses, n)
+        for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR", "Unaware")
+    },
 }
 OBJECTIVES: dict[str, Factory] = {
     kind.__name__: kind
@@ -81,13 +94,41 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
+# How sets are written into one, as in Python: >> binds more tightly than |.
+_SETS: dict[type[ast.operator], Factory] = {ast.BitOr: threats.Union, ast.RShift: threats.Chain}
+
+
 def parse_threat(text: str) -> ThreatModel:
-    """Read a threat model.
+    """Read a threat model: a call, or several with | (either) and >> (one after another).
 
     >>> parse_threat("Linf(eps=8/255)")
     Linf(eps=0.03137254901960784)
+    >>> parse_threat("L2(1) | (L1(3) >> Linf(0.1))")
+    Union(L2(eps=1), Chain(L1(eps=3), Linf(eps=0.1)))
     """
     return _build(text, "threat", THREATS)  # type: ignore[no-any-return]
+
+
+def parse_under(text: str) -> Distribution:
+    """Read transformations between input and model, joined by ``>>``.
+
+    >>> parse_under("Rotate(30) >> Noise(0.05)")
+    Rotate(degrees=30) >> Noise(sigma=0.05)
+    """
+    return _build(text, "under", VIEWS)  # type: ignore[no-any-return]
+
+
+def parse_target(text: str | int | None) -> Target | None:
+    """Read which class the adversary wants: an index, a rule, or a file with one for each sample.
+
+    A file is an .npz with an array ``target`` or a single one, or a .txt with one class a line.
+
+    >>> str(parse_target("3")), str(parse_target("least-likely"))
+    ('3', 'least-likely')
+    """
+    if not isinstance(text, str) or not text.endswith((".npz", ".txt")):
+        return as_target(text)
+    return Target(None, read_classes(Path(text)))
 
 
 def parse_attack(text: str) -> Any:  # noqa: ANN401 - an attack with access of its own choice
@@ -145,7 +186,16 @@ def _installed(known: dict[str, Factory], text: str) -> dict[str, Factory]:
     return {e.name: e.load() for e in found if e.name not in known and e.name in text}
 
 
-_EXAMPLES = {"threat": "Linf(eps=8/255)", "attack": "PGD(steps=40)", "loss": "AWP(TRADES(beta=6))"}
+_EXAMPLES = {
+    "threat": "Linf(eps=8/255)",
+    "attack": "PGD(steps=40)",
+    "loss": "AWP(TRADES(beta=6))",
+    "under": "Rotate(30) >> Noise(0.05)",
+}
+_JOINS: dict[str, dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
+    "threat": _SETS,
+    "under": {ast.RShift: then},
+}
 
 
 class _Reader:
@@ -181,10 +231,17 @@ class _Reader:
                 return -self._figure(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return self._compute(op, left, right)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in self._joins:
+                return self._joins[type(op)](self._value(left, outer), self._value(right, outer))
         raise self._refuse(
             f"a call such as {self._example()}",
             f"{ast.unparse(node)!r} is neither a number, a text, a tuple nor a known call",
         )
+
+    @property
+    def _joins(self) -> dict[type[ast.operator], Callable[[Any, Any], Any]]:
+        """Operators that make one of two: one set, one transformation."""
+        return _JOINS.get(self.kind, {})
 
     def _figure(self, node: ast.expr) -> float:
         value = self._value(node)
@@ -210,7 +267,12 @@ class _Reader:
         try:
             return known[name](*arguments, **named)
         except TypeError as error:
-            fields = ", ".join(getattr(known[name], "__dataclass_fields__", {}))
+            fields = ", ".join(_fields(known[name]))
             raise self._refuse(
                 f"arguments that {name} takes", f"{error}; fields: {fields}"
             ) from error
+
+
+def _fields(kind: Factory) -> list[str]:
+    """Names of the arguments that a component takes."""
+    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []

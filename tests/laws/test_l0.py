@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saddlepoint import FGSM, FMN, L0, PGD, FrankWolfe, Quantize, nearest, search
+from saddlepoint import FGSM, FMN, L0, PGD, FrankWolfe, Lagrangian, Quantize, nearest, search
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.shapes import dot
@@ -19,9 +19,13 @@ from tests.table import ATTACKS, COUNTS, SPARSE, AttackRow, ThreatRow
 B, SHAPE = 4, (2, 3)
 EVERY = pytest.mark.parametrize("row", COUNTS, ids=lambda r: r.name)
 DTYPE = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-CONVEX = ("fgsm", "frank-wolfe", "frank-wolfe-random", "sequence", "ddn", "pdpgd", "cw-linf", "deepfool", "ead", "ead-ista")
+CONVEX = (
+    *("fgsm", "frank-wolfe", "frank-wolfe-random", "sequence", "ddn", "pdpgd"),
+    *("cw-linf", "deepfool", "ead", "ead-ista"),
+)
+SMOOTH = ("lagrangian",)
 FITTING = [
-    *(a for a in ATTACKS if a.name not in CONVEX and not a.name.startswith("fab")),
+    *(a for a in ATTACKS if a.name not in (*CONVEX, *SMOOTH) and not a.name.startswith("fab")),
     *SPARSE,
 ]
 ATTACK = pytest.mark.parametrize("attack", FITTING, ids=lambda r: r.name)
@@ -196,6 +200,12 @@ def test_attacks_that_walk_between_members_are_refused(attack: Any) -> None:  # 
     net, x, y, threat = problem(COUNTS[0])
     with pytest.raises(Unsupported, match="Convex"):
         search(attack, net, x, y, threat)
+
+
+def test_an_attack_that_follows_the_size_needs_its_gradient() -> None:
+    net, x, y, threat = problem(COUNTS[0])
+    with pytest.raises(Unsupported, match="that of L0 has none"):
+        search(Lagrangian(), net, x, y, threat)
 
 
 def test_the_fewest_changes_agree_with_brute_force() -> None:

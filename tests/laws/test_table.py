@@ -39,7 +39,8 @@ def test_every_named_loss_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["THREATS", "COUNTS", "SETS", "ATTACKS", "GRIDS", "SPARSE", "GOALS"]
+    "kind",
+    ["THREATS", "COUNTS", "SETS", "VIEWS", "ATTACKS", "GRIDS", "SPARSE", "PARTED", "GOALS"],
 )
 def test_names_are_unique(kind: str) -> None:
     names = [row.name for row in getattr(table, kind)]

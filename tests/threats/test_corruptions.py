@@ -39,6 +39,7 @@ def test_the_most_severe_changes_more_than_the_mildest(name: str) -> None:
         assert max(change[1:3]) < change[3]
 
 
+@pytest.mark.slow
 @NAMES
 def test_between_whole_severities_nothing_jumps(name: str) -> None:
     if name == "jpeg":
@@ -61,6 +62,7 @@ def test_seeds_decide_where_there_are_any(name: str) -> None:
         assert threat.start(photo()).shape == (1, 1)
 
 
+@pytest.mark.slow
 @NAMES
 def test_a_sharper_camera_sees_the_same(name: str) -> None:
     """Lengths go by the side: the corruption of a larger image is the larger corruption."""
@@ -101,6 +103,7 @@ def test_contrast_and_brightness_are_exact() -> None:
     torch.testing.assert_close(seen("brightness", 3).amax(1), (x.amax(1) + 0.15).clamp(max=1))
 
 
+@pytest.mark.slow
 @NAMES
 def test_grey_and_other_channels_are_images_too(name: str) -> None:
     for channels in (1, 4):

@@ -10,6 +10,7 @@ from torch import Tensor
 import saddlepoint as sp
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Missing, Unsupported
+from saddlepoint.core.threat import Described
 
 
 def images(channels: int = 1, height: int = 5, width: int = 5, n: int = 2) -> Tensor:
@@ -102,6 +103,27 @@ def test_kernels_are_as_wide_as_they_say() -> None:
     assert float((line[0, 0, 10] * at**2).sum()) == pytest.approx(36 / 12, rel=0.2)
     disk = sp.Blur("defocus", pixels=4).apply(x, torch.tensor([[5.0]]).double())
     assert float((disk[0, 0].sum(0) * at**2).sum()) == pytest.approx(16 / 4, rel=0.05)
+
+
+def test_members_are_told_in_words() -> None:
+    for threat, u, words in (
+        (
+            sp.Affine(scale=0.5, shear=0),
+            (2.5, 5, -5, 5, -5),
+            "turned clockwise by 15.0°, moved right by 10.0 %, down by -10.0 %, "
+            "width times 1.50, height times 0.67",
+        ),
+        (sp.Perspective(), (0, 0, 0, -2.5, 0, 0, 0, 1), "corners moved by up to 7.5 % of the side"),
+        (sp.Colour(hue=0), (-5, 2, 0), "brightness -0.20, contrast +12%, saturation +0%"),
+        (sp.Blur("motion"), (2.5, 0.5), "blurred over 1.0 pixels at 45°"),
+        (sp.Blur(), (5,), "blurred over 2.0 pixels"),
+        (sp.Corruption("shot_noise"), (1.5, 7), "shot noise of severity 1.5, pattern 7"),
+        (sp.Corruption("jpeg"), (3,), "jpeg of severity 3.0"),
+    ):
+        assert threat.tell(rows(*u)) == [words] * 2
+        assert "up to severity 5" in threat.words
+        assert "up to severity 2" in threat.at(2.0).words
+        assert isinstance(threat, Described)
 
 
 SMOOTH = (

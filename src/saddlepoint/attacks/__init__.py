@@ -14,7 +14,9 @@ from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.jsma import JSMA
+from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.one_pixel import OnePixel
+from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
@@ -40,11 +42,14 @@ __all__ = [
     "Bisect",
     "CWLinf",
     "DeepFool",
+    "Each",
     "FrankWolfe",
     "Grid",
     "Guess",
+    "Lagrangian",
     "Momentum",
     "OnePixel",
+    "PartOf",
     "Polish",
     "RandomSearch",
     "Refine",

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import settle
-from saddlepoint.attacks.lagrange import Euclid, Excess, Penalty, descend, opening
+from saddlepoint.attacks.hinge import Euclid, Excess, Penalty, descend, opening
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -31,10 +31,10 @@ def check_kappa(value: object) -> None:
 class CW:
     """Minimise ||u||^2 / 2 + c · max(kappa - margin, 0), c searched per sample (1608.04644).
 
-    By Adam; the Euclidean form, for L_2 (§VI-A); members are judged by the set they are in. c starts where
-    the two terms balance if the model is linear, grows tenfold until it suffices, and is bisected
-    ``rounds`` - 1 times. Departures from the paper: u is cut to the input range after each step
-    (its projected descent, §V-B) in place of tanh, under which values at the ends of the range
+    By Adam; the form for L_2 (§VI-A). Members are judged by the set that they are in. c starts
+    where the two terms balance if the model is linear, grows tenfold until it suffices, and is
+    bisected ``rounds`` - 1 times. Departures from the paper: u is cut to the input range after each
+    step (its projected descent, §V-B) in place of tanh, under which values at the ends of the range
     hardly move; a round goes on from the closest break; a step is ``step_size`` times the distance
     where a linear model would break, or of the closest break, and falls to a hundredth of that.
 

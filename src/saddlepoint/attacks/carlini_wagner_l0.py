@@ -7,13 +7,13 @@ from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.carlini_wagner import check_kappa
-from saddlepoint.attacks.lagrange import RAISE, Euclid, State, descend, opening
+from saddlepoint.attacks.hinge import RAISE, Euclid, descend, opening
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.places import Places, fewest
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
-from saddlepoint.core.shapes import INF, flat
+from saddlepoint.core.shapes import INF, flat, put
 from saddlepoint.core.spec import compact
 
 __all__ = ["CWL0"]
@@ -54,26 +54,26 @@ class CWL0:
         """Forbid place after place."""
         oracle = oracle.roam().aim(self.loss)
         s = opening(oracle, self.kappa)
-        s.free, s.c = torch.ones_like(s.u), RAISE * s.c
+        free, s.c = torch.ones_like(s.u), RAISE * s.c
         for _ in range(self.rounds):
-            oracle, s = oracle.shrink(s)
-            s.size = torch.full_like(s.size, INF)  # the closest of this round is what is cut down
+            oracle, s, free = oracle.shrink(s, free)
+            s.free, s.size = free, torch.full_like(s.size, INF)  # the closest of this round counts
             descend(oracle, s, Euclid(), self.kappa, self.steps, self.step_size)
             _, g = oracle.value_and_grad(s.u)
             won = s.size.isfinite()
             s.c = torch.where(won, s.c, RAISE * s.c)
-            self._forbid(oracle, s, g, won)
+            free = put(won, self._fewer(oracle, s.u, g), free)
+            s.u = s.u * free
         fewest(oracle, s.u, torch.where(won, oracle.threat.size(oracle.x, s.u), INF))
 
-    def _forbid(self, oracle: Gradients[Places], s: State, g: Tensor, won: Tensor) -> None:
-        """Leave free the most important of the places that a break changes."""
+    def _fewer(self, oracle: Gradients[Places], u: Tensor, g: Tensor) -> Tensor:
+        """(B, *P) 1 in the most important of the places that u changes, 0 elsewhere."""
         threat = oracle.threat
-        matter = flat(threat.gather(s.u * g))
-        changed = flat(threat.gather(s.u.abs())) > 0
+        matter = flat(threat.gather(u * g))
+        changed = flat(threat.gather(u.abs())) > 0
         keep = ((1 - self.drop) * changed.sum(1)).ceil()
-        order = matter.masked_fill(~changed, -INF).sort(dim=1, descending=True, stable=True).indices
+        matter = matter.masked_fill(~changed, -INF)
+        order = matter.sort(dim=1, descending=True, stable=True).indices
         rank = torch.arange(order.shape[1], device=order.device).expand_as(order)
         few = torch.zeros_like(rank).scatter_(1, order, rank) < keep[:, None]
-        free = threat.spread(few.view(threat.gather(g).shape), g).to(g.dtype)
-        s.free = torch.where(won.view(-1, *[1] * (g.dim() - 1)), free, s.free)
-        s.u = s.u * s.free
+        return threat.spread(few.view(threat.gather(g).shape), g).to(g.dtype)

@@ -10,7 +10,7 @@ from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Attack, Labels, Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
-from saddlepoint.core.goal import Targeted, hide
+from saddlepoint.core.goal import Targeted, hide, read
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
 
@@ -74,12 +74,12 @@ class Targets:
         if getattr(oracle.goal, "sign", 1) < 0:
             self.attack(oracle, draw.tag("target", 0))  # the goal names its target
             return
-        for rank in range(min(self.n, oracle.clean.shape[1] - 1)):
+        if not hasattr(oracle.goal, "label"):
+            raise Unsupported("Targets needs a goal with class labels")
+        for rank in range(min(self.n, read(oracle.clean, oracle.goal).shape[1] - 1)):
             oracle, draw = oracle.shrink(draw, at=1.0)
-            source = getattr(oracle.goal, "label", None)
-            if source is None:
-                raise Unsupported("Targets needs a goal with class labels")
-            target = _ranking(oracle.clean, source)[:, rank]
+            source: Tensor = oracle.goal.label  # type: ignore[attr-defined]
+            target = _ranking(read(oracle.clean, oracle.goal), source)[:, rank]
             aimed = oracle.aim(goal=Targeted(target, source))
             self.attack(aimed, draw.tag("target", rank))
 

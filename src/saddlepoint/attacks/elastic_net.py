@@ -9,7 +9,7 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import RANGE, settle
 from saddlepoint.attacks.carlini_wagner import check_kappa
-from saddlepoint.attacks.lagrange import LAST, State, opening
+from saddlepoint.attacks.hinge import LAST, State, opening
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.proximal import proximal
 from saddlepoint.core.access import Gradients

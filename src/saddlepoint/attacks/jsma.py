@@ -13,7 +13,7 @@ from saddlepoint.attacks.places import Places, ends
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.goal import Goal, score_of
+from saddlepoint.core.goal import Goal, read, score_of
 from saddlepoint.core.shapes import flat, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import radii
@@ -39,7 +39,8 @@ class _Score:
         if sign is None:
             margin: Tensor = goal.margin(out)
             return -margin if self.others else margin
-        scores = out.softmax(1) if self.scale == "probabilities" else out
+        scores = read(out, goal)
+        scores = scores.softmax(1) if self.scale == "probabilities" else scores
         label: Tensor = goal.label  # type: ignore[attr-defined]
         if self.others == (sign > 0):
             return score_of(scores, label)

@@ -15,7 +15,9 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Gridded
 
-__all__ = ["Refine"]
+__all__ = ["Refine", "coarser"]
+
+_COARSE = 256
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,9 +26,9 @@ class Refine:
 
     In each of ``rounds`` every point kept is moved up and down along each parameter in turn, by
     half of the last spacing: the result lies on a grid 2^rounds times as fine. counts: points of
-    the coarse grid along each parameter; None halves the set's own. A peak between its points that
-    is not seen from there is missed: more points, or more that are kept, see more. loss: what is
-    climbed; None takes the search's.
+    the coarse grid along each parameter; None thins the set's own to 256 in all. A peak between its
+    points that is not seen from there is missed: more points, or more that are kept, see more.
+    loss: what is climbed; None takes the search's.
 
     >>> Refine(rounds=3)
     Refine(rounds=3)
@@ -51,12 +53,7 @@ class Refine:
         return math.prod(coarse) + 2 * self.rounds * self.keep * sum(n > 1 for n in coarse)
 
     def _coarse(self, threat: Gridded) -> tuple[int, ...]:
-        """Points of the first grid: an odd number, so that the middle is one of them.
-
-        Two or three points stay: half of them is the middle alone, which has no neighbours.
-        """
-        usual = tuple((n // 2) | 1 if n > 3 else n for n in threat.counts)
-        return of_axes(usual if self.counts is None else self.counts, threat)
+        return of_axes(coarser(threat.counts) if self.counts is None else self.counts, threat)
 
     def __call__(self, oracle: Scores[Gridded], draw: Draw) -> None:
         """Ask about the coarse grid, then around the worst points."""
@@ -72,6 +69,19 @@ class Refine:
                 if n > 1:
                     step = 1 / (n - 1) / 2**k
                     oracle, best, where = _move(oracle, best, where, axis, step)
+
+
+def coarser(counts: tuple[int, ...]) -> tuple[int, ...]:
+    """Halve the longest axis until the grid has 256 points at most; the middle stays a point.
+
+    >>> coarser((31, 5, 5)), coarser((5, 5, 5, 5, 5)), coarser((9,))
+    ((7, 5, 5), (3, 3, 3, 3, 3), (9,))
+    """
+    least = list(counts)
+    while math.prod(least) > _COARSE and max(least) > 3:
+        longest = least.index(max(least))
+        least[longest] = (least[longest] // 2) | 1
+    return tuple(least)
 
 
 def _move(oracle: Any, best: Tensor, where: Tensor, axis: int, step: float) -> tuple[Any, ...]:  # noqa: ANN401

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from saddlepoint.attacks.boundary import towards
 from saddlepoint.core.access import Gradients
-from saddlepoint.core.goal import Goal, hide, score_of
+from saddlepoint.core.goal import Goal, hide, read, score_of
 from saddlepoint.core.shapes import put
 from saddlepoint.core.threat import GradedConvex
 
@@ -27,6 +27,7 @@ class Lead:
         if getattr(goal, "sign", 0) <= 0:
             return goal.margin(out)
         label: Tensor = goal.label  # type: ignore[attr-defined]
+        out = read(out, goal)
         rank = min(self.rank, out.shape[1] - 2)
         rivals = hide(out, label).topk(rank + 1, dim=1).values
         return rivals[:, rank] - score_of(out, label)
@@ -44,7 +45,7 @@ def nearest_rival(
     x, threat = oracle.x, oracle.threat
     centre = threat.apply(x, u)
     aims = getattr(oracle.goal, "sign", 0) > 0
-    count = min(rivals, oracle.clean.shape[1] - 1) if aims else 1
+    count = min(rivals, read(oracle.clean, oracle.goal).shape[1] - 1) if aims else 1
     lead, g = oracle.aim(Lead()).value_and_grad(u)
     found = [lead, g, towards(threat, centre, g, -lead)]
     for rank in range(1, count):

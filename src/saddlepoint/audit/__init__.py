@@ -7,11 +7,13 @@ from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.radius import Radii, Radius, RadiusSearch, certified_radii
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.run import audit
+from saddlepoint.audit.shared import Shared
 from saddlepoint.audit.smooth import smooth
 from saddlepoint.audit.smoothed import Smoothed
 from saddlepoint.audit.sweep import default_nearest
 from saddlepoint.audit.team import Team, gathered
 from saddlepoint.audit.trace import curve
+from saddlepoint.audit.universal import universal
 
 __all__ = [
     "About",
@@ -21,6 +23,7 @@ __all__ = [
     "Radii",
     "Radius",
     "RadiusSearch",
+    "Shared",
     "Smoothed",
     "Team",
     "Verification",
@@ -31,4 +34,5 @@ __all__ = [
     "default_nearest",
     "gathered",
     "smooth",
+    "universal",
 ]

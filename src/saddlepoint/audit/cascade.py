@@ -122,6 +122,7 @@ class _Course:
         for r in e.rounds[self.seen :]:
             self.ranking.observe(r)
         self.seen = len(e.rounds)
+        self.ranking.open &= ~e.exempt
         if not self.ranking.open.any():
             return None
         if not e.attacks:

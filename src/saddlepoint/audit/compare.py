@@ -129,7 +129,9 @@ def _unfinished(run: Run, which: str) -> list[str]:
 
 def _differences(a: Run, b: Run) -> list[str]:
     """What else than the model differs: then it, too, may explain a change."""
-    threat = {k: [r.audit["threat"].get(k) for r in (a, b)] for k in ("spec", "goal", "access")}
+    threat = {
+        k: [r.audit["threat"].get(k) for r in (a, b)] for k in ("spec", "goal", "target", "access")
+    }
     said = [
         f"{'threat' if k == 'spec' else k} differs: {x} in the first run, {y} in the second"
         for k, (x, y) in {**threat, **_plans(a, b)}.items()

@@ -31,6 +31,8 @@ def document(
     """Assemble curve.json; ``said`` holds model, data and their hashes."""
     counts = {s.value: int((table["status"] == CODES.index(s)).sum()) for s in CODES}
     counts["clean_wrong"] = int((curve.distance == 0).sum())
+    if "at_target" in table:
+        counts["at_target"] = int(table["at_target"].sum())
     return {
         "kind": "curve",
         "schema_version": SCHEMA_VERSION,
@@ -75,7 +77,7 @@ def _threat(sweep: Sweep) -> dict[str, Any]:
         "eps": float(threat.eps),
         "box": list(box) if box and math.isfinite(box[1] - box[0]) else None,
         "quantize": getattr(threat, "to_type", None),
-        "goal": "untargeted",
+        "goal": "untargeted" if sweep.target is None else f"targeted: {sweep.target}",
     }
 
 

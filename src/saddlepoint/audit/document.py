@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from saddlepoint.audit.checks import Finding
+from saddlepoint.audit.described import described
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.incompleteness import incompleteness
 from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
 from saddlepoint.audit.stats import clopper_pearson
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.ledger import Status
 
 __all__ = ["SCHEMA_VERSION", "document", "environment"]
@@ -44,7 +46,7 @@ def document(
     """Assemble the JSON object; ``about`` holds model, data and their hashes."""
     plan, n = evidence.plan, evidence.plan.n
     counts = _counts(evidence)
-    right = n - counts["clean_wrong"]
+    right = round(evidence.clean_accuracy * n)
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "complete",
@@ -79,6 +81,7 @@ def document(
         "plan": plan.describe(),
         "seed": plan.seed,
         "environment": environment(device),
+        **({} if evidence.perceived is None else {"perceptual": evidence.perceived.as_json()}),
     }
 
 
@@ -87,6 +90,8 @@ def _counts(evidence: Evidence) -> dict[str, int]:
     counts["clean_wrong"] = len(evidence.rounds[0].where(Status.BROKEN))
     if evidence.proofs is not None:
         counts["certified"] = int(evidence.proofs.certified.sum())
+    if evidence.target is not None:
+        counts["at_target"] = int(evidence.exempt.sum())
     return counts
 
 
@@ -159,25 +164,18 @@ def _threat(evidence: Evidence) -> dict[str, Any]:
         "box": list(box) if box else None,
         "quantize": quantize,
         "access": plan.access,
-        "goal": "untargeted",
-        "description": getattr(inner, "words", "") or _words(inner, eps, box, quantize),
+        "goal": "untargeted" if plan.target is None else f"targeted: {plan.target}",
+        "description": described(threat) + _seen(plan.under),
+        **({} if plan.target is None else {"target": str(plan.target)}),
     }
 
 
-_CHANGE = {
-    "Linf": "every input value may change by at most {eps}",
-    "L2": "the input may move by a Euclidean distance of at most {eps}",
-    "L1": "the changes of all input values may add up to at most {eps}",
-    "L0": "at most {eps} input {per}s may change, to any value",
-}
-
-
-def _words(
-    inner: object, eps: object, box: tuple[float, float] | None, quantize: str | None
-) -> str:
-    name, per = type(inner).__name__, getattr(inner, "per", "value")
-    size = f"{eps:g}" if isinstance(eps, int | float) else "a radius of its own"
-    said = _CHANGE.get(name, f"the input may change within {name}").format(eps=size, per=per)
-    if box:
-        said += f"; every value stays in [{box[0]:g}, {box[1]:g}]"
-    return said + ("; the result is an 8-bit image" if quantize else "")
+def _seen(under: Expectation | None) -> str:
+    """Say what lies before the model, and what then counts as broken."""
+    if under is None:
+        return ""
+    return (
+        f"; the model sees it under {under.distribution!r}, and errs on a broken one in more than "
+        f"{under.level:.0%} of {under.trials} fresh draws by the lower end of a "
+        f"{under.confidence:.0%} interval ({under.quorum} or more)"
+    )

@@ -1,13 +1,18 @@
 """What an audit knows: one row per attack and sample it was run on, and nothing unobserved."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.proofs import Proofs
 from saddlepoint.core.ledger import Status
+
+if TYPE_CHECKING:
+    from saddlepoint.audit.perceptual import Perceived
 
 __all__ = ["CODES", "COLUMNS", "Evidence", "Round", "Stage", "code"]
 
@@ -99,7 +104,9 @@ class Evidence:
     against a witness, by (round, sample). hits: by sample, how many of ``votes`` draws after the
     verdict its witness broke again; empty where one answer decides. notes: measurements made before
     the search. probes: measurements made after it, for the health checks and the figures.
-    proofs: what bounds have shown, None where they were not asked for.
+    target: (n,) the class to reach, None where any other will do.
+    proofs: what bounds have shown, None where they were not asked for. perceived: how far a network
+    sees the witnesses from their inputs, None where none was given.
     """
 
     plan: Plan
@@ -111,14 +118,19 @@ class Evidence:
     notes: dict[str, float] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     proofs: Proofs | None = None
+    perceived: "Perceived | None" = None
     model_changed: bool = False
     prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    target: Array | None = None
 
     @classmethod
     def empty(cls, plan: Plan, classes: int) -> "Evidence":
         """Nothing observed yet."""
         said = np.zeros(plan.n, dtype=np.int32)
-        return cls(plan, classes, np.zeros(plan.n, dtype=np.int64), prediction=said)
+        found = cls(plan, classes, np.zeros(plan.n, dtype=np.int64), prediction=said)
+        if plan.target is not None:
+            found.target = np.zeros(plan.n, dtype=np.int64)
+        return found
 
     @property
     def n(self) -> int:
@@ -145,8 +157,25 @@ class Evidence:
         return first
 
     def open_rows(self) -> Array:
-        """Samples that nothing has broken so far, in order."""
-        return small(np.flatnonzero(~self.marked(Status.BROKEN)))
+        """Samples that nothing has broken so far and that can be attacked, in order."""
+        return small(np.flatnonzero(~self.marked(Status.BROKEN) & ~self.exempt))
+
+    @property
+    def exempt(self) -> Array:
+        """(n,) bool: samples whose label is the target, which nobody can move there."""
+        if self.target is None:
+            return np.zeros(self.n, dtype=np.bool_)
+        exempt: Array = self.target == self.label
+        return exempt
+
+    def targets(self, rows: Tensor) -> Tensor | None:
+        """(B,) the class that each of these samples is to be moved to, None where any will do."""
+        return None if self.target is None else torch.from_numpy(self.target[rows.cpu().numpy()])
+
+    def fresh(self) -> Array:
+        """Samples that need an attack to break: right as they are, or not yet at their target."""
+        rows = self.rounds[0].where(Status.SURVIVED)
+        return rows[~self.exempt[rows]]
 
     def margin(self) -> Array:
         """(n,) the worst margin that any round reached, NaN where none ran."""
@@ -169,6 +198,7 @@ class Evidence:
             # The clean input survives almost everywhere; alone it says nothing about an attack.
             counted = self.attacks if status is Status.SURVIVED else self.rounds
             found[self.marked(status, counted)] = code(status)
+        found[self.exempt] = code(Status.SURVIVED)
         return found
 
     def count(self, status: Status) -> int:
@@ -178,6 +208,8 @@ class Evidence:
     @property
     def clean_accuracy(self) -> float:
         """Share of samples that are classified correctly before any attack."""
+        if self.target is not None:
+            return float((self.prediction == self.label).mean())
         return len(self.rounds[0].where(Status.SURVIVED)) / self.n
 
     def passes(self) -> float:

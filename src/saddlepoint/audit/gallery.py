@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from saddlepoint.audit.breaks import witnesses
+from saddlepoint.audit.breaks import breaks, witnesses
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.inspection import one_of_each
 from saddlepoint.audit.journal import Journal
+from saddlepoint.audit.printing import printing
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.core.door import Door
+from saddlepoint.core.threat import Described, parametric
 
 __all__ = ["gallery"]
 
@@ -34,6 +36,18 @@ def _collect(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int,
     return found
 
 
+def _told(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int, str]:
+    """What the parameters of each chosen witness do, where the set has words for them."""
+    threat = e.plan.threat
+    if not isinstance(threat, Described) or not parametric(threat):
+        return {}
+    said: dict[int, str] = {}
+    for rows, u in breaks(e, journal, set(chosen.values()), "witness_u"):
+        texts = zip(rows.tolist(), threat.tell(torch.from_numpy(np.array(u))), strict=True)
+        said.update({r: text for r, text in texts if r in chosen})
+    return said
+
+
 def gallery(
     e: Evidence, journal: Journal, samples: Samples, scores: ScoreTable, door: Door
 ) -> dict[str, Array] | None:
@@ -47,7 +61,10 @@ def gallery(
     x_adv = np.stack([found[r] for r in rows.tolist()]).astype(np.float32)
     after = door.scores(door.fit(torch.from_numpy(x_adv))).float().cpu().softmax(1)
     before = scores.get(torch.from_numpy(rows)).softmax(1)
+    told = _told(e, journal, chosen)
     return {
+        **({"told": np.array([told[r] for r in rows.tolist()], dtype=np.str_)} if told else {}),
+        **printing(e.plan.threat[torch.from_numpy(rows)], x.numpy(), x_adv),
         "index": rows,
         "x": x.numpy().astype(np.float32),
         "x_adv": x_adv,
@@ -57,4 +74,5 @@ def gallery(
         "conf_before": before.amax(1).numpy(),
         "conf_after": after.amax(1).numpy(),
         "attack": np.array([e.rounds[chosen[r]].arm for r in rows.tolist()], dtype=np.str_),
+        **({} if e.perceived is None else {"perceptual": e.perceived.distance[rows]}),
     }

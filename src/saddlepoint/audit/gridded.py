@@ -12,12 +12,14 @@ __all__ = ["arms", "cost", "suite"]
 TRIES = (20, 60, 180)
 FINER = (Refine(rounds=1, keep=2), Refine(rounds=3, keep=4), Refine(rounds=5, keep=12))
 _MOST = 2000  # questions per sample beyond which a grid is left out of the cascade
+_FEW = 32
 _STEPS = 10
 
 
 def arms(access: Access, threat: Gridded) -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    """Return opening and ladders: worst of a few, then more of them, finer grids, and gradients.
+    """Return opening and ladders: ends of the ranges, then chance, finer grids, and gradients.
 
+    What breaks anywhere mostly breaks where every parameter is at an end of its range.
     The loss over few parameters has many small hills, which gradients climb and stay on
     (1712.02779, §3); a grid sees all of them.
     """
@@ -31,7 +33,8 @@ def arms(access: Access, threat: Gridded) -> tuple[Attack[Any], tuple[Ladder, ..
         passes = 2 * _STEPS + 1
         rungs = (climb, Restarts(climb, n=2), Restarts(climb, n=4))
         ladders.append(Ladder(rungs, (passes, 2 * passes, 4 * passes)))
-    return WorstOf(k=10), tuple(ladders)
+    ends = Grid(counts=tuple(min(n, 2) for n in threat.counts))
+    return ends if ends.passes(threat) <= _FEW else WorstOf(k=10), tuple(ladders)
 
 
 def suite(threat: Gridded) -> tuple[Attack[Any], ...]:

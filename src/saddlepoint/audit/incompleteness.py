@@ -25,7 +25,8 @@ def incompleteness(e: Evidence) -> Json | None:
     if not suite:
         return None if residual is None else {"residual": residual}
     first = next(i for i, r in enumerate(e.rounds) if r.stage == "suite")
-    survivors = e.n - int(e.marked(Status.BROKEN, e.rounds[:first]).sum())
+    exempt = int(e.exempt.sum())  # which no suite could break
+    survivors = e.n - int(e.marked(Status.BROKEN, e.rounds[:first]).sum()) - exempt
     met = len(suite[0].rows)
     broken = sum(len(r.where(Status.BROKEN)) for r in suite)
     share = at_most(broken, met, e.plan.confidence)
@@ -33,7 +34,7 @@ def incompleteness(e: Evidence) -> Json | None:
         "audited": met,
         "broken": broken,
         "share_at_most": share,
-        "low": survivors * (1 - share) / e.n,
+        "low": (survivors * (1 - share) + exempt) / e.n,
         "residual": residual,
     }
 

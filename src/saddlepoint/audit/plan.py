@@ -12,6 +12,8 @@ from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.expect import check_draws
+from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.target import Target
 from saddlepoint.core.threat import ThreatModel
 
 if TYPE_CHECKING:
@@ -64,7 +66,9 @@ class Plan:
     n samples. access: what the adversary may ask for. precision: of the search; breaks are
     confirmed in the model's own. confidence: of every interval. batch_size: rows per chunk. eot:
     passes of a randomised model behind each answer to an attack. votes: draws behind each verdict.
-    verify: budget of the verification after the attacks; None for none.
+    verify: budget of the verification after the attacks; None for none. target: the class that the
+    adversary wants; None: any other than the label. under: transformations between an input and
+    the model, whose counts ``eot`` and ``votes`` then are; None for none.
 
     Raises ``Invalid`` and ``Unsupported`` at construction.
 
@@ -85,6 +89,8 @@ class Plan:
     eot: int = 1
     votes: int = 1
     verify: Verification | None = None
+    target: Target | None = None
+    under: Expectation | None = None
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
@@ -113,6 +119,8 @@ class Plan:
             "batch_size": self.batch_size,
             "eot": self.eot,
             "votes": self.votes,
-            # Without it a plan reads as ever, and an earlier run goes on.
+            # Without them a plan reads as ever, and an earlier run goes on.
             **({} if self.verify is None else {"verify": self.verify.describe()}),
+            **({} if self.target is None else {"target": str(self.target)}),
+            **({} if self.under is None else {"under": self.under.describe()}),
         }

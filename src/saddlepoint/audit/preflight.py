@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.samples import Samples
+from saddlepoint.core.answers import check_scores
+from saddlepoint.core.detected import against, refuse_rejecting, rejects
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
-from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.referee import batch_gap, repeat_gap
 from saddlepoint.core.search import check_inputs
 
@@ -38,6 +39,7 @@ def first_look(
     goal = Untargeted(y)
     check_inputs(x, goal, plan.threat[rows])
     x = door.fit(x)
+    door.admit(x)
     try:
         out = door.scores(x)
     except Exception as error:
@@ -46,12 +48,17 @@ def first_look(
             f"the model failed on {len(x)} inputs of shape {shape}: {error}; does it belong to "
             "this data set?"
         ) from error
-    check_scores(out, Untargeted(y.to(x.device)), len(x))
+    check_scores(out, against(door.model, y.to(x.device)), len(x))
+    target = getattr(plan, "target", None)
+    if target is not None:
+        refuse_rejecting(door.model, "a targeted audit")
+        target.check(plan.n, out.shape[1])
     half = door.dtype in (torch.bfloat16, torch.float16)
     notes = {
         "probabilities": float(_check_values(out, 2e-2 if half else 1e-3, force)),
         "input_low": float(x.min()),
         "input_high": float(x.max()),
+        "rejects": float(rejects(door.model)),
         "training": float(_in_training(door.model)),
     }
     return out, {"batch_gap": batch_gap(door, x), "repeat_gap": repeat_gap(door, x, out), **notes}

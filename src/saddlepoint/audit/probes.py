@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks import FGSM, PGD, Refine
+from saddlepoint.attacks.parts import everywhere
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.expect import mean
 from saddlepoint.core.loss import CrossEntropy
 from saddlepoint.core.oracle import Oracle
+from saddlepoint.core.referee import nth
 from saddlepoint.core.search import attack_rows
 from saddlepoint.core.threat import Convex, Graded, Gridded, ThreatModel
 
@@ -33,13 +36,23 @@ MAXIMA_SAMPLES = 8
 class Bench:
     """A model, a few samples, and how to attack them."""
 
-    def __init__(self, door: Door, x: Tensor, y: Tensor, rows: Tensor, seed: int) -> None:
-        self.door, self.seed = door, seed
+    def __init__(
+        self,
+        door: Door,
+        x: Tensor,
+        y: Tensor,
+        rows: Tensor,
+        seed: int,
+        target: Tensor | None = None,
+    ) -> None:
+        self.door, self.seed, self.target = door, seed, target
         self.x = door.fit(x)
         self.y, self.rows = y.to(self.x.device), rows.to(self.x.device)
+        self.goal = wanted(door.model, self.y, target)
 
     def __getitem__(self, keep: slice) -> "Bench":
-        return Bench(self.door, self.x[keep], self.y[keep], self.rows[keep], self.seed)
+        target = None if self.target is None else self.target[keep]
+        return Bench(self.door, self.x[keep], self.y[keep], self.rows[keep], self.seed, target)
 
     def attack(
         self,
@@ -48,16 +61,24 @@ class Bench:
         tag: str,
         early_stop: bool = True,
     ) -> Oracle[Any]:
-        """Run one attack on all samples; the oracle's ledger holds the result."""
-        oracle = Oracle(self.door, self.x, Untargeted(self.y), threat, early_stop=early_stop)
-        error = attack_rows(attack, oracle, Draw.of(self.seed, self.rows).tag("probe", tag))
+        """Run one attack on all samples, in each part of the set that has some.
+
+        The oracle's ledger holds the result.
+        """
+        attack, draw = everywhere(attack, threat), Draw.of(self.seed, self.rows).tag("probe", tag)
+        options: Any = {"early_stop": early_stop, "draw": draw.tag("views")}
+        oracle = Oracle(self.door, self.x, self.goal, threat, **options)
+        error = attack_rows(attack, oracle, draw)
         if error is not None:
             raise Unsupported(f"an attack failed: {error.strip().splitlines()[-1]}")
         return oracle
 
     def loss(self, x: Tensor) -> Tensor:
-        """(B,) cross-entropy at x."""
-        return CrossEntropy()(self.door.scores(x), Untargeted(self.y))
+        """(B,) cross-entropy at x; under transformations the mean over the same few draws."""
+        views = Draw.of(self.seed, self.rows).tag("loss")
+        count = 1 if self.door.under is None else self.door.eot
+        outs = [self.door.scores(x, nth(views, k)) for k in range(count)]
+        return mean([CrossEntropy()(out, self.goal) for out in outs])
 
 
 def _shares(unbroken: list[int], n: int) -> Json:
@@ -132,6 +153,7 @@ def maxima(bench: Bench, threat: ThreatModel) -> Json:
         few.y.repeat_interleave(RESTARTS, 0),
         torch.arange(n * RESTARTS),
         bench.seed,
+        None if few.target is None else few.target.repeat_interleave(RESTARTS, 0),
     )
     spread = threat[torch.arange(n, device=few.x.device).repeat_interleave(RESTARTS)]
     oracle = many.attack(PGD(steps=40), spread, "maxima", early_stop=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 from saddlepoint.audit.proving.prover import network_of
 from saddlepoint.audit.sweep import default_nearest
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.goal import Untargeted
@@ -208,6 +209,7 @@ def certified_radii(
     >>> found.mean <= 0.125**0.5 <= 1.011 * found.mean
     True
     """
+    refuse_rejecting(model, "a certified radius")
     how, threat = how or RadiusSearch(), _whole(check_sizes(threat), x)
     proved = torch.zeros(len(x)) if certified is None else certified
     with Door(model) as door:

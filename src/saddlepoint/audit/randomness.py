@@ -45,4 +45,5 @@ def randomness(e: Evidence) -> dict[str, Any]:
         "success": None if found is None else found[0],
         "interval": None if found is None else list(found[1:]),
         "covers": _COVERS,
+        **({} if e.plan.under is None else {"under": e.plan.under.describe()}),
     }

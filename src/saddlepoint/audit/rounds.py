@@ -19,10 +19,11 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.goal import Goal, Untargeted
+from saddlepoint.core.goal import Goal, Targeted, Untargeted
 from saddlepoint.core.ledger import Ledger, Status
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import hits_of, judge
@@ -118,20 +119,26 @@ class Rounds:
         if number == 0:
             self.evidence.label[record["rows"]] = record["label"]
             self.evidence.prediction[record["rows"]] = record["scores"].argmax(1)
+            if self.evidence.target is not None:
+                self.evidence.target[record["rows"]] = record["target"]
             self.scores.put(record["rows"], record["scores"])
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, Untargeted]:
+    def _batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self.samples.batch(rows)
-        goal = Untargeted(y)
-        check_inputs(x, goal, self.plan.threat[rows])
+        check_inputs(x, Untargeted(y), self.plan.threat[rows])
         x = self.door.fit(x)
-        return x, Untargeted(y.to(x.device))
+        return x, y.to(x.device)
 
     def _clean(self, rows: Tensor) -> Record:
         began = time.perf_counter()
-        x, goal = self._batch(rows)
+        x, y = self._batch(rows)
+        goal: Goal = Untargeted(y)  # an input that is rejected as it is, is an error as well
+        target = self.plan.target
         try:
-            oracle = Oracle(self.door, x, goal, _on(self.plan.threat[rows], x))
+            if target is not None:
+                goal = target.goal(rows, y, self.door.scores(x))
+            threat, views = _on(self.plan.threat[rows], x), self._views("clean", rows)
+            oracle = Oracle(self.door, x, goal, threat, draw=views)
         except (Invalid, Unsupported):
             raise
         except Exception as error:
@@ -140,30 +147,45 @@ class Rounds:
                 f"{error}; what was finished is kept, and the same call continues"
             ) from error
         oracle.ledger.given = 0  # here the clean input is the whole attack
-        record = self._record(rows, oracle, None, began)
-        record["label"] = goal.label.cpu().numpy()
+        if isinstance(goal, Targeted):  # a sample of the target's class cannot be moved there
+            free = goal.label != y
+            oracle.ledger.broken = oracle.ledger.broken & free
+            oracle.ledger.margin = torch.where(free, oracle.ledger.margin, torch.nan)
+        record = self._record("clean", rows, oracle, None, began)
+        record["label"] = y.cpu().numpy()
+        if isinstance(goal, Targeted):
+            record["target"] = goal.label.cpu().numpy()
         record["scores"] = oracle.clean.float().cpu().numpy()
         return record
 
     def _attack(self, name: str, attack: Attack[Any], rows: Tensor) -> Record:
         began = time.perf_counter()
-        x, goal = self._batch(rows)
+        x, y = self._batch(rows)
         oracle = Oracle(
             self.door,
             x,
-            goal,
+            wanted(self.door.model, y, self.evidence.targets(rows)),
             _on(self.plan.threat[rows], x),
             access=self.plan.access,
             # The first point that wins a vote may owe it to luck; the worst of a whole search is
             # put to a fresh vote at the end.
             early_stop=self.plan.votes == 1,
             clean=self.scores.get(rows).to(device=x.device, dtype=x.dtype),
+            draw=self._views(name, rows),
         )
         draw = Draw.of(self.plan.seed, rows.to(x.device)).tag(name)
         error = attack_rows(attack, oracle, draw)
-        return self._record(rows, oracle, error, began)
+        return self._record(name, rows, oracle, error, began)
 
-    def _record(self, rows: Tensor, oracle: Oracle[Any], error: str | None, began: float) -> Record:
+    def _views(self, name: str, rows: Tensor) -> Draw | None:
+        """Where transformations before the model come from, in the round of this name."""
+        if self.plan.under is None:
+            return None
+        return Draw.of(self.plan.seed, rows).to(self.door.device or rows.device).tag(name, "views")
+
+    def _record(
+        self, name: str, rows: Tensor, oracle: Oracle[Any], error: str | None, began: float
+    ) -> Record:
         ledger = oracle.ledger
         status = np.array([CODES.index(s) for s in verdict(ledger, error)], dtype=np.int8)
         broken = ledger.broken.nonzero().squeeze(1)
@@ -172,7 +194,7 @@ class Rounds:
         moved = oracle.threat[broken].apply(x, ledger.u[broken]).cpu().numpy()
         stored, way = self._store(moved), ledger.u[broken].cpu().numpy()
         goal = oracle.goal[broken]
-        faults, margin = self._faults(goal, x.cpu().numpy(), stored, number, way)
+        faults, margin = self._faults(name, goal, x.cpu().numpy(), stored, number, way)
         place, columns = broken.cpu().numpy(), _counters(ledger)
         # A witness that the checker refuses proves nothing, and neither does its sample.
         status[place[faults != ""]] = CODES.index(Status.ERROR)
@@ -181,7 +203,7 @@ class Rounds:
         status[place[lost]] = CODES.index(Status.SURVIVED)
         columns["margin"][place[lost]] = np.minimum(margin[lost], 0)
         kept = torch.from_numpy(np.flatnonzero(~lost))
-        hits = self._hits(stored[~lost], goal[kept.to(broken.device)])
+        hits = self._hits(name, goal[kept.to(broken.device)], stored[~lost], number[~lost])
         return {
             "rows": rows.numpy(),
             "status": status,
@@ -199,6 +221,7 @@ class Rounds:
 
     def _faults(
         self,
+        name: str,
         goal: Goal,
         x: "np.ndarray[Any, Any]",
         stored: "np.ndarray[Any, Any]",
@@ -209,18 +232,27 @@ class Rounds:
         if not len(number):
             return np.empty(0, dtype=np.str_), np.empty(0)
         faults = inspect(x, stored, self.plan.threat, number, way)
-        margin, _ = judge(self.door, self._read(stored), goal)
+        views = self._views(f"{name} judged", torch.from_numpy(number))
+        margin, _ = judge(self.door, self._read(stored), goal, views)
         said = [
             fault or ("" if value > 0 else _RIGHT)
             for fault, value in zip(faults, margin.tolist(), strict=True)
         ]
         return np.array(said, dtype=np.str_), margin.cpu().numpy()
 
-    def _hits(self, stored: "np.ndarray[Any, Any]", goal: Goal) -> "np.ndarray[Any, Any]":
+    def _hits(
+        self,
+        name: str,
+        goal: Goal,
+        stored: "np.ndarray[Any, Any]",
+        number: "np.ndarray[Any, Any]",
+    ) -> "np.ndarray[Any, Any]":
         """How many fresh draws each witness of a randomised model breaks."""
         if self.plan.votes == 1 or not len(stored):
             return np.zeros(len(stored), dtype=np.int32)
-        return hits_of(self.door, self._read(stored), goal).cpu().numpy().astype(np.int32)
+        views = self._views(f"{name} tried", torch.from_numpy(number))
+        hits = hits_of(self.door, self._read(stored), goal, views)
+        return hits.cpu().numpy().astype(np.int32)
 
     def _read(self, stored: "np.ndarray[Any, Any]") -> Tensor:
         """Witnesses as inputs of the model."""

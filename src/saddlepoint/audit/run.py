@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
-from saddlepoint.audit.samples import Data, as_samples
+from saddlepoint.audit.samples import Data, Samples, as_samples
 from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
@@ -17,9 +20,22 @@ from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.models.perceptual import Perceptual
 
 __all__ = ["audit"]
+
+
+def _seeing(network: Perceptual | nn.Module | None, samples: Samples) -> Perceptual | None:
+    """Return the network as a distance; refuses one that does not take the samples."""
+    if network is None:
+        return None
+    seen = network if isinstance(network, Perceptual) else Perceptual(network)
+    x, _ = samples.batch(torch.arange(1))
+    seen.check(x.to(seen.kind))
+    return seen
 
 
 def audit(
@@ -38,7 +54,10 @@ def audit(
     batch_size: int | None = None,
     eot: int = 1,
     votes: int = 1,
+    under: Expectation | None = None,
     verify: Verification | float | bool | None = None,
+    target: Target | Tensor | int | str | None = None,
+    perceptual: Perceptual | nn.Module | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -58,9 +77,17 @@ def audit(
     folder for the run's files; calling again with the same arguments continues an interrupted run.
     eot, votes: for a randomised model, the passes that each answer to an attack is averaged over,
     and the fresh draws whose majority decides whether a sample is broken, or right when clean.
+    under: transformations that an input goes through on its way to the model; they say how many
+    passes and draws there are, and an effort's passes are counted in questions of that many.
     verify: CPU seconds to prove the survivors robust in (True: 300), or a ``Verification``; the
     share of them that is proved is ``certified_accuracy``. What cannot be verified is not, and the
     result says why.
+    target: the class that the adversary wants: an index, ``"next"`` (after the label),
+    ``"runner-up"`` or ``"least-likely"`` (of the clean scores), or a tensor with one for each
+    sample; None: any but the label. Robust then means not moved there, and samples whose label is
+    the target count as such (``counts.at_target``).
+    perceptual: a network, whose distance from input to witness (LPIPS, by its activations) the
+    report, ``table()`` and ``audit.json`` then give; it changes nothing else.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
@@ -77,6 +104,8 @@ def audit(
     >>> result.robust_accuracy
     1.0
     """
+    if under is not None:
+        eot, votes = _counts(under, eot, votes)
     folder, team = None if out is None else Path(out), team or Team()
     if folder is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
@@ -85,7 +114,9 @@ def audit(
     known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
-        strategy=strategy(attacks, threat, access, effort, max_passes, survivors),
+        strategy=strategy(
+            attacks, threat, access, effort, max_passes, survivors, under.draws if under else 1
+        ),
         n=known if n is None else n,
         seed=seed,
         access=access,
@@ -95,10 +126,24 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
+        target=as_target(target),
+        under=under,
     )
     with held(folder, team) as files:
         if samples is None:
             samples = files.enter_context(contextlib.closing(spool(data, n, folder)))
             plan = replace(plan, n=len(samples) if n is None else n)
+        if plan.target is not None:
+            plan = replace(plan, target=plan.target.first(plan.n))
         session = Session(plan, model, samples, about or About(), folder, team, files)
+        session.perceptual = _seeing(perceptual, samples)
         return session.run(figures, force, progress or (lambda *_: None), probes)
+
+
+def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:
+    """Return the counts that go with the transformations; raise ``Invalid`` for others beside."""
+    for name, value, own in (("eot", eot, "draws"), ("votes", votes, "trials")):
+        if value != 1:
+            hint = f"Expectation({own}={value!r}) says the same"
+            raise Invalid(name, value, "left out beside transformations", hint)
+    return under.draws, under.trials

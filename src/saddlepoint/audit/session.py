@@ -19,6 +19,7 @@ from saddlepoint.audit.gallery import gallery
 from saddlepoint.audit.inspection import inspection
 from saddlepoint.audit.journal import HEADER, Journal
 from saddlepoint.audit.notable import notable
+from saddlepoint.audit.perceptual import perceive
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance, refuse_other_answers
 from saddlepoint.audit.probing import measured
@@ -34,9 +35,9 @@ from saddlepoint.audit.witness_file import write_witnesses
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import full_disk, write_bytes
-from saddlepoint.core.ledger import Status
 from saddlepoint.core.lock import alone
 from saddlepoint.core.threat import Convex, Graded, Gridded
+from saddlepoint.models.perceptual import Perceptual
 
 __all__ = ["Session", "held", "model_hash"]
 
@@ -92,11 +93,12 @@ class Session:
     team: Team = field(default_factory=Team)
     files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # closed at the end
     hashes: dict[str, str] = field(default_factory=dict)
+    perceptual: Perceptual | None = None
 
     def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
         p = self.plan
-        with Door(self.model, p.precision, p.seed, eot=p.eot, votes=p.votes) as door:
+        with Door(self.model, p.precision, p.seed, True, p.eot, p.votes, p.under) as door:
             look, notes = first_look(door, self.plan, self.samples, force)
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,
@@ -114,6 +116,8 @@ class Session:
                 self._search(rounds, force)
                 if p.verify is not None:
                     evidence.proofs = prove(rounds, p.verify, self.folder)
+                if self.perceptual is not None:
+                    evidence.perceived = perceive(evidence, journal, self.samples, self.perceptual)
                 if self.team.first:
                     evidence.probes = measured(rounds, self.folder, probes)
             if self.folder is not None and self.team.first:
@@ -211,12 +215,13 @@ class Session:
     def _measure(
         self, path: Path, door: Door, evidence: Evidence, count: int, progress: Progress
     ) -> None:
-        right = evidence.rounds[0].where(Status.SURVIVED)[:count]
+        right = evidence.fresh()[:count]
         if not len(right) or self.plan.access != "gradients" or path.exists():
             return
         progress("figures", 0, 0, 0)
         rows = torch.from_numpy(right)
-        bench = probes.Bench(door, *self.samples.batch(rows), rows, self.plan.seed)
+        target = evidence.targets(rows)
+        bench = probes.Bench(door, *self.samples.batch(rows), rows, self.plan.seed, target)
         threat: Any = self.plan.threat[rows]
         said: dict[str, Any] = {"n": len(right)}
         eps = getattr(threat, "eps", None)

@@ -20,6 +20,7 @@ from saddlepoint.audit.smooth_files import SCHEMA_VERSION, document, write_files
 from saddlepoint.audit.smoothed import Smoothed
 from saddlepoint.audit.spool import spool
 from saddlepoint.audit.team import Team
+from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
 from saddlepoint.core.shapes import pieces
@@ -62,6 +63,7 @@ def smooth(
     >>> found.abstained, found.table["prediction"].tolist()
     (0.3333333333333333, [0, -1, 1])
     """
+    refuse_rejecting(model, "smoothing")
     folder = None if out is None else Path(out)
     with held(folder, Team()) as files:
         rows = as_samples(data)

@@ -56,9 +56,13 @@ def write_evidence(path: Path, e: Evidence, scores: ScoreTable) -> None:
         "label": whole(e.label),
         "scores": Column(np.dtype(np.float32), scores.shape, scores.pieces()),
     }
+    if e.target is not None:
+        columns["target"] = whole(e.target)
     if e.plan.votes > 1:
         hits = (e.hits.get(i, -1) for i in range(e.n))
         columns["hits"] = whole(np.fromiter(hits, dtype=np.int32, count=e.n))
     if e.proofs is not None:
         columns |= {k: whole(v) for k, v in by_proof(e).items()}
+    if e.perceived is not None:
+        columns["perceptual"] = whole(e.perceived.distance)
     write_npz(path, columns)

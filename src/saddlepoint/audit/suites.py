@@ -4,6 +4,7 @@ Numbers of steps and queries were chosen on six nets (MNIST and CIFAR-10, L_inf 
 cascade's own pilot then decides how much of each is spent.
 """
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from saddlepoint.attacks import (
@@ -11,21 +12,23 @@ from saddlepoint.attacks import (
     FAB,
     PGD,
     Guess,
+    PartOf,
     Polish,
     RandomSearch,
     Sequence,
     Square,
     Targets,
 )
-from saddlepoint.audit import gridded
+from saddlepoint.audit import costly, gridded
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
+from saddlepoint.audit.parted import of_parts
 from saddlepoint.audit.plan import Strategy
 from saddlepoint.audit.scattered import arms
 from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.threat import Gridded, ThreatModel, scattered
+from saddlepoint.core.threat import Gridded, Parted, ThreatModel, scattered
 
 __all__ = ["EFFORTS", "SUITES", "Effort", "autoattack", "cascade", "strategy"]
 
@@ -102,14 +105,17 @@ def cascade(
     max_passes: float | None = None,
     survivors: int | None = None,
     threat: ThreatModel | None = None,
+    price: int = 1,
 ) -> Cascade:
     """Return the adaptive suite for what may be asked.
 
-    effort: how many passes to spend, unless ``max_passes`` says. survivors: how many meet the
+    effort: how many passes to spend, unless ``max_passes`` says; a set made of sets gets so many
+    for each of its parts, and has their arms (``of_parts``). survivors: how many meet the
     standard suite at the end, beyond the budget; None lets a fifth of the budget decide. threat:
     attacks of that suite which do not fit this set are left out, a set of few parameters gets
-    random members, grids and their refinement in place of ascent and squares, and a set in pieces
-    is opened by random members.
+    random members, grids and their refinement in place of ascent and squares, a set in pieces is
+    opened by random members, and one that says it is ``costly`` gets gradient steps only. price:
+    passes of one question; an effort pays for as many questions as ever.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -118,6 +124,19 @@ def cascade(
         raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
     if access not in _BY_ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
+    if isinstance(threat, Parted):
+        alone = [cascade(access, effort, None, survivors, p, price) for p in threat.parts]
+        joint = _plain(access, effort, survivors, threat, price) if threat.in_turn else None
+        whole = of_parts(alone, joint)
+    else:
+        whole = _plain(access, effort, survivors, threat, price)
+    return whole if max_passes is None else replace(whole, max_passes=max_passes, grow=False)
+
+
+def _plain(
+    access: Access, effort: str, survivors: int | None, threat: ThreatModel | None, price: int
+) -> Cascade:
+    """The cascade of one set, whatever it is made of."""
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
     opening, ladders = _BY_ACCESS[access]()
     if isinstance(threat, Gridded) and access != "labels":
@@ -125,14 +144,15 @@ def cascade(
     elif scattered(threat) and access != "labels":
         opening, first = arms(access)
         ladders = (first, *ladders)
+    elif getattr(threat, "costly", False) and access == "gradients":
+        opening, ladders = costly.arms()
     return Cascade(
         opening,
-        ladders,
+        tuple(Ladder(one.rungs, tuple(price * p for p in one.passes)) for one in ladders),
         tuple(a for a in suite if threat is None or _fits(a, threat, access)),
-        EFFORTS[effort] if max_passes is None else max_passes,
-        suite_passes=passes,
+        price * EFFORTS[effort],
+        suite_passes=price * passes,
         survivors=survivors,
-        grow=max_passes is None,
     )
 
 
@@ -151,13 +171,16 @@ def strategy(
     effort: str = "standard",
     max_passes: float | None = None,
     survivors: int | None = None,
+    price: int = 1,
 ) -> Strategy:
     """Return what an audit does: attacks in order, or a suite by its name (the cascade).
+
+    price: passes of one question, as for ``cascade``.
 
     Raises ``Invalid`` for an unknown suite, and for a budget beside a list that has none.
     """
     if attacks is None or attacks == "cascade":
-        return cascade(access, effort, max_passes, survivors, threat)
+        return cascade(access, effort, max_passes, survivors, threat, price)
     for name, value, free in (
         ("effort", effort, "standard"),
         ("max_passes", max_passes, None),
@@ -169,5 +192,13 @@ def strategy(
         if attacks not in SUITES:
             allowed = "the name of a suite, or a tuple of attacks"
             raise Invalid("attacks", attacks, allowed, closest(attacks, SUITES))
-        return Listed(autoattack(access, threat), suite=attacks)
+        return Listed(_standard(access, threat), suite=attacks)
     return Listed(tuple(attacks))
+
+
+def _standard(access: Access, threat: ThreatModel) -> tuple[Attack[Any], ...]:
+    """The standard suite; of a set made of sets, that of every part."""
+    if not isinstance(threat, Parted):
+        return autoattack(access, threat)
+    suites = [_standard(access, part) for part in threat.parts]
+    return tuple(PartOf(attack, k) for k, suite in enumerate(suites) for attack in suite)

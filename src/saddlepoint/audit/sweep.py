@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks import DDN, FAB, FMN, Sequence
+from saddlepoint.attacks import DDN, FAB, FMN, Each, Sequence
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.threat import Graded, graded
+from saddlepoint.core.target import Target
+from saddlepoint.core.threat import Graded, Parted, graded
 
 __all__ = ["Sweep", "default_nearest"]
 
@@ -33,6 +34,8 @@ def default_nearest(threat: object) -> Attack[Any]:
     >>> default_nearest(Linf(eps=0.3))
     DDN()
     """
+    if isinstance(threat, Parted):
+        return Each(tuple(map(default_nearest, threat.parts)))
     return _BEST.get(type(getattr(threat, "threat", threat)).__name__, FMN())
 
 
@@ -41,7 +44,8 @@ class Sweep:
     """The settings of a run as frozen data.
 
     threat: the set of the largest size of interest. attack: looks for the closest break of each of
-    the first n samples. confidence: of the intervals. batch_size: samples per chunk.
+    the first n samples. confidence: of the intervals. batch_size: samples per chunk. target: the
+    class that the adversary wants; None: any other than the label.
     """
 
     threat: Graded
@@ -51,6 +55,7 @@ class Sweep:
     precision: Precision = "float32"
     confidence: float = 0.95
     batch_size: int = 128
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
@@ -69,4 +74,5 @@ class Sweep:
         """What decides the distances, as JSON."""
         named = ("n", "seed", "precision", "confidence")
         words = {"threat": repr(self.threat), "attack": repr(self.attack)}
-        return {**words, **{k: getattr(self, k) for k in named}}
+        aimed = {} if self.target is None else {"target": str(self.target)}
+        return {**words, **{k: getattr(self, k) for k in named}, **aimed}

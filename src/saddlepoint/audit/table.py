@@ -28,21 +28,25 @@ def by_sample(e: Evidence) -> dict[str, Array]:
 
     prediction: of the clean input. status: ``broken | survived | error | not_run``. margin: the
     worst that any round reached, > 0 where broken, NaN where none ran. broken_by: the round that
-    broke the sample first ("clean" where it was wrong as it is), "" where none did. forward,
+    broke the sample first ("clean" where it was wrong as it is), "" where none did. target: of a
+    targeted audit, the class to reach. forward,
     backward: passes that the adversary paid for. After a verification also proof: what came of it
     (``certified | broken | undecided | wrong``), rung: the method that certified the sample, ""
     where none did, and bound: an upper bound on the margin, NaN where none was computed.
+    With a perceptual network also perceptual: its distance from input to witness, NaN without one.
     """
     return {
         "index": np.arange(e.n),
         "label": e.label.copy(),
         "prediction": e.prediction.astype(np.int64),
+        **({} if e.target is None else {"target": e.target.copy()}),
         "status": _texts([s.value for s in CODES], e.verdict()),
         "margin": e.margin(),
         "broken_by": _texts([r.name for r in e.rounds], e.broken_by()),
         "forward": e.total("forward"),
         "backward": e.total("backward"),
         **({} if e.proofs is None else _proved(e)),
+        **({} if e.perceived is None else {"perceptual": e.perceived.distance}),
     }
 
 

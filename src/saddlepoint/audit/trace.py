@@ -1,6 +1,7 @@
 """``curve``: robust accuracy at every radius, from one minimum-norm run."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from saddlepoint.audit.team import Team
 from saddlepoint.audit.tracing import Progress, Tracing
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import Graded
 
 __all__ = ["curve"]
@@ -33,6 +35,7 @@ def curve(
     batch_size: int | None = None,
     confidence: float = 0.95,
     out: str | Path | None = None,
+    target: Target | Tensor | int | str | None = None,
     about: About | None = None,
     progress: Progress | None = None,
 ) -> Curve:
@@ -41,7 +44,8 @@ def curve(
     An attack looks for the closest break of each of the first n samples; a sample is robust at the
     radii below it. attack: ``default_nearest`` unless given; any attack will do. out: a folder for
     curve.json, distances.npz, witnesses.safetensors and the figure; calling again with the same
-    arguments continues an interrupted run.
+    arguments continues an interrupted run. target: the class that the adversary wants, as in
+    ``audit``; None: any but the label.
 
     Raises ``Invalid`` for what cannot be measured, before any long work.
 
@@ -66,6 +70,9 @@ def curve(
             precision=precision,
             confidence=confidence,
             batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
+            target=as_target(target),
         )
+        if sweep.target is not None:
+            sweep = replace(sweep, target=sweep.target.first(sweep.n))
         tracing = Tracing(sweep, model, samples, about or About(), folder)
         return tracing.run(progress or (lambda *_: None))

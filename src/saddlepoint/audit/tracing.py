@@ -21,8 +21,9 @@ from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.sweep import Sweep
 from saddlepoint.audit.witness import distance, inspect
+from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.referee import judge
@@ -50,6 +51,7 @@ class Tracing:
     def run(self, progress: Progress) -> Curve:
         """Attack chunk by chunk, or read what an earlier call has finished; then join and write."""
         sweep: Any = self.sweep
+        refuse_rejecting(self.model, "a curve")
         with Door(self.model, sweep.precision, sweep.seed, verify=False) as door:
             look, notes = first_look(door, sweep, self.samples)
             with contextlib.closing(Journal.open(self.folder, self._header())) as journal:
@@ -90,27 +92,44 @@ class Tracing:
     def _attack(self, door: Door, rows: Tensor) -> Record:
         began = time.perf_counter()
         x, y = self.samples.batch(rows)
+        goal = self._goal(door, rows, x, y)
         found = nearest(
             self.sweep.attack,
             self.model,
             x,
-            y,
+            goal,
             self.sweep.threat,
             seed=self.sweep.seed,
             ids=rows,
             batch_size=len(rows),
             precision=self.sweep.precision,
         )
-        record = self._judged(door, rows, x, y, found)
+        record = self._judged(door, rows, x, goal, found)
         return {**record, "seconds": np.array(time.perf_counter() - began)}
 
-    def _judged(self, door: Door, rows: Tensor, x: Tensor, y: Tensor, found: Nearest) -> Record:
+    def _goal(self, door: Door, rows: Tensor, x: Tensor, y: Tensor) -> Targeted | Untargeted:
+        if self.sweep.target is None:
+            return Untargeted(y)
+        return self.sweep.target.goal(rows, y, door.scores(door.fit(x)).cpu())
+
+    def _judged(
+        self,
+        door: Door,
+        rows: Tensor,
+        x: Tensor,
+        goal: Targeted | Untargeted,
+        found: Nearest,
+    ) -> Record:
         """Judge the breaks as they will be read back, and measure them independently."""
         status = np.array([CODES.index(s) for s in found.status], dtype=np.int8)
+        exempt = _exempt(goal)
+        status[exempt] = CODES.index(Status.SURVIVED)
         kept = np.flatnonzero(status == BROKEN)
         clean, moved = x[kept].cpu().numpy(), _stored(found.x_adv[kept], self.sweep.threat)
         way = found.u[kept].cpu().numpy()
-        faults = self._faults(door, y[kept], clean, moved, rows.numpy()[kept], way)
+        faults = self._faults(
+            door, goal[torch.from_numpy(kept)], clean, moved, rows.numpy()[kept], way
+        )
         size = np.full(len(rows), np.inf)
         size[kept] = distance(clean, moved, self.sweep.threat, way) if len(kept) else 0
         # A witness that the checker refuses proves nothing, and neither does its sample.
@@ -127,11 +146,18 @@ class Tracing:
             "witness": moved[good],
             **({"witness_u": way[good]} if parametric(self.sweep.threat) else {}),
             "faults": faults[~good],
+            **({} if self.sweep.target is None else {"at_target": np.int64(exempt.sum())}),
             "error": np.str_(found.error or ""),
         }
 
     def _faults(
-        self, door: Door, y: Tensor, x: Array, moved: Array, number: Array, way: Array
+        self,
+        door: Door,
+        goal: Targeted | Untargeted,
+        x: Array,
+        moved: Array,
+        number: Array,
+        way: Array,
     ) -> Array:
         """(k,) what is wrong with each witness: it leaves the set, or the model is right."""
         if not len(number):
@@ -140,7 +166,7 @@ class Tracing:
         values = torch.from_numpy(moved)
         values = values.float() / 255 if values.dtype == torch.uint8 else values
         asked = door.fit(values)
-        margin, _ = judge(door, asked, Untargeted(y.to(asked.device)))
+        margin, _ = judge(door, asked, replace(goal, label=goal.label.to(asked.device)))
         said = [
             fault or ("" if value > 0 else "the model is right about it")
             for fault, value in zip(faults, margin.tolist(), strict=True)
@@ -157,6 +183,8 @@ class Tracing:
         reach: Any = self.sweep.threat.eps
         failed = table["status"] == ERROR
         found = Curve.of(table["distance"], failed, float(reach), self.sweep.confidence)
+        if self.sweep.target is not None:
+            table["at_target"] = np.array([int(r["at_target"]) for r in records])
         errors = [str(r["error"]) for r in records if str(r["error"])]
         said = {**self._header(), **self._names(), "errors": errors[:1]}
         found = replace(found, document=document(found, self.sweep, table, said, device))
@@ -175,6 +203,13 @@ class Tracing:
             "model": {"name": name, "spec": about.model, "arch": about.arch, "parameters": size},
             "data": {"name": about.data, "split": about.split, "shape": shape},
         }
+
+
+def _exempt(goal: Targeted | Untargeted) -> Array:
+    """(B,) bool: samples whose label is the target, which nobody can move there."""
+    if isinstance(goal, Untargeted) or goal.source is None:
+        return np.zeros(len(goal.label), dtype=np.bool_)
+    return (goal.label == goal.source).numpy()
 
 
 def _stored(moved: Tensor, threat: Any) -> Array:  # noqa: ANN401

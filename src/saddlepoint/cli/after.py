@@ -91,6 +91,7 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
             seed=settings.seed,
             device=settings.device,
             precision=settings.precision,
+            target=settings.target,
             out=folder / "audit",
             figures=64,
             probes=64,

@@ -19,11 +19,15 @@ from saddlepoint.cli.audit_options import (
     FailUnderOption,
     FiguresOption,
     ForceOption,
+    LevelOption,
     PassesOption,
+    PerceptualArchOption,
+    PerceptualOption,
     PrecisionOption,
     QuantizeOption,
     SuiteOption,
     SurvivorsOption,
+    UnderOption,
     VerifyOption,
     VerifySecondsOption,
     VerifySubproblemsOption,
@@ -46,15 +50,18 @@ from saddlepoint.cli.options import (
     SeedOption,
     Settings,
     SplitOption,
+    TargetOption,
     ThreatOption,
     VotesOption,
     settle,
 )
 from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
+from saddlepoint.cli.under import passes
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack, parse_threat
+from saddlepoint.models.perceptual import Perceptual, load_perceptual
+from saddlepoint.presets import parse_attack, parse_target, parse_threat
 from saddlepoint.threats import Quantize
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
@@ -83,11 +90,16 @@ class AuditSettings(Settings):
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
     probes: StrictInt = Field(64, ge=0)
-    eot: StrictInt = Field(1, ge=1)
-    votes: StrictInt = Field(1, ge=1)
+    eot: StrictInt | None = Field(None, ge=1)
+    votes: StrictInt | None = Field(None, ge=1)
+    under: str | None = None
+    level: float | None = None
+    target: StrictStr | StrictInt | None = None
     verify: bool = False
     verify_seconds: float | None = None
     verify_subproblems: StrictInt | None = None
+    perceptual: str | None = None
+    perceptual_arch: str | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
@@ -124,9 +136,14 @@ def audit_command(
     probes: ProbesOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    under: UnderOption = None,
+    level: LevelOption = None,
+    target: TargetOption = None,
     verify: VerifyOption = None,
     verify_seconds: VerifySecondsOption = None,
     verify_subproblems: VerifySubproblemsOption = None,
+    perceptual: PerceptualOption = None,
+    perceptual_arch: PerceptualArchOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -172,6 +189,9 @@ def attack_command(
     quantize: QuantizeOption = None,
     eot: EotOption = None,
     votes: VotesOption = None,
+    under: UnderOption = None,
+    level: LevelOption = None,
+    target: TargetOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -214,6 +234,22 @@ def _verification(settings: AuditSettings) -> Verification | None:
     return Verification(seconds=seconds, subproblems=most)
 
 
+def _perceptual(settings: AuditSettings) -> Perceptual | None:
+    if settings.perceptual is None:
+        if settings.perceptual_arch is not None:
+            hint = "it is the architecture of that network"
+            raise Invalid("perceptual_arch", settings.perceptual_arch, "beside --perceptual", hint)
+        return None
+    return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
+
+
+def _threat(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
+    threat: Any = parse_threat(settings.threat)
+    if settings.quantize and not isinstance(threat, Quantize):
+        return Quantize(threat, settings.quantize)
+    return threat
+
+
 def run_audit(
     settings: AuditSettings, gates: Gates | None = None, team: Team | None = None
 ) -> Audit:
@@ -222,9 +258,7 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat: Any = parse_threat(settings.threat)
-    if settings.quantize and not isinstance(threat, Quantize):
-        threat = Quantize(threat, settings.quantize)
+    threat, target = _threat(settings), parse_target(settings.target)
     attacks = tuple(parse_attack(text) for text in settings.attack)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
@@ -252,9 +286,10 @@ def run_audit(
             about=about,
             figures=settings.figures,
             probes=settings.probes,
-            eot=settings.eot,
-            votes=settings.votes,
+            **passes(settings.under, settings.eot, settings.votes, settings.level),
+            target=target,
             verify=_verification(settings),
+            perceptual=_perceptual(settings),
             force=settings.force,
             progress=progress,
             team=team,

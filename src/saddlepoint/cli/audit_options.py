@@ -14,11 +14,15 @@ __all__ = [
     "FailUnderOption",
     "FiguresOption",
     "ForceOption",
+    "LevelOption",
     "PassesOption",
+    "PerceptualArchOption",
+    "PerceptualOption",
     "PrecisionOption",
     "QuantizeOption",
     "SuiteOption",
     "SurvivorsOption",
+    "UnderOption",
     "VerifyOption",
     "VerifySecondsOption",
     "VerifySubproblemsOption",
@@ -63,6 +67,22 @@ ForceOption = Annotated[
     typer.Option("--force", help="Go on although clean accuracy is at chance, or with softmax."),
 ]
 
+UnderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--under",
+        help="Random transformations between input and model, in order: "
+        '"Rotate(30) >> Noise(0.05)", "Render(\'cube\')"; a witness has to work under most draws.',
+    ),
+]
+LevelOption = Annotated[
+    float | None,
+    typer.Option(
+        "--level",
+        help="With --under: the success rate over fresh draws that a witness has to exceed, by the "
+        "lower end of a 95 % interval (0.5).",
+    ),
+]
 FailUnderOption = Annotated[
     str | None,
     typer.Option(
@@ -90,6 +110,20 @@ BaselineOption = Annotated[
         "--baseline",
         help="An earlier run on the same samples; exit 1 when more are newly broken than newly "
         "safe with p < 0.05 (exact McNemar test), or could be, were undecided samples broken.",
+    ),
+]
+PerceptualOption = Annotated[
+    str | None,
+    typer.Option(
+        "--perceptual",
+        help="A network (folder or file): the report gives its distance to every witness (LPIPS).",
+    ),
+]
+PerceptualArchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--perceptual-arch",
+        help="Its architecture, where the file does not say: as --arch, or vgg16 or alexnet.",
     ),
 ]
 VerifyOption = Annotated[

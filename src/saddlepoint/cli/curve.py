@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
 import typer
-from pydantic import StrictInt, field_validator
+from pydantic import StrictInt, StrictStr, field_validator
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -30,11 +30,12 @@ from saddlepoint.cli.options import (
     SeedOption,
     Settings,
     SplitOption,
+    TargetOption,
     settle,
 )
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.presets import number, parse_attack, parse_threat
+from saddlepoint.presets import number, parse_attack, parse_target, parse_threat
 
 __all__ = ["curve_command"]
 
@@ -55,6 +56,7 @@ class CurveSettings(Settings):
     batch_size: StrictInt | None = None
     out: Path = Path("run-curve")
     precision: Literal["float32", "bfloat16"] = "float32"
+    target: StrictStr | StrictInt | None = None
 
     @field_validator("at", mode="before")
     @classmethod
@@ -97,6 +99,7 @@ def curve_command(
     batch_size: BatchOption = None,
     out: OutOption = None,
     precision: PrecisionOption = None,
+    target: TargetOption = None,
 ) -> None:
     """Measure robust accuracy at every radius, from the smallest change that breaks each sample.
 
@@ -149,6 +152,7 @@ def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
             precision=settings.precision,
             batch_size=settings.batch_size,
             out=settings.out,
+            target=parse_target(settings.target),
             about=about,
             progress=progress,
         )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from saddlepoint.cli import data, study_spatial
+from saddlepoint.cli import data, studies
 from saddlepoint.cli.audit import attack_command, audit_command
 from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.curve import curve_command
@@ -14,6 +14,7 @@ from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
 from saddlepoint.cli.smooth import smooth_command
 from saddlepoint.cli.train import train_command
+from saddlepoint.cli.universal import universal_command
 from saddlepoint.cli.verify import verify_command
 
 __all__ = ["app", "main"]
@@ -30,13 +31,14 @@ app.command("audit")(readable(audit_command))
 app.command("attack")(readable(attack_command))
 app.command("curve")(readable(curve_command))
 app.command("smooth")(readable(smooth_command))
+app.command("universal")(readable(universal_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
 app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
 app.add_typer(data.app, name="data")
-app.add_typer(study_spatial.app, name="study")
+app.add_typer(studies.app, name="study")
 
 
 def _version(wanted: bool) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "SeedOption",
     "Settings",
     "SplitOption",
+    "TargetOption",
     "ThreatOption",
     "VotesOption",
     "settle",
@@ -60,6 +61,15 @@ ThreatOption = Annotated[
         "--threat", help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "L1(12)".'
     ),
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="The class that the adversary wants: 3, next (after the label), runner-up or "
+        "least-likely (of the clean scores), or an .npz or .txt file with one for each sample; "
+        "default: any but the label.",
+    ),
+]
 AttackOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -78,11 +88,16 @@ BatchOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
 EotOption = Annotated[
     int | None,
-    typer.Option("--eot", help="Randomised models: passes that each answer is averaged over (1)."),
+    typer.Option(
+        "--eot",
+        help="Randomised models: passes that each answer is averaged over (1; --under: 16).",
+    ),
 ]
 VotesOption = Annotated[
     int | None,
-    typer.Option("--votes", help="Randomised models: draws whose majority is a verdict (1)."),
+    typer.Option(
+        "--votes", help="Randomised models: draws whose majority is a verdict (1; --under: 100)."
+    ),
 ]
 ProbesOption = Annotated[
     int | None,

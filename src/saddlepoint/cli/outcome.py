@@ -50,6 +50,19 @@ def attack_table(document: Json) -> Table:
     return table
 
 
+def aimed(document: Json) -> str:
+    """Say what robust means in a targeted audit; empty for any other."""
+    target, left = document["threat"].get("target"), document["counts"].get("at_target", 0)
+    if target is None:
+        return ""
+    other = document["n"] - left
+    free = f"{(other - document['counts']['broken']) / other:.2%}" if other else "none"
+    return (
+        f"targeted ({target}): robust means not moved to the target. {left} samples have it as "
+        f"their label and count as such; of the other {other}, at most {free} withstand"
+    )
+
+
 def missed(document: Json) -> str:
     """Say what the survivors' audit found, or why there was none; "" for attacks in order."""
     robust = document["robust_accuracy"]
@@ -99,6 +112,18 @@ def proved(document: Json) -> str:
     )
 
 
+def seen(document: Json) -> str:
+    """Say how far the witnesses are as a network sees them; "" where none was given."""
+    found = document.get("perceptual")
+    if not found or not found["quartiles"]:
+        return ""
+    _, low, middle, high, most = found["quartiles"]
+    return (
+        f"perceptual distance of {found['witnesses']} witnesses: median {middle:.3g}, "
+        f"half between {low:.3g} and {high:.3g}, at most {most:.3g}"
+    )
+
+
 def print_outcome(result: Audit) -> None:
     """Print tables and sentences."""
     OUT.print()
@@ -124,6 +149,6 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (proved(result.document), missed(result.document)):
+    for said in (f(result.document) for f in (aimed, proved, missed, seen)):
         if said:
             OUT.print(Text(said))

@@ -11,7 +11,7 @@ from rich.text import Text
 from saddlepoint.cli.console import OUT, percent
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.options import SeedOption
-from saddlepoint.cli.study_exact import app
+from saddlepoint.cli.study import app
 from saddlepoint.cli.subject import pick_device
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ __all__ = ["app", "spatial_command"]
 
 COLUMNS = {
     "clean": "clean",
-    "random": "one random",
-    "worst_of": "worst of ten",
-    "first_order": "first order",
+    "random": "random",
+    "worst_of": "worst/10",
+    "first_order": "ascent",
     "grid": "grid",
     "refined": "refined",
 }

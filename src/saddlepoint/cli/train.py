@@ -19,6 +19,7 @@ from saddlepoint.cli.options import (
     PlanArgument,
     SeedOption,
     Settings,
+    TargetOption,
     ThreatOption,
     settle,
 )
@@ -61,6 +62,7 @@ class TrainSettings(Settings):
     check_n: int = 1000
     augment: Literal["crop", "flip-crop"] | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    target: int | str | None = None
     seed: int = 0
     device: str | None = None
     compiled: bool = False
@@ -136,6 +138,7 @@ def train_command(
     precision: Annotated[
         str | None, typer.Option("--precision", help="float32 (default) or bfloat16.")
     ] = None,
+    target: TargetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
     compiled: Annotated[
@@ -205,6 +208,8 @@ def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
     device, data = pick_device(settings.device), load_data(settings.data)
     elsewhere = {*parts, "data", "device", "out", "audit_n", "compiled", "strategy", "logger"}
     given: dict[str, Any] = settings.model_dump(exclude=elsewhere)
+    if isinstance(settings.target, str) and settings.target.isdecimal():
+        given["target"] = int(settings.target)
     plan = TrainPlan(shape=data.shape, classes=data.classes, **parts, **given)
     seeded(plan.seed)
     model = build(settings.arch, data.shape, data.classes, settings.options)

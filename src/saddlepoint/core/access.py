@@ -11,7 +11,7 @@ from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 
-__all__ = ["ACCESS", "Access", "Attack", "Gradients", "Labels", "Scores", "check_fit"]
+__all__ = ["ACCESS", "Access", "Attack", "Gradients", "Labels", "Scores", "check_fit", "held_by"]
 
 Access = Literal["labels", "scores", "gradients"]
 ACCESS: tuple[Access, ...] = ("labels", "scores", "gradients")
@@ -50,6 +50,13 @@ class Labels(Protocol[T_co]):
         """Return the same rows and ledger, where points outside the set may be asked about too.
 
         They are answered and paid for like others, but are neither breaks nor worst points.
+        """
+        ...
+
+    def within(self, k: int, after: bool = False) -> Self:
+        """Return the same rows and ledger, with part k of a ``Parted`` set in the set's place.
+
+        after: the parts before it stay as in the worst point so far, where the set lets them.
         """
         ...
 
@@ -111,7 +118,7 @@ class Attack(Protocol[O_contra]):
 _WIDTH = {Labels: 0, Scores: 1, Gradients: 2}
 
 
-def _parts(attack: object) -> list[object]:
+def held_by(attack: object) -> list[object]:
     """Attacks inside an attack: combinators hold them as fields or as tuples of them."""
     if not dataclasses.is_dataclass(attack):
         return []
@@ -136,8 +143,10 @@ def check_fit(attack: object, threat: object, access: Access) -> None:
     if access not in ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     name = type(attack).__name__
-    for part in _parts(attack):
-        check_fit(part, threat, access)
+    inside = getattr(attack, "inside", None)  # combinators that change the set say to which
+    pairs = [(a, threat) for a in held_by(attack)] if inside is None else inside(threat)
+    for part, around in pairs:
+        check_fit(part, around, access)
     hint = _hints(attack).get("oracle")
     need = _WIDTH.get(typing.get_origin(hint), 0)  # type: ignore[arg-type]
     if need > ACCESS.index(access):

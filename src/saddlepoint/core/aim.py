@@ -1,7 +1,7 @@
 """What oracles share: another objective on the same rows."""
 
 import copy
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -14,6 +14,8 @@ __all__ = ["Aiming"]
 class Aiming:
     """Rows of a batch with a loss to climb and the goal that it reads."""
 
+    x: Tensor
+    threat: Any
     _loss: Loss
     _aim: Goal
     _roams = False
@@ -25,6 +27,15 @@ class Aiming:
         view._loss = self._loss if loss is None else as_loss(loss)
         view._aim = self._aim if goal is None else goal
         return view
+
+    def _worth(self, out: Any, u: Tensor) -> Tensor:  # noqa: ANN401 - whatever the model returns
+        """(B,) what is climbed at u: the loss, less what u costs in a set that puts a price on it.
+
+        The price steers a search; whether a point is a break is for the goal alone.
+        """
+        value = self._loss(out, self._aim)
+        price = getattr(self.threat, "penalty", None)
+        return value if price is None else value - price(self.x, u)
 
     def roam(self) -> Self:
         """Return the same rows and the same memory, which takes in members of the set only."""

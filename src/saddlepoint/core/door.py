@@ -12,8 +12,10 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.expect import check_draws
+from saddlepoint.core.expectation import Expectation
 
 __all__ = ["Door", "Model", "Precision", "state_hash"]
 
@@ -59,7 +61,8 @@ class Door:
     out; ``changed`` then says whether a hash of parameters and buffers found a trace of the
     questions (never looked at with ``verify`` off). For a randomised model ``eot`` is the number of
     passes that an answer to a search is averaged over, and ``votes`` that of the draws whose
-    majority is a verdict.
+    majority is a verdict. under: transformations between the input and the model, which say how
+    many of either there are.
 
     >>> with Door(nn.Linear(2, 2)) as door:
     ...     door.scores(torch.zeros(1, 2)).shape
@@ -74,13 +77,17 @@ class Door:
         verify: bool = True,
         eot: int = 1,
         votes: int = 1,
+        under: Expectation | None = None,
     ) -> None:
         if precision not in ("float32", "bfloat16"):
             raise Invalid("precision", precision, "'float32' or 'bfloat16'")
         check_draws("eot", eot)
         check_draws("votes", votes)
         self.model, self.precision, self.seed, self.verify = model, precision, seed, verify
-        self.eot, self.votes = eot, votes
+        self.eot, self.votes, self.under = eot, votes, under
+        self.quorum = votes // 2 + 1  # how many votes make a verdict
+        if under is not None:
+            self.eot, self.votes, self.quorum = under.draws, under.trials, under.quorum
         tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
         floating = [t for t in tensors if t.is_floating_point()]
         self.device = tensors[0].device if tensors else None
@@ -88,6 +95,7 @@ class Door:
         self.changed = False
         self._undo = contextlib.ExitStack()
         self._fast: Model = model
+        self._stream, self._asked = seed, 0  # of questions that bring no draw of their own
 
     def __enter__(self) -> Self:
         devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
@@ -106,6 +114,7 @@ class Door:
 
     def reseed(self, seed: int) -> None:
         """Fix what a randomised model draws next, whatever was asked before."""
+        self._stream, self._asked = seed, 0
         torch.manual_seed(seed)
         random.seed(seed)
         numpy = sys.modules.get("numpy")
@@ -151,13 +160,33 @@ class Door:
         half = self.dtype in (torch.bfloat16, torch.float16)
         return x.to(device=self.device, dtype=torch.float32 if half else self.dtype)
 
-    def scores(self, x: Tensor) -> Any:  # noqa: ANN401 - whatever the model returns
-        """Return the model's own answer in its own precision, without a graph."""
-        with torch.no_grad():
-            return _widen(self.model(x.to(self.dtype)))
+    def admit(self, x: Tensor) -> None:
+        """Raise ``Invalid`` for samples (B, *F) that the transformations can do nothing with."""
+        if self.under is not None:
+            self.under.distribution.check(tuple(x.shape[1:]))
 
-    def search(self, x: Tensor) -> Any:  # noqa: ANN401
+    def seen(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+        """What reaches the model: x itself, or x after a draw of the transformations.
+
+        draw: the randomness of these samples; None goes on with the door's own, which depends on
+        what was asked before and on the places in the batch.
+        """
+        if self.under is None:
+            return x
+        if draw is None:
+            self._asked += 1
+            own = torch.arange(len(x), device=x.device)
+            draw = Draw.of(self._stream, own).tag("door", self._asked)
+        return self.under.distribution(x, draw)
+
+    def scores(self, x: Tensor, draw: Draw | None = None) -> Any:  # noqa: ANN401
+        """Return the model's own answer in its own precision, without a graph; see ``seen``."""
+        with torch.no_grad():
+            return _widen(self.model(self.seen(x, draw).to(self.dtype)))
+
+    def search(self, x: Tensor, draw: Draw | None = None) -> Any:  # noqa: ANN401
         """Answer in the search precision; differentiable where the model is."""
+        x = self.seen(x, draw)
         if self.precision == "float32":
             return _widen(self.model(x.to(self.dtype)))
         if x.dim() == 4:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid, Unsupported
 
-__all__ = ["check_draws", "majority", "mean"]
+__all__ = ["ballot", "check_draws", "majority", "mean"]
 
 A = TypeVar("A")
 
@@ -36,12 +36,25 @@ def mean(draws: list[A]) -> A:
     return torch.stack(draws).mean(0)  # type: ignore[arg-type,return-value]
 
 
-def majority(margins: list[Tensor]) -> Tensor:
-    """(B,) median margin over draws, the lower one of two: > 0 where more than half are.
+def ballot(margins: list[Tensor], quorum: int) -> Tensor:
+    """(B,) the margin that ``quorum`` of the draws reach: > 0 where as many are.
 
     NaN in any draw gives NaN, which is no break.
+
+    >>> ballot([torch.tensor([1.0, 1.0]), torch.tensor([2.0, -1.0])], quorum=1)
+    tensor([2., 1.])
+    """
+    if len(margins) == 1 and quorum == 1:
+        return margins[0]
+    said = torch.stack(margins)
+    reached = said.sort(0).values[len(margins) - quorum]
+    return torch.where(said.isnan().any(0), torch.nan, reached)
+
+
+def majority(margins: list[Tensor]) -> Tensor:
+    """(B,) median margin over draws, the lower one of two: > 0 where more than half are.
 
     >>> majority([torch.tensor([1.0, 1.0]), torch.tensor([2.0, -1.0])])
     tensor([ 1., -1.])
     """
-    return margins[0] if len(margins) == 1 else torch.stack(margins).median(0).values
+    return ballot(margins, len(margins) // 2 + 1)

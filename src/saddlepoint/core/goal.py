@@ -8,7 +8,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid
 
-__all__ = ["Confident", "Goal", "Labelled", "Targeted", "Untargeted", "as_goal"]
+__all__ = ["Confident", "Goal", "Labelled", "Targeted", "Untargeted", "as_goal", "read"]
 
 
 class Goal(Protocol):
@@ -47,7 +47,8 @@ def hide(out: Tensor, label: Tensor) -> Tensor:
     return out.scatter(1, label[:, None], -torch.inf)
 
 
-def _check(name: str, label: Tensor) -> Tensor:
+def check_index(name: str, label: Tensor) -> Tensor:
+    """Return class indices as int64; raises ``Invalid`` for what is no index per sample."""
     if label.dim() != 1:
         raise Invalid(
             name, f"<shape {tuple(label.shape)}>", "one class index per sample, shape (B,)"
@@ -76,7 +77,7 @@ class Untargeted:
     sign = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", _check("y", self.label))
+        object.__setattr__(self, "label", check_index("y", self.label))
 
     def margin(self, out: Tensor) -> Tensor:
         """(B,), > 0 where another class scores above the label."""
@@ -101,9 +102,9 @@ class Targeted:
     sign = -1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", _check("target", self.label))
+        object.__setattr__(self, "label", check_index("target", self.label))
         if self.source is not None:
-            object.__setattr__(self, "source", _check("source", self.source))
+            object.__setattr__(self, "source", check_index("source", self.source))
             if len(self.source) != len(self.label):
                 raise Invalid("source", f"<{len(self.source)} classes>", "one for each target")
 
@@ -154,3 +155,13 @@ def as_goal(goal: Tensor | Goal) -> Goal:
     if not hasattr(goal, "margin"):
         raise Invalid("goal", type(goal).__name__, "labels (int64 tensor) or an object with margin")
     return goal
+
+
+def read(out: Tensor, goal: Goal) -> Tensor:
+    """(B, K) scores of the classes as ``goal`` sees them: ``out``, unless the goal reads it anew.
+
+    >>> read(torch.zeros(1, 3), Untargeted(torch.tensor([0]))).shape
+    torch.Size([1, 3])
+    """
+    reader = getattr(goal, "read", None)
+    return out if reader is None else reader(out)

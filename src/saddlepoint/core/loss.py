@@ -8,7 +8,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from saddlepoint.core.errors import Invalid, Unsupported, closest
-from saddlepoint.core.goal import Goal, Labelled, Targeted, best_other, hide, score_of
+from saddlepoint.core.goal import (
+    Goal,
+    Labelled,
+    Targeted,
+    Untargeted,
+    best_other,
+    hide,
+    read,
+    score_of,
+)
+from saddlepoint.core.spec import compact
 
 __all__ = [
     "DLR",
@@ -17,6 +27,7 @@ __all__ = [
     "Loss",
     "Margin",
     "ProbabilityMargin",
+    "Unaware",
     "as_loss",
     "check_loss",
 ]
@@ -54,7 +65,7 @@ class CrossEntropy:
     def __call__(self, out: Tensor, goal: Goal) -> Tensor:
         """Return (B,); its gradient underflows where the model is very sure."""
         g = _labelled(goal, "CrossEntropy")
-        return g.sign * functional.softplus(-_odds(out, g.label))
+        return g.sign * functional.softplus(-_odds(read(out, goal), g.label))
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ class ProbabilityMargin:
 
     def __call__(self, out: Tensor, goal: Goal) -> Tensor:
         """Return (B,) in [-1, 1]."""
-        g = _labelled(goal, "ProbabilityMargin")
+        g, out = _labelled(goal, "ProbabilityMargin"), read(out, goal)
         rival = hide(out, g.label).argmax(1)
         win, lose = (rival, g.label) if g.sign > 0 else (g.label, rival)
         # p_win - p_lose, with 1 - p_lose in place of p_lose where the model is sure of it.
@@ -112,6 +123,7 @@ class DLR:
         targeted = g.sign < 0
         leave = _leave(out, goal) if isinstance(goal, Targeted) else None
         margin = goal.margin(out) if leave is None else score_of(out, g.label) - leave
+        out = read(out, goal)
         if out.shape[1] < (4 if targeted else 3):
             return margin
         top = out.topk(4 if targeted else 3, dim=1).values
@@ -121,6 +133,36 @@ class DLR:
 
 def _leave(out: Tensor, goal: Targeted) -> Tensor:
     return best_other(out, goal.label) if goal.source is None else score_of(out, goal.source)
+
+
+@dataclass(frozen=True, repr=False)
+class Unaware:
+    """A loss of the classes alone, by an attacker who does not know that inputs may be rejected.
+
+    What the evaluations of many detectors have climbed (the zero-knowledge attacker of 1705.07263);
+    no goal but that of a rejecting model sees a difference. The losses themselves fool classifier
+    and detector at once.
+
+    >>> import torch
+    >>> from saddlepoint.core.detected import Undetected
+    >>> out, goal = torch.tensor([[0.0, 3.0, 9.0]]), Undetected(torch.tensor([0]))
+    >>> Unaware("margin")(out, goal), Margin()(out, goal)
+    (tensor([3.]), tensor([-6.]))
+    """
+
+    loss: Loss | str = "cross-entropy"
+
+    __repr__ = compact
+
+    def __post_init__(self) -> None:
+        check_loss(self.loss)
+
+    def __call__(self, out: Tensor, goal: Goal) -> Tensor:
+        """Return (B,)."""
+        loss = as_loss(self.loss)
+        if not hasattr(goal, "read"):
+            return loss(out, goal)
+        return loss(out[:, :-1], Untargeted(_labelled(goal, "Unaware").label))
 
 
 LOSSES: dict[str, Loss] = {

@@ -8,29 +8,33 @@ from torch import Tensor
 
 from saddlepoint.core.access import ACCESS, Access
 from saddlepoint.core.aim import Aiming
+from saddlepoint.core.answers import check_scores
 from saddlepoint.core.closest import Closest
 from saddlepoint.core.door import Door
-from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
-from saddlepoint.core.expect import majority, mean
+from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Exhausted, Unsupported
+from saddlepoint.core.expect import ballot, mean
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
-from saddlepoint.core.referee import close_calls, judge
+from saddlepoint.core.referee import answered, close_calls, hits_of, judge, nth
 from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
+from saddlepoint.core.within import Within
 
 __all__ = ["Oracle"]
 
 T = TypeVar("T", bound=ThreatModel)
 
 
-class Oracle(Aiming, Generic[T]):
+class Oracle(Aiming, Within, Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
     point is never better than it. A break counts only when the original model in its own precision
     agrees, by itself where the batch could tip the balance. Where the door says so, a question is
     asked several times and answered by the means, and a break takes a majority of fresh draws.
+    draw: the randomness of transformations that lie before the model, by sample.
     closest: keep the break of smallest size, which takes a ``Graded`` set, in place of the worst.
     """
 
@@ -47,17 +51,20 @@ class Oracle(Aiming, Generic[T]):
         access: Access = "gradients",
         clean: Tensor | None = None,
         closest: bool = False,
+        draw: Draw | None = None,
     ) -> None:
         self._door, self._access = door, ACCESS.index(access)
+        self._draw = None if door.under is None else draw
+        door.admit(x)
         self.x, self.goal, self.threat = x, goal, threat
         self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
         self._aim = goal
         self._index: Tensor | None = None
-        self._until: Tensor | None = None
         start, budget = threat.start(x), budget or Budget()
         self.ledger = Closest(start, budget) if closest else Ledger(start, budget, early_stop)
         count = door.votes if clean is None else 0
-        draws = [door.scores(threat.apply(x, start)) for _ in range(count)]
+        views = self._views("clean")
+        draws = [door.scores(threat.apply(x, start), nth(views, k)) for k in range(count)]
         self.clean = mean(draws) if clean is None else clean
         check_scores(self.clean, goal, len(x))
         everyone = torch.ones(len(x), dtype=torch.bool, device=x.device)
@@ -71,31 +78,32 @@ class Oracle(Aiming, Generic[T]):
 
     def solved(self, u: Tensor) -> Tensor:
         """(B,) bool: whether u reaches the goal."""
-        out = mean(self._forward(u))
-        return self.goal.margin(out) > 0
+        return answered(self._door, self._forward(u), self.goal) > 0
 
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         self._grant("scores")
-        return mean([self._loss(out, self._aim) for out in self._forward(u)])
+        return mean([self._worth(out, u) for out in self._forward(u)])
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
         self._grant("gradients")
         asked = self._ask(backward=True)
-        passes = [self._pass(u) for _ in range(self._door.eot)]
-        out, value, g = (mean(list(answers)) for answers in zip(*passes, strict=True))
+        views = self._views("pass")
+        passes = [self._pass(u, nth(views, k)) for k in range(self._door.eot)]
+        outs, values, slopes = (list(answers) for answers in zip(*passes, strict=True))
+        value, g = mean(values), mean(slopes)
         self.ledger.charge(self._index, asked, True)
-        self._inspect(norm(g, INF), asked)
-        self._record(u, out, asked)
+        self.ledger.inspect(self._index, norm(g, INF), asked)
+        self._record(u, outs, asked)
         return value, g
 
-    def _pass(self, u: Tensor) -> tuple[Any, Tensor, Tensor]:
+    def _pass(self, u: Tensor, view: Draw | None) -> tuple[Any, Tensor, Tensor]:
         """Scores, (B,) loss and (B, *P) gradient of one pass of the model."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
-            out = self._door.search(self.threat.apply(self.x, leaf))
-            value = self._loss(out, self._aim)
+            out = self._door.search(self.threat.apply(self.x, leaf), view)
+            value = self._worth(out, leaf)
             if not value.requires_grad:
                 raise Unsupported(
                     "the model's output does not depend on its input by a differentiable path: "
@@ -109,8 +117,9 @@ class Oracle(Aiming, Generic[T]):
     @property
     def worst(self) -> Tensor:
         """(B, *P) the worst parameters seen so far: where a later attack can go on."""
-        u = self.ledger.u
-        return u if self._index is None else u[self._index]
+        if self._inside is not None:
+            return self._inside.worst
+        return of_rows(self.ledger.u, self._index)
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Drop closed rows from the oracle and the state once no more than a share ``at`` is left.
@@ -140,8 +149,7 @@ class Oracle(Aiming, Generic[T]):
 
     def reached(self) -> Tensor:
         """(B,) the smallest size of a break known so far, infinite where there is none."""
-        u = of_rows(self.ledger.u, self._index)
-        size = graded(self.threat).size(self.x, u)
+        size = self._measured(of_rows(self.ledger.u, self._index))
         return torch.where(of_rows(self.ledger.broken, self._index), size, INF)
 
     def __getitem__(self, keep: Tensor) -> Self:
@@ -151,6 +159,8 @@ class Oracle(Aiming, Generic[T]):
         view.x, view.goal, view.threat = self.x[keep], self.goal[keep], self.threat[keep]
         view._aim = view.goal if self._aim is self.goal else self._aim[keep]
         view.clean = self.clean[keep]
+        view._draw = None if self._draw is None else self._draw[keep]
+        view._inside = None if self._inside is None else self._inside[keep]
         view._index = keep if self._index is None else self._index[keep]
         return view
 
@@ -179,36 +189,36 @@ class Oracle(Aiming, Generic[T]):
         asked = self._ask()
         with torch.no_grad():
             moved = self.threat.apply(self.x, u)
-            draws = [self._door.search(moved) for _ in range(self._door.eot)]
+            views = self._views("pass")
+            outs = [self._door.search(moved, nth(views, k)) for k in range(self._door.eot)]
         self.ledger.charge(self._index, asked, False)
-        self._record(u, mean(draws), asked)
-        return draws
+        self._record(u, outs, asked)
+        return outs
+
+    def _views(self, tag: str) -> Draw | None:
+        """Fresh randomness for a question: a row's own number of passes says which it is."""
+        if self._draw is None:
+            return None
+        return self._draw.tag(tag).each(of_rows(self.ledger.forward, self._index))
 
     def _begin(self, start: Tensor, everyone: Tensor, draws: list[Any]) -> None:
         """Enter the clean input, at a margin of minus infinity where it has none."""
         ledger, clean = self.ledger, self.goal.margin(self.clean).double()
         if self._door.votes > 1:
             # Scores that are handed in come from a clean input that was voted right.
-            voted = majority([self.goal.margin(d).double() for d in draws or [self.clean]])
-            voted = voted if draws else voted.clamp(max=0.0)
+            said = [self.goal.margin(d).double() for d in draws or [self.clean]]
+            voted = ballot(said, self._door.quorum) if draws else said[0].clamp(max=0.0)
             tally(ledger.nonfinite, None, ~voted.isfinite())
             ledger.margin = torch.where(voted.isnan(), ledger.margin, voted)
             ledger.broken = voted > 0
             return
-        self._record(start, self.clean, everyone)
+        self._record(start, [self.clean], everyone)
         # Where the clean input claimed to be broken, the ledger has what the referee said.
         ledger.margin = torch.where(clean.isnan() | (clean > 0), ledger.margin, clean)
 
-    def _inspect(self, size: Tensor, asked: Tensor) -> None:
-        """Note the rows whose gradient has a largest entry of zero, or one that is not finite."""
-        if bool(((size > 0) & (size < INF)).all()):
-            return
-        tally(self.ledger.zero_gradient, self._index, asked & (size == 0))
-        tally(self.ledger.nonfinite, self._index, asked & ~size.isfinite())
-
-    def _record(self, u: Tensor, out: Any, asked: Tensor) -> None:  # noqa: ANN401
+    def _record(self, u: Tensor, outs: list[Any], asked: Tensor) -> None:
         ledger, index = self.ledger, self._index
-        margin = self.goal.margin(out).double()
+        margin = answered(self._door, outs, self.goal)
         finite = margin.isfinite()  # NaN and infinity in any score that matters end up here
         if not bool(finite.all()):
             tally(ledger.nonfinite, index, asked & ~finite)
@@ -218,17 +228,20 @@ class Oracle(Aiming, Generic[T]):
             asked = self._members(u, asked & (claims | ledger.improves(index, margin, size)))
         crossed = asked & claims
         if bool(crossed.any()):
-            margin = self._referee(u, out, margin, crossed)
+            margin = self._referee(u, outs[0], margin, crossed)
             ledger.close(index, crossed & (margin > 0))
+        if self._inside is not None:
+            self._inside.see(asked, u, margin)
         better = asked & ledger.improves(index, margin, size)
         if bool(better.any()):
-            ledger.keep(index, better, u, margin, size)
+            ledger.keep(index, better, self._lifted(u), margin, size)
 
     def _size(self, u: Tensor) -> Tensor:
         """(B,) float64 sizes where the ledger goes by them; an empty tensor where it does not."""
         if not isinstance(self.ledger, Closest):
             return u.new_empty(0)
-        return graded(self.threat).size(self.x, u).double()
+        threat, x = self._root
+        return graded(threat).size(x, self._lifted(u)).double()
 
     def _members(self, u: Tensor, asked: Tensor) -> Tensor:
         """Of the rows that would be written down, those whose point is in the set."""
@@ -251,7 +264,9 @@ class Oracle(Aiming, Generic[T]):
 
     def _judge(self, u: Tensor, rows: Tensor) -> Tensor:
         moved = self.threat[rows].apply(self.x[rows], u[rows])
-        margin, asked = judge(self._door, moved, self.goal[rows])
+        views = self._views("verdict")
+        views = None if views is None else views[rows]
+        margin, asked = judge(self._door, moved, self.goal[rows], views)
         self.ledger.rows_forward += asked
         lost = torch.zeros(len(u), dtype=torch.bool, device=u.device)
         lost[rows] = ~margin.isfinite()
@@ -271,25 +286,11 @@ class Oracle(Aiming, Generic[T]):
         ledger.keep(None, torch.ones_like(back), u, margin, self._size(u))
         ledger.broken = ledger.margin > 0
 
-
-def check_scores(out: Any, goal: Goal, n: int) -> None:  # noqa: ANN401
-    """Refuse outputs that the built-in goals cannot read, before any search starts."""
-    if not hasattr(goal, "label"):
-        return
-    if not isinstance(out, Tensor) or out.dim() != 2 or out.shape[0] != n or out.shape[1] < 2:
-        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise Invalid(
-            "model(x)", f"<{shape}>", f"logits of shape ({n}, K) with K >= 2 for {n} inputs"
-        )
-    if len(goal.label) != n:
-        raise Invalid("y", f"<{len(goal.label)} labels>", f"one label for each of {n} inputs")
-    check_labels(goal, out.shape[1])
-
-
-def check_labels(goal: Goal, classes: int) -> None:
-    """Refuse class indices that the model does not have."""
-    for name in ("label", "source"):
-        index = getattr(goal, name, None)
-        if isinstance(index, Tensor) and index.numel() and int(index.max()) >= classes:
-            allowed = f"class indices in 0 … {classes - 1}: the model has that many"
-            raise Invalid("y" if name == "label" else name, int(index.max()), allowed)
+    def retry(self) -> Tensor | None:
+        """(N,) how many further draws the kept points break; None where nothing lies before."""
+        if self._door.under is None:
+            return None
+        moved = self.threat.apply(self.x, self.ledger.u)
+        hits = hits_of(self._door, moved, self.goal, self._views("retry"))
+        self.ledger.withdraw(hits < self._door.quorum)
+        return hits

@@ -9,17 +9,28 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.access import Access, Attack, check_fit
+from saddlepoint.core.answers import check_labels
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsound, Unsupported
+from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Goal, as_goal
 from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
 from saddlepoint.core.loss import Loss, as_loss
-from saddlepoint.core.oracle import Oracle, check_labels
+from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["Batches", "Found", "attack_rows", "check_inputs", "join_costs", "search", "verdict"]
+__all__ = [
+    "CHANGED",
+    "Batches",
+    "Found",
+    "attack_rows",
+    "check_inputs",
+    "join_costs",
+    "search",
+    "verdict",
+]
 
 CHANGED = (
     "the model's parameters or buffers changed while it was only being asked: its answers depend "
@@ -35,7 +46,9 @@ class Found:
     margin: (B,) the goal's margin there, > 0 exactly where broken; clean_margin: (B,) before.
     status: one of ``broken | survived | error | not_run`` per sample. cost: passes per sample.
     nonfinite, zero_gradient: (B,) how often an answer or gradient was not finite, or all zero.
-    error: the traceback of an attack that raised, else None.
+    error: the traceback of an attack that raised, else None. hits: under an ``Expectation``, (B,)
+    at how many of its ``trials`` further draws the input reaches the goal, by which a break is
+    judged; else None.
     """
 
     x_adv: Tensor
@@ -47,6 +60,7 @@ class Found:
     nonfinite: Tensor
     zero_gradient: Tensor
     error: str | None = None
+    hits: Tensor | None = None
 
     @property
     def broken(self) -> Tensor:
@@ -79,6 +93,7 @@ def search(
     early_stop: bool = True,
     precision: Precision = "float32",
     access: Access = "gradients",
+    under: Expectation | None = None,
 ) -> Found:
     """Search max over u in threat(x) of loss(model(apply(x, u)), goal), for each sample.
 
@@ -87,7 +102,8 @@ def search(
     passes per sample. ids: (B,) identities that randomness depends on (0 … B-1). batch_size: rows
     at a time; None suits the device. early_stop: leave a sample at its first break; off, the margin
     is pushed as far as it goes. precision: ``bfloat16`` searches fast and lets the original model
-    confirm each break. access: what the adversary may ask for.
+    confirm each break. access: what the adversary may ask for. under: transformations that the
+    input goes through on its way to the model; see ``Expectation``.
 
     Raises ``Invalid`` for bad arguments, ``Unsupported`` when attack, access and threat do not fit,
     ``Unsound`` when the model changes while it is asked. An attack that fails midway is a status.
@@ -98,7 +114,8 @@ def search(
     >>> found.x_adv.shape
     torch.Size([4, 2])
     """
-    batches = Batches(model, x, as_goal(goal), threat, loss, budget, seed, ids, batch_size)
+    given = (loss, budget, seed, ids, batch_size, under)
+    batches = Batches(model, x, as_goal(goal), threat, *given)
     asked = batches.attacked(attack, access, precision, early_stop)
     return _join([_found(oracle, error) for oracle, error in asked])
 
@@ -119,6 +136,7 @@ class Batches:
     seed: int
     ids: Tensor | None
     batch_size: int | None
+    under: Expectation | None = None
 
     def attacked(
         self,
@@ -135,9 +153,11 @@ class Batches:
         ids = torch.arange(n) if self.ids is None else self.ids
         _check_batches(self.batch_size, len(ids), n)
         everyone = Draw.of(self.seed, ids)
-        with torch.inference_mode(False), Door(self.model, precision, self.seed) as door:
+        door = Door(self.model, precision, self.seed, under=self.under)
+        with torch.inference_mode(False), door:
             for rows in pieces(torch.arange(n), self.batch_size or door.batch_size):
-                oracle = self._oracle(door, rows, access, early_stop, closest)
+                views = everyone[rows].tag("views")
+                oracle = self._oracle(door, rows, access, early_stop, closest, views)
                 if not int(rows[0]) and isinstance(oracle.clean, Tensor):
                     check_labels(self.goal, oracle.clean.shape[-1])  # of later batches, first
                 draw = Draw.of(self.seed, everyone.ids[rows].to(oracle.x.device))
@@ -146,11 +166,18 @@ class Batches:
             raise Unsound(CHANGED)
 
     def _oracle(
-        self, door: Door, rows: Tensor, access: Access, early_stop: bool, closest: bool
+        self,
+        door: Door,
+        rows: Tensor,
+        access: Access,
+        early_stop: bool,
+        closest: bool,
+        views: Draw,
     ) -> Oracle[Any]:
+        x = door.fit(self.x[rows])
         return Oracle(
             door,
-            door.fit(self.x[rows]),
+            x,
             _to(self.goal[rows], door.device),
             _to(self.threat[rows], door.device),
             loss=None if self.loss is None else as_loss(self.loss),
@@ -158,6 +185,7 @@ class Batches:
             early_stop=early_stop,
             access=access,
             closest=closest,
+            draw=views.to(x.device),
         )
 
 
@@ -223,6 +251,7 @@ def _to(part: Any, device: torch.device | None) -> Any:  # noqa: ANN401 - a goal
 
 def _found(oracle: Oracle[Any], error: str | None) -> Found:
     ledger, clean = oracle.ledger, oracle.goal.margin(oracle.clean).double()
+    hits = oracle.retry()
     return Found(
         x_adv=oracle.threat.apply(oracle.x, ledger.u),
         u=ledger.u,
@@ -233,6 +262,7 @@ def _found(oracle: Oracle[Any], error: str | None) -> Found:
         nonfinite=ledger.nonfinite,
         zero_gradient=ledger.zero_gradient,
         error=error,
+        hits=hits,
     )
 
 
@@ -250,6 +280,7 @@ def _join(parts: list[Found]) -> Found:
         nonfinite=cat("nonfinite"),
         zero_gradient=cat("zero_gradient"),
         error=next((p.error for p in parts if p.error is not None), None),
+        hits=None if parts[0].hits is None else cat("hits"),
     )
 
 

@@ -12,12 +12,14 @@ INF: Final = float("inf")
 
 
 def flat(t: Tensor) -> Tensor:
-    """View or copy (B, *F) as (B, D), whatever the strides.
+    """View or copy (B, *F) as (B, D), whatever the strides, and where there are no rows too.
 
-    >>> flat(torch.zeros(2, 3, 4)).shape
-    torch.Size([2, 12])
+    >>> flat(torch.zeros(2, 3, 4)).shape, flat(torch.zeros(0, 3, 4)).shape
+    (torch.Size([2, 12]), torch.Size([0, 12]))
     """
-    return t.reshape(t.shape[0], -1) if t.dim() != 2 else t
+    if t.dim() == 2:
+        return t
+    return t.flatten(1) if t.dim() > 2 else t.reshape(-1, 1)  # of no rows a -1 says nothing
 
 
 def like(v: Tensor, t: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["compact"]
+__all__ = ["compact", "text"]
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def text(value: Any) -> str:  # noqa: ANN401
+    """Text of one field: of a tensor, what tells its content from any other."""
     if not isinstance(value, Tensor):
         return repr(value)
     # torch abbreviates and rounds; two different tensors must not read the same.
@@ -33,7 +34,7 @@ def compact(obj: Any) -> str:  # noqa: ANN401 - any dataclass instance
         default = f.default if f.default is not dataclasses.MISSING else None
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and (dataclasses.is_dataclass(value) or isinstance(value, tuple)):
-            said.append(_text(value))  # an attack within an attack speaks for itself
+            said.append(text(value))  # an attack within an attack speaks for itself
         elif required or (value is not default and repr(value) != repr(default)):
-            said.append(f"{f.name}={_text(value)}")
+            said.append(f"{f.name}={text(value)}")
     return f"{type(obj).__name__}({', '.join(said)})"

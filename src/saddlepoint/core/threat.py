@@ -5,7 +5,7 @@ perturbation: for a ball u is the perturbation itself, for a rotation it is (ang
 patch its content. Every verb acts per sample.
 """
 
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,12 +16,15 @@ from saddlepoint.core.errors import Unsupported
 __all__ = [
     "MEMBER",
     "Convex",
+    "Described",
     "Graded",
     "GradedConvex",
     "Gridded",
+    "Parted",
     "ThreatModel",
     "graded",
     "parametric",
+    "parted",
     "radii",
     "scattered",
 ]
@@ -106,6 +109,55 @@ class Gridded(ThreatModel, Protocol):
     def place(self, x: Tensor, t: Tensor) -> Tensor:
         """(B, *P) the member at t (B, k), each coordinate from 0 to 1 along one parameter."""
         ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A set that can say in words what it allows, and what a member does."""
+
+    @property
+    def words(self) -> str:
+        """The set, as the end of a sentence without its full stop."""
+        ...
+
+    def tell(self, u: Tensor) -> list[str]:
+        """One short text for each row of u (B, *P)."""
+        ...
+
+
+@runtime_checkable
+class Parted(ThreatModel, Protocol):
+    """A set made of sets, its parts, each of which can be searched by itself."""
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The sets."""
+        ...
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a part can go on from what the parts before it have done."""
+        ...
+
+    def enter(self, x: Tensor, k: int, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input that part k is around, given u (B, *P), and what ``lift`` has to know.
+
+        The parts before k are as in u where ``in_turn`` holds, those after it at their start.
+        """
+        ...
+
+    def lift(self, x: Tensor, k: int, held: Tensor, v: Tensor) -> Tensor:
+        """Return parameters (B, *P) of the whole that do what v does in part k."""
+        ...
+
+
+def parted(threat: object, k: int = 0) -> Parted:
+    """Return the set if it has a part k; raises ``Unsupported`` where it has none."""
+    if not isinstance(threat, Parted):
+        raise Unsupported(f"{type(threat).__name__} has no parts: it is one set")
+    if not 0 <= k < len(threat.parts):
+        raise Unsupported(f"{threat!r} has parts 0 to {len(threat.parts) - 1}, and no part {k}")
+    return threat
 
 
 def graded(threat: object) -> Graded:

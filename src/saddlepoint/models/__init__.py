@@ -4,16 +4,20 @@ from saddlepoint.models.load import load_model
 from saddlepoint.models.loaded import Loaded, Model
 from saddlepoint.models.normalize import Normalize
 from saddlepoint.models.preact_resnet18 import preact_resnet18
-from saddlepoint.models.registry import ARCHITECTURES, build
+from saddlepoint.models.registry import ARCHITECTURES, DEFENCES, build
 from saddlepoint.models.resnet9 import resnet9
+from saddlepoint.models.save import save_model
+from saddlepoint.models.seen import Seen
 from saddlepoint.models.small import conv_medium, conv_small, madry_mnist, mlp
 from saddlepoint.models.stem import ThresholdStem
 
 __all__ = [
     "ARCHITECTURES",
+    "DEFENCES",
     "Loaded",
     "Model",
     "Normalize",
+    "Seen",
     "ThresholdStem",
     "build",
     "conv_medium",
@@ -23,4 +27,5 @@ __all__ = [
     "mlp",
     "preact_resnet18",
     "resnet9",
+    "save_model",
 ]

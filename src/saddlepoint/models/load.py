@@ -15,7 +15,7 @@ from saddlepoint.models.card import Card, read_card
 from saddlepoint.models.factory import is_factory, make
 from saddlepoint.models.fit import architectures_for, completed, fill, infer, mismatch
 from saddlepoint.models.loaded import Loaded
-from saddlepoint.models.registry import ARCHITECTURES, build
+from saddlepoint.models.registry import ARCHITECTURES, DEFENCES, build
 from saddlepoint.models.weights import (
     PICKLE_SUFFIXES,
     TORCH_SUFFIXES,
@@ -66,7 +66,7 @@ def load_model(
 
 
 def _nothing_there(name: str, path: Path) -> Exception:
-    if name in ARCHITECTURES:
+    if name in ARCHITECTURES | DEFENCES:
         hint = f"{name} is an architecture: pass its weights, and --arch {name}"
         return Invalid("model", name, _FORMS, hint)
     folder, near = path.parent, []
@@ -92,7 +92,7 @@ def _from_folder(
             holds = f"{weights.name} and {card_path.name}"
             raise BadData(f"{folder}: no {path.name} in it; a model folder holds {holds}")
     card = read_card(card_path)
-    if arch is None and card.arch not in ARCHITECTURES:
+    if arch is None and card.arch not in ARCHITECTURES | DEFENCES:
         _refuse_arch(card_path, card)
     _require_equal(card_path, "shape", shape, card.shape)
     _require_equal(card_path, "classes", classes, card.classes)
@@ -108,7 +108,9 @@ def _refuse_arch(path: Path, card: Card) -> None:
             f"{path} names {card.arch}, which is code: it is not imported on a file's word. "
             f"If you trust it, say so with --arch {card.arch}"
         )
-    raise BadData(f"{path}: arch = {card.arch!r} is not known; {closest(card.arch, ARCHITECTURES)}")
+    raise BadData(
+        f"{path}: arch = {card.arch!r} is not known; {closest(card.arch, ARCHITECTURES | DEFENCES)}"
+    )
 
 
 def _require_equal(path: Path, name: str, asked: object, found: object) -> None:
@@ -159,16 +161,21 @@ def _from_weights(
     if arch is None:
         fitting = " or ".join(architectures_for(state, shape, classes))
         hint = f"{path.name} fits {fitting}" if fitting else "it holds weights without architecture"
-        known = ", ".join(ARCHITECTURES)
+        known = ", ".join(ARCHITECTURES | DEFENCES)
         raise Invalid("arch", None, f"one of {known}, or package.module:factory", hint)
     if arch in ARCHITECTURES:
         options = infer(arch, state) if options is None else options
         shape, classes = completed(arch, shape, classes, options, state)
+    if arch in ARCHITECTURES | DEFENCES:
+        if options is None or shape is None or classes is None:
+            hint = "weights alone do not say what is inside the defence"
+            allowed = "left to a folder with model.safetensors and model.json"
+            raise Invalid("arch", arch, allowed, hint)
         with torch.device("meta"):  # sizes first: a hostile file must not fill the memory
             _require_fit(path, arch, shape, classes, options, state)
     with torch.random.fork_rng(devices=[]):  # the initial values are thrown away
         model = build(arch, shape, classes, options)
-    if arch not in ARCHITECTURES and (problem := mismatch(model, state)):
+    if arch not in ARCHITECTURES | DEFENCES and (problem := mismatch(model, state)):
         raise BadData(f"{path} does not fit {arch}: {problem}")
     given = None if shape is None else tuple(shape)
     return Loaded(fill(model, state), arch, name, "gradients", _sha256(path), given, classes)

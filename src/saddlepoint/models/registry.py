@@ -7,13 +7,15 @@ from typing import Any
 from torch import nn
 
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.models.defences import guarded, outlier_class, specialists, squeezed
+from saddlepoint.models.defences.body import BODIES
 from saddlepoint.models.factory import is_factory, make
 from saddlepoint.models.preact_resnet18 import preact_resnet18
 from saddlepoint.models.resnet9 import resnet9
 from saddlepoint.models.small import conv_medium, conv_small, madry_mnist, mlp
 from saddlepoint.models.stem import is_threshold
 
-__all__ = ["ARCHITECTURES", "build", "check_options"]
+__all__ = ["ARCHITECTURES", "DEFENCES", "build", "check_options"]
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "conv-small": conv_small,
@@ -22,6 +24,13 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "resnet9": resnet9,
     "preact-resnet18": preact_resnet18,
     "mlp": mlp,
+}
+# Nets with a defence around them: they have one score more than classes, that of rejection.
+DEFENCES: dict[str, Callable[..., nn.Module]] = {
+    "squeezed": squeezed,
+    "guarded": guarded,
+    "outlier-class": outlier_class,
+    "specialists": specialists,
 }
 
 
@@ -33,9 +42,10 @@ def build(
 ) -> nn.Module:
     """Return a new, untrained model in training mode.
 
-    ``arch`` is a name in ``ARCHITECTURES`` or ``package.module:factory``; a factory of your own
-    gets ``shape`` and ``classes`` when its signature takes them. ``shape`` is that of one sample;
-    what is None is left to the factory's default. ``options`` are further arguments: ``width``, …
+    ``arch`` is a name in ``ARCHITECTURES`` or ``DEFENCES``, or ``package.module:factory``; a
+    factory of your own gets ``shape`` and ``classes`` when its signature takes them. ``shape`` is
+    that of one sample; what is None is left to the factory's default. ``options`` are further
+    arguments: ``width``, …
     Raises ``Invalid`` for names, shapes and options that cannot be.
 
     >>> build("conv-small", shape=(1, 8, 8), classes=10)[5]
@@ -49,11 +59,12 @@ def build(
     options = dict(options or {})
     if is_factory(arch):
         return make(arch, {**given, **options})
-    if arch not in ARCHITECTURES:
+    known = ARCHITECTURES | DEFENCES
+    if arch not in known:
         allowed = "a known architecture or package.module:factory"
-        raise Invalid("arch", arch, allowed, closest(arch, ARCHITECTURES))
+        raise Invalid("arch", arch, allowed, closest(arch, known))
     check_options(arch, options)
-    return ARCHITECTURES[arch](**given, **options)
+    return known[arch](**given, **options)
 
 
 def check_options(arch: str, options: Mapping[str, Any]) -> None:
@@ -63,12 +74,15 @@ def check_options(arch: str, options: Mapping[str, Any]) -> None:
     Traceback (most recent call last):
     saddlepoint.core.errors.Invalid: option = 'widht': must be an option of resnet9; did you ...
     """
-    taken = [p for p in inspect.signature(ARCHITECTURES[arch]).parameters if p not in _COMMON]
+    function = (ARCHITECTURES | DEFENCES)[arch]
+    taken = [p for p in inspect.signature(function).parameters if p not in _COMMON]
     for key, value in options.items():
         if key not in taken:
             raise Invalid("option", key, f"an option of {arch}", closest(key, taken))
         if key == "stem":
             _check_stem(arch, value)
+        elif arch in DEFENCES and key in _OF_DEFENCES:
+            _check_word(key, value)
         else:
             _check_sizes(arch, key, value)
 
@@ -76,6 +90,13 @@ def check_options(arch: str, options: Mapping[str, Any]) -> None:
 def _check_stem(arch: str, value: object) -> None:
     if value is not None and not is_threshold(value):
         raise Invalid("stem", value, f"a number in [0, 0.5) for {arch}, or None for no stem")
+
+
+def _check_word(key: str, value: object) -> None:
+    if key == "net" and value not in BODIES:
+        raise Invalid(key, value, "the net inside the defence", closest(str(value), BODIES))
+    if key == "smooth" and not isinstance(value, bool):
+        raise Invalid(key, value, "true or false")
 
 
 def _check_sizes(arch: str, key: str, value: Any) -> None:  # noqa: ANN401
@@ -90,6 +111,7 @@ def _check_sizes(arch: str, key: str, value: Any) -> None:  # noqa: ANN401
 
 
 _COMMON = ("shape", "classes")
+_OF_DEFENCES = ("net", "smooth", "bits", "median")  # whole numbers of 0 are the defence's to judge
 
 
 def _is(value: object, kind: type | tuple[type, ...]) -> bool:

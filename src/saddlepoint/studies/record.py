@@ -12,7 +12,7 @@ from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import write_bytes
 from saddlepoint.train.device import hardware
 
-__all__ = ["CAPACITY", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
+__all__ = ["CAPACITY", "CORRUPTED", "EOT", "EXACT", "SCHEMA_VERSION", "SPATIAL", "Kind", "Record"]
 
 SCHEMA_VERSION = "1.0"
 _KEYS = {"schema_version", "settings", "data", "cells"}
@@ -48,11 +48,23 @@ EXACT = Kind(
     ("training", "index"),
     ("state", "lower", "upper", "attacks", "program"),
 )
+EOT = Kind(
+    "eot",
+    "arXiv:1707.07397, sections 2 and 3",
+    ("scene", "index"),
+    ("label", "target", "clean", "original", "smallest", "pushed", "eot"),
+)
 SPATIAL = Kind(
     "spatial",
     "arXiv:1712.02779, sections 3 and 4",
     ("training",),
     ("status", "clean", "random", "worst_of", "first_order", "grid", "refined", "examples"),
+)
+CORRUPTED = Kind(
+    "corruptions",
+    "arXiv:1903.12261, section 4",
+    ("net", "corruption", "severity"),
+    ("draws", "n", "accuracy", "worst", "withstood"),
 )
 
 

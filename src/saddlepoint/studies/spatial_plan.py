@@ -35,11 +35,11 @@ class SpatialPlan:
     degrees: float = 30.0
     pixels: float = 3.0
     padding: Padding = "zero"
-    arch: str = "conv-medium"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    arch: str = "madry-mnist"
+    options: Mapping[str, Any] = field(default_factory=lambda: {"width": 16})
     train_n: int = 60_000
     test_n: int = 1_000
-    epochs: int = 5
+    epochs: int = 6
     tries: int = 10
     steps: int = 40
     examples: int = 6
@@ -60,7 +60,15 @@ class SpatialPlan:
     @classmethod
     def quick(cls, seed: int = 0) -> "SpatialPlan":
         """Return the study at a glance: a smaller net, a third of the data, 500 test images."""
-        return cls(arch="conv-small", train_n=20_000, test_n=500, epochs=6, lr=4e-3, seed=seed)
+        return cls(
+            arch="conv-small",
+            options={},
+            train_n=20_000,
+            test_n=500,
+            epochs=6,
+            lr=4e-3,
+            seed=seed,
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return what all nets of one folder share."""

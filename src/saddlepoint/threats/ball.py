@@ -11,13 +11,14 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat, like, norm
 from saddlepoint.core.spec import compact
+from saddlepoint.threats.combine.operators import Combinable
 from saddlepoint.threats.nearest import fill, scale, threshold, unit
 
 __all__ = ["L1", "L2", "Ball", "Linf"]
 
 
 @dataclass(frozen=True, repr=False)
-class Ball:
+class Ball(Combinable):
     """{u : ||u||_p <= eps, low <= x + u <= high}: what the three balls share.
 
     eps: a number, or a tensor (B,) with one radius per sample. box: the model's input range.
@@ -27,6 +28,7 @@ class Ball:
 
     order: ClassVar[float]
     is_box: ClassVar[bool] = False  # whether the hull holds nothing but members
+    undoes: ClassVar[bool] = True  # whether a member stays one when some changes are undone
     eps: float | Tensor
     box: tuple[float, float] = (0.0, 1.0)
 
@@ -160,7 +162,7 @@ class L2(Ball):
     def sample(self, x: Tensor, draw: Draw) -> Tensor:
         """Uniform in the ball, cut to the box."""
         u = draw.tag("direction").normal(*x.shape[1:]).to(x.dtype)
-        radius = draw.tag("radius").uniform(1).to(x.dtype) ** (1 / max(1, x[0].numel()))
+        radius = draw.tag("radius").uniform(1).to(x.dtype) ** (1 / max(1, flat(x).shape[1]))
         return self._clip(x, u * self._eps(x) * like(radius / norm(u, 2)[:, None], u))
 
     def project(self, x: Tensor, u: Tensor) -> Tensor:

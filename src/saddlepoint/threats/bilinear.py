@@ -32,7 +32,8 @@ def bilinear(x: Tensor, column: Tensor, row: Tensor, padding: Padding) -> Tensor
     wide = width + 2 * _EDGE
     padded = functional.pad(x, (_EDGE,) * 4).flatten(2)
     first = (top.clamp(-_EDGE, height) + _EDGE) * wide + left.clamp(-_EDGE, width) + _EDGE
-    index = first.long().flatten(1)[:, None].expand(-1, x.shape[1], -1)
+    # What is not a number has an address all the same, and stays what it is by its weights.
+    index = first.nan_to_num(0.0).long().flatten(1)[:, None].expand(-1, x.shape[1], -1)
 
     def value(further: int) -> Tensor:
         return padded.gather(2, index + further).view(*x.shape[:2], *column.shape[1:])

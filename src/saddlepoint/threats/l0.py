@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -11,12 +11,13 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat, like
 from saddlepoint.core.spec import compact
+from saddlepoint.threats.combine.operators import Combinable
 
 __all__ = ["L0"]
 
 
 @dataclass(frozen=True, repr=False)
-class L0:
+class L0(Combinable):
     """{u : u differs from zero in at most k places, low <= x + u <= high}.
 
     per: what a place is, a ``value``, or a ``pixel``: all values of one point of the last two axes,
@@ -33,6 +34,7 @@ class L0:
     tensor([[ 0.0000, -0.3000]])
     """
 
+    undoes: ClassVar[bool] = True  # whether a member stays one when some changes are undone
     eps: float | Tensor
     box: tuple[float, float] = (0.0, 1.0)
     per: Literal["value", "pixel"] = "value"
@@ -93,7 +95,8 @@ class L0:
         d = flat(u).double()
         moved, slack = flat(x).double() + d, tol * max(1.0, self.box[1] - self.box[0])
         inside = ((moved >= self.box[0] - slack) & (moved <= self.box[1] + slack)).all(1)
-        moves = flat(u).double().view(len(u), -1, self._sites(u)) != 0
+        sites = self._sites(u)
+        moves = d.view(len(d), d.shape[1] // max(1, sites), sites) != 0
         return inside & (moves.any(1).sum(1) <= self._k(d)[:, 0])
 
     def sample(self, x: Tensor, draw: Draw) -> Tensor:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,6 +119,10 @@ class Patch:
         view._offer()
         return view
 
+    def redrawn(self, k: int) -> Self:
+        """Return the same set with other random places, where it has some: draw k."""
+        return replace(self, seed=(self.seed + k) % (1 << 62)) if self.at == "random" else self
+
     def stencil(self, height: int, width: int) -> tuple[Tensor, int, int]:
         """(h, w) bool, the shape of the patch, and the top and left where it is drawn.
 
@@ -192,6 +196,11 @@ class Patch:
     def contains(self, x: Tensor, u: Tensor, tol: float) -> Tensor:
         """(B,) bool, in float64."""
         return self.form(x).contains(x, u, tol)  # type: ignore[no-any-return]
+
+    def printed(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) what the patch shows, and (h, w) bool where it is."""
+        form = self.form(x)
+        return form.printed(x, u), form.mask
 
     def _maximise(self, x: Tensor, g: Tensor) -> Tensor:
         """Argmax <g, u>."""

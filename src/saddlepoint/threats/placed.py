@@ -39,6 +39,10 @@ class Placed:
         """What is there already."""
         return torch.where(self.mask, self.crop(x), 0)
 
+    def printed(self, x: Tensor, u: Tensor) -> Tensor:
+        """(B, C, h, w) what the patch shows: its content."""
+        return u
+
     def apply(self, x: Tensor, u: Tensor) -> Tensor:
         """Paste u over x where the mask is set."""
         new = torch.where(self.mask, u, self.crop(x)).flatten(2)

@@ -11,6 +11,7 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import flat
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Convex, parametric
+from saddlepoint.threats.combine.operators import Combinable
 
 __all__ = ["Quantize"]
 
@@ -36,7 +37,7 @@ class _Grid(torch.autograd.Function):
 
 
 @dataclass(frozen=True, repr=False)
-class Quantize:
+class Quantize(Combinable):
     """A convex set around images, restricted to inputs that an 8-bit image can hold.
 
     u stays continuous and ``apply`` rounds it towards x, so that small gradient steps add up and
@@ -68,7 +69,7 @@ class Quantize:
     __repr__ = compact
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - box and the like
-        if name.startswith("__") or name == "threat":
+        if name.startswith("__") or name in ("threat", "undoes"):
             raise AttributeError(name)
         return getattr(self.threat, name)
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import flat, like
+from saddlepoint.threats.placed import Placed
 
 __all__ = ["Roaming"]
 
@@ -78,10 +79,18 @@ class Roaming:
 
     def _best(self, score: Tensor) -> Tensor:
         """(B, 1, H, W) bool: under the mask, where ``score`` (B, C, H, W) adds up to most."""
+        return self._under(score, *self._place(score))
+
+    def _place(self, score: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) top and left of that place."""
         sums = self._sums(score.sum(1).double())
-        best = sums.flatten(1).argmax(1)
-        across = sums.shape[2]
-        return self._under(score, best.div(across, rounding_mode="floor"), best % across)
+        best, across = sums.flatten(1).argmax(1), sums.shape[2]
+        return best.div(across, rounding_mode="floor"), best % across
+
+    def printed(self, x: Tensor, u: Tensor) -> Tensor:
+        """(B, C, h, w) what the patch shows, with zeros beside the mask."""
+        placed = Placed(self.mask, *self._place(u.detach() ** 2), self.box)
+        return torch.where(self.mask, placed.crop(x + u), 0)
 
     def _sums(self, score: Tensor) -> Tensor:
         """(B, H - h + 1, W - w + 1) float64 sums of ``score`` (B, H, W) under the shifted mask.

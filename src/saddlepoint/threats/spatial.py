@@ -11,20 +11,22 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.spec import compact
 from saddlepoint.threats.bilinear import Padding, bilinear
+from saddlepoint.threats.combine.operators import Combinable
 
 __all__ = ["RotateTranslate"]
 
 
 @dataclass(frozen=True, repr=False)
-class RotateTranslate:
+class RotateTranslate(Combinable):
     """{x turned about its centre by up to ±degrees, then shifted by ±pixels} (1712.02779, §2).
 
-    A pixel at p from the centre moves to R(a) p + (dx, dy). u = (a / degrees, dx / pixels, dy /
-    pixels), (B, 3), each in [-eps, eps], so that a step of one radius crosses the same share of
-    every range. Values are read bilinearly at the place they come from; u = 0 gives x bit for bit.
-    degrees: in (0, 180]. pixels: as many as the shorter side at most; 0 only rotates. padding: what
-    comes into view is ``zero``, or the image mirrored (``reflect``). eps: share of both ranges, a
-    number or (B,), by which the sets are nested; 1 is the set itself. box: the model's input range.
+    A pixel at p from the centre moves to R(a) p + (dx, dy), clockwise for a > 0. u = (a / degrees,
+    dx / pixels, dy / pixels), (B, 3), each in [-eps, eps], so that a step of one radius crosses the
+    same share of every range. Values are read bilinearly at the place that they come from; u = 0
+    gives x bit for bit. degrees: in (0, 180]. pixels: as many as the shorter side at most; 0 only
+    rotates. padding: what comes into view is ``zero``, or the image mirrored (``reflect``). eps:
+    share of both ranges, a number or (B,), by which the sets are nested; 1 is the set itself. box:
+    the model's input range.
 
     Takes images (B, C, H, W) of any size but a single pixel. Raises ``Invalid``.
 
@@ -72,6 +74,14 @@ class RotateTranslate:
         angle = f"the image may be turned by at most {self.degrees:g} degrees"
         seen = "zeros" if self.padding == "zero" else "its mirror image"
         return f"{angle} and shifted by at most {self.pixels:g} pixels; {seen} fill the rest"
+
+    def tell(self, u: Tensor) -> list[str]:
+        """Angle and shifts of each row."""
+        ways = u.double() * u.new_tensor([self.degrees, self.pixels, self.pixels]).double()
+        return [
+            f"turned clockwise by {angle:.1f}°, shifted by {right:.1f} right and {down:.1f} down"
+            for angle, right, down in ways.tolist()
+        ]
 
     def __getitem__(self, keep: Tensor) -> Self:
         return replace(self, eps=self.eps[keep]) if isinstance(self.eps, Tensor) else self

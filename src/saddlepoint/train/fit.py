@@ -2,10 +2,10 @@
 
 from torch import nn
 
+from saddlepoint.core.answers import check_scores
 from saddlepoint.core.door import Door
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Untargeted
-from saddlepoint.core.oracle import check_scores
 from saddlepoint.core.search import check_inputs
 from saddlepoint.train.bounded import live
 from saddlepoint.train.certified import certifies

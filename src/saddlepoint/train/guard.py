@@ -3,10 +3,10 @@
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from saddlepoint.attacks import FGSM, PGD, RandomSearch, WorstOf
+from saddlepoint.attacks import FGSM, PGD, RandomSearch, Refine, WorstOf
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.errors import Unsupported
-from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.threat import Gridded, ThreatModel
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.certified import CROWNIBP, IBP
 from saddlepoint.train.gaussian import Gaussian
@@ -95,7 +95,7 @@ def stronger(attack: Attack[Any], threat: ThreatModel) -> Attack[Any] | None:
     """Return the next stronger inner attack, or None where no better one is known.
 
     One step becomes four; any number of steps (or tries) is doubled, up to 40; tries that were
-    doubled in vain give way to gradients.
+    doubled in vain give way to gradients, in a set of few parameters to a grid that is refined.
 
     >>> from saddlepoint import Linf
     >>> stronger(FGSM(), Linf(eps=0.3)), stronger(PGD(steps=4, step_size=0.5), Linf(eps=0.3))
@@ -110,18 +110,24 @@ def stronger(attack: Attack[Any], threat: ThreatModel) -> Attack[Any] | None:
     elif count := next((name for name in ("steps", "k") if name in many), None):
         n = 2 * getattr(attack, count)
         if n > MOST_STEPS:
-            return PGD(steps=10, step_size=0.25) if count == "k" else None
+            return _another(threat) if count == "k" else None
         # A constant step is halved, so that the path keeps its length.
         size = getattr(attack, "step_size", None)
         finer = {"step_size": size / 2} if size is not None else {}
         following = replace(attack, **{count: n, **finer})  # type: ignore[type-var]
     else:
-        following = PGD(steps=10, step_size=0.25)
+        following = _another(threat)
     try:
         check_fit(following, threat, "gradients")
     except Unsupported:
         return None
     return following  # type: ignore[no-any-return]
+
+
+def _another(threat: ThreatModel) -> Attack[Any]:
+    """Return what to try where more of the same is none the stronger."""
+    few = isinstance(threat, Gridded)
+    return Refine(rounds=2, keep=2) if few else PGD(steps=10, step_size=0.25)
 
 
 def escalated(attack: Attack[Any], threat: ThreatModel, events: int) -> Attack[Any]:

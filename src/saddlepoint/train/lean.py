@@ -14,6 +14,7 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.shapes import put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
+from saddlepoint.core.within import Within
 
 __all__ = ["Keep", "Lean", "evaluating", "widen", "without_graph"]
 
@@ -34,7 +35,7 @@ class _Kept:
         self.u, self.value = put(better, u, self.u), torch.where(better, value, self.value)
 
 
-class Lean(Aiming, Generic[T]):
+class Lean(Aiming, Within, Generic[T]):
     """A ``Gradients`` oracle that neither counts, nor confirms, nor closes broken rows.
 
     Training wants the worst point, not the first bad one, and asks millions of times: a clean pass,
@@ -71,7 +72,11 @@ class Lean(Aiming, Generic[T]):
     @property
     def worst(self) -> Tensor:
         """(B, *P) the parameters kept so far."""
-        return self._kept.u
+        return self._kept.u if self._inside is None else self._inside.worst
+
+    @property
+    def _least(self) -> Tensor:
+        return torch.full((len(self.x),), -torch.inf, device=self.x.device)
 
     @property
     def clean(self) -> Tensor:
@@ -91,9 +96,9 @@ class Lean(Aiming, Generic[T]):
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u."""
         if self._keep == "last" and self._kept.climbed:
-            self._kept.u = self._member(u)
+            self._kept.u = self._lifted(self._member(u))
             raise Exhausted
-        value = self._loss(self._scores(u), self._aim)
+        value = self._worth(self._scores(u), u)
         self._offer(u, value)
         return value
 
@@ -101,11 +106,11 @@ class Lean(Aiming, Generic[T]):
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
-            value = self._loss(widen(self._model(self.threat.apply(self.x, leaf))), self._aim)
+            value = self._worth(widen(self._model(self.threat.apply(self.x, leaf))), leaf)
             g = _slope(value, leaf)
         value, self._kept.climbed = value.detach(), True
         if self._keep == "last":
-            self._kept.u = self._member(u)
+            self._kept.u = self._lifted(self._member(u))
         else:
             self._offer(u, value)
         return value, g
@@ -117,8 +122,11 @@ class Lean(Aiming, Generic[T]):
     def _offer(self, u: Tensor, value: Tensor) -> None:
         if self._roams:
             inside = self.threat.contains(self.x, u, MEMBER)
-            u, value = put(inside, u, self._kept.u), torch.where(inside, value, -torch.inf)
-        self._kept.offer(u, value)
+            value = torch.where(inside, value, -torch.inf)
+            u = put(inside, u, self.worst)
+        if self._inside is not None:
+            self._inside.see(torch.ones_like(value, dtype=torch.bool), u, value)
+        self._kept.offer(self._lifted(u), value)
 
     def narrow(self, eps: Tensor) -> Self:
         """Return the same rows with the set cut to the size eps (B,)."""

@@ -3,12 +3,15 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from saddlepoint.attacks.parts import everywhere
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
+from saddlepoint.core.goal import Targeted
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.search import search
+from saddlepoint.core.target import as_target
 from saddlepoint.train.bounded import certified
 from saddlepoint.train.certified import certifies
 from saddlepoint.train.samples import Samples
@@ -56,11 +59,19 @@ def proved(model: nn.Module, samples: Samples) -> float | None:
 
 def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str) -> float:
     plan, few = samples.plan, samples.measured(samples.plan.check_n)
+    # Of a set made of sets every part is searched: chance would pick one for each sample.
+    attack = everywhere(attack, plan.threat)
+    target = as_target(plan.target)
+    goal: Tensor | Targeted = few.y
+    if target is not None:
+        with Door(model, verify=False) as door:
+            scores = torch.cat([door.scores(x) for x in torch.split(few.x, BATCH)])
+        goal = target.goal(few.ids, few.y, scores)
     found = search(
         attack,
         model,
         few.x,
-        few.y,
+        goal,
         plan.threat,
         seed=plan.seed,
         ids=few.ids.cpu(),
@@ -68,4 +79,7 @@ def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str)
     )
     if found.error is not None:
         raise RuntimeError(f"the {what} {attack!r} failed on held-out samples:\n{found.error}")
-    return found.status.count(Status.SURVIVED) / len(few.y)
+    left = found.status.count(Status.SURVIVED)
+    if isinstance(goal, Targeted):  # those of the target's class cannot be moved there
+        left += int((found.broken & (goal.label == few.y).cpu()).sum())
+    return left / len(few.y)

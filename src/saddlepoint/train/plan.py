@@ -13,13 +13,14 @@ from saddlepoint.attacks import FGSM, PGD
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.target import as_target
 from saddlepoint.core.threat import Graded, ThreatModel
 from saddlepoint.train.augment import AUGMENTS
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.bounded import check_box
 from saddlepoint.train.certified import certifies
 from saddlepoint.train.lean import Keep
-from saddlepoint.train.losses import TRADES, Natural, RobustLoss
+from saddlepoint.train.losses import MART, TRADES, Madry, Natural, RobustLoss
 from saddlepoint.train.naming import name_of
 from saddlepoint.train.objectives import as_robust_loss
 from saddlepoint.train.schedule import SCHEDULES
@@ -86,6 +87,8 @@ class TrainPlan:
     attack when robustness collapses unseen by the present one. held_out: share (float) or number
     (int) of training samples kept for measuring; check_n: how many of them, at most, are attacked.
     augment: None, ``crop`` or ``flip-crop``. precision: of the passes; weights stay float32.
+    target: the class that the adversary wants, an index, ``next``, ``runner-up`` or
+    ``least-likely``; None: any but the label.
 
     Raises ``Invalid`` with name, value and what is allowed; ``Unsupported`` where an attack does
     not fit the threat.
@@ -120,6 +123,7 @@ class TrainPlan:
     seed: int = 0
     augment: Literal["crop", "flip-crop"] | None = None
     precision: Precision = "float32"
+    target: int | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(self.shape))
@@ -155,7 +159,19 @@ class TrainPlan:
             if not callable(attack := getattr(self, name)):
                 raise Invalid(name, attack, "an attack, such as PGD(steps=10)")
             check_fit(attack, self.threat, "gradients")
+        self._check_target()
         self._check_pairs()
+
+    def _check_target(self) -> None:
+        """Refuse targets that are none, and objectives that search for something else."""
+        if self.target is None:
+            return
+        if not isinstance(self.target, int | str):
+            raise Invalid("target", "<a list>", "a class or a rule, in training")
+        as_target(self.target).check(1, self.classes)  # type: ignore[union-attr]
+        if not isinstance(self._inside, Madry | MART):
+            allowed = f"None for {self._inside}, whose adversary does not climb the label's loss"
+            raise Invalid("target", self.target, allowed)
 
     def _check_pairs(self) -> None:
         """Refuse parts that are fine alone and do not work together."""
@@ -202,6 +218,8 @@ class TrainPlan:
         said = {f.name: getattr(self, f.name) for f in fields(self)}
         said |= {"shape": list(self.shape), "options": dict(self.options)}
         said |= {name: name_of(said[name]) for name in ("threat", "attack", "check")}
+        if self.target is None:
+            del said["target"]  # so that plans without one read as ever
         return said | {"loss": name_of(self.objective)}
 
     def key(self) -> str:

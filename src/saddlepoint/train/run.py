@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.target import as_target
 from saddlepoint.train.assemble import assemble, check_compiler
 from saddlepoint.train.checkpoint import Folder, State
 from saddlepoint.train.device import launch
@@ -140,7 +141,8 @@ class Run:
         fabric = self.learner.fabric
         torch.manual_seed((plan.seed * 1_000_003 + number) % (1 << 63) + fabric.global_rank)
         levels = sum(1 for e in state.events if e.stronger)
-        inner = Inner(plan.threat, escalated(plan.attack, plan.threat, levels), keep=plan.keeps)
+        attack = escalated(plan.attack, plan.threat, levels)
+        inner = Inner(plan.threat, attack, keep=plan.keeps, target=as_target(plan.target))
         loss = self.learner.epoch(number, inner, self.samples, to)
         own = own_attack(plan.objective, inner.attack)
         accuracy = measure(self.learner.result, self.samples, own)

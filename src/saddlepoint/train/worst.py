@@ -12,8 +12,10 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid
 from saddlepoint.core.goal import Goal, as_goal
 from saddlepoint.core.loss import Loss, as_loss
+from saddlepoint.core.shapes import put
+from saddlepoint.core.target import Target
 from saddlepoint.core.threat import ThreatModel
-from saddlepoint.train.lean import Keep, Lean, evaluating
+from saddlepoint.train.lean import Keep, Lean, evaluating, widen, without_graph
 
 __all__ = ["Adversary", "Inner", "Worst"]
 
@@ -57,7 +59,8 @@ class Inner:
 
     threat, attack: the adversary trained against. loss: what the attack climbs (None:
     cross-entropy). keep: ``worst`` of the points seen, or ``last``, one pass cheaper (see
-    ``Lean``). The precision is that of the autocast around the call.
+    ``Lean``). target: the class that it wants of inputs with labels; those of that class stay as
+    they are. The precision is that of the autocast around the call.
 
     The model is in eval mode while it is asked, so that a batch does not pollute its running
     statistics, and is put back afterwards; gradients are taken with respect to the input only. A
@@ -77,6 +80,7 @@ class Inner:
     attack: Attack[Any]
     loss: Loss | str | None = None
     keep: Keep = "worst"
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         check_fit(self.attack, self.threat, "gradients")
@@ -94,19 +98,37 @@ class Inner:
     ) -> Tensor:
         """Return x_adv (B, *F); all randomness comes from ``draw`` (None: seed 0, ids 0 … B-1)."""
         draw = draw or Draw.of(0, torch.arange(len(x), device=x.device))
-        climb = self.loss if loss is None else loss
+        climb, threat = self.loss if loss is None else loss, _placed(self.threat, draw)
         with evaluating(model):
+            goal, free = self._goal(model, x, y)
             lean = Lean(
                 model,
                 x,
-                as_goal(y),
-                self.threat,
+                goal,
+                threat,
                 loss=None if climb is None else as_loss(climb),
                 keep=self.keep,
             )
             with contextlib.suppress(Exhausted):  # the attack's own way to end early
                 self.attack(lean, draw)
-            return self.threat.apply(x, lean.kept).detach()
+            u = lean.kept if free is None else put(free, lean.kept, threat.start(x))
+            return threat.apply(x, u).detach()
+
+    def _goal(self, model: nn.Module, x: Tensor, y: Tensor | Goal) -> tuple[Goal, Tensor | None]:
+        """Return the goal, and (B,) bool which rows can be moved to their target (None: all)."""
+        if self.target is None or not isinstance(y, Tensor):
+            return as_goal(y), None
+        with without_graph(x.device.type):
+            scores = widen(model(x))
+        goal = self.target.goal(torch.arange(len(x)), y, scores)
+        return goal, goal.label != y
+
+
+def _placed(threat: ThreatModel, draw: Draw) -> ThreatModel:
+    """Give the samples random places in a set that has some: others for each draw."""
+    if not hasattr(threat, "redrawn"):
+        return threat
+    return threat[draw.tag("place").integers(1 << 24, 1)[:, 0]]
 
 
 @dataclass(frozen=True, eq=False)

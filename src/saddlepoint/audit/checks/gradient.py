@@ -19,6 +19,11 @@ _VOTED = (
     "of most fresh draws"
 )
 
+_SEEN = (
+    "the model sees inputs under random transformations: attacks followed the mean over draws, and "
+    "each verdict is by the success rate over fresh ones"
+)
+
 
 def _blind(e: Evidence) -> tuple[int, int]:
     """Count the samples that were asked for gradients, and those for which most were zero."""
@@ -95,7 +100,8 @@ def repeatability(e: Evidence) -> Finding:
         asked = f"{again['disagree']} of {e.probes['n']} samples"
         said += f"; {asked} change class within {again['passes']} passes"
     if e.plan.votes > 1 and e.plan.eot > 1:
-        return Finding("repeatability", "ok", said + _voted(e), _VOTED)
+        why = _VOTED if e.plan.under is None else _SEEN
+        return Finding("repeatability", "ok", said + _voted(e), why)
     return Finding(
         "repeatability",
         "warn",

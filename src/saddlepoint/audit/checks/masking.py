@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from saddlepoint.audit.checks.finding import Finding, by_grid, probe, unmeasured
+from saddlepoint.audit.checks.finding import Finding, by_chance, by_grid, probe, unmeasured
 from saddlepoint.audit.evidence import Evidence, code
 from saddlepoint.core.ledger import Status
 
@@ -53,6 +53,8 @@ def black_box(e: Evidence) -> Finding:
             "not compared: a grid searches the few parameters of this set better than ascent",
             "what grids alone break here is no sign of masked gradients",
         )
+    if by_chance(e):
+        return _pieces(check)
     (white, fell), (black, hit) = _ran(e, gradients=True), _ran(e, gradients=False)
     compared = white & (black | fell)
     if not (white & black).any() and probe(e, "black_box") is None:
@@ -71,6 +73,8 @@ def black_box(e: Evidence) -> Finding:
 def transfer(e: Evidence) -> Finding:
     """Warn when points made on a blurred stand-in break what the model's own gradient did not."""
     check, said = "transfer against gradients", probe(e, "transfer")
+    if by_chance(e):
+        return _pieces(check)
     if said is None:
         return unmeasured(e, check, "transfer")
     _, fell = _ran(e, gradients=True)
@@ -80,3 +84,12 @@ def transfer(e: Evidence) -> Finding:
     if only >= 2 and only / n > _POINTS:
         return Finding(check, "fail" if only > 0.05 * n else "warn", text, _MASKED, _NEXT)
     return Finding(check, "ok", text, "the model's own gradient is the better guide")
+
+
+def _pieces(check: str) -> Finding:
+    return Finding(
+        check,
+        "inconclusive",
+        "not compared: this set is in pieces, and gradients see only the one that they are in",
+        "what other searches alone break here is no sign of masked gradients",
+    )

@@ -22,6 +22,8 @@ def clean_accuracy(e: Evidence) -> Finding:
     value, n = e.clean_accuracy, e.plan.n
     low, high = clopper_pearson(round(value * n), n, e.plan.confidence)
     said = f"{value:.1%} of {n} ({low:.1%} to {high:.1%}), guessing {1 / e.classes:.1%}"
+    if e.notes.get("rejects"):
+        said += f"; {int((e.prediction == e.classes - 1).sum())} inputs were rejected as they are"
     if low <= 1 / e.classes:
         return Finding(
             "clean accuracy",

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from saddlepoint.audit.membership.combine import by_chain, by_mask, by_union
 from saddlepoint.audit.membership.environment import REMADE, by_remaking
+from saddlepoint.audit.membership.feature import by_features
 from saddlepoint.audit.membership.itself import by_itself
 from saddlepoint.audit.membership.kind import Array, Check
 from saddlepoint.audit.membership.norms import NORMS, by_norm
@@ -19,8 +21,13 @@ __all__ = ["CHECKS", "independent", "inspect"]
 
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(NORMS, by_norm),
+    "Features": by_features,
     "Patch": by_patch,
+    "Printable": by_patch,
     "RotateTranslate": by_turning,
+    "Union": by_union,
+    "Chain": by_chain,
+    "Masked": by_mask,
     **dict.fromkeys(REMADE, by_remaking),
 }
 
@@ -57,11 +64,14 @@ def independent(threat: Any) -> bool:  # noqa: ANN401
     >>> independent(L2(eps=1.0))
     True
     """
-    return _check_of(threat) is not by_itself
+    inside = (*getattr(threat, "sets", ()), *filter(None, [getattr(threat, "base", None)]))
+    return _check_of(threat) is not by_itself and all(map(independent, inside))
 
 
 def _check_of(threat: Any) -> Check:  # noqa: ANN401
     name = type(threat).__name__
     if name == "Quantize" and type(threat.threat).__name__ in NORMS:
         return by_norm  # which looks at the grid as well
+    if name == "Masked" and threat.parametric:
+        return by_itself  # what is seen of a member says little of it
     return CHECKS.get(name, by_itself)

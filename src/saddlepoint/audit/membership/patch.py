@@ -26,6 +26,7 @@ def by_patch(
     At a known place u is its content, and x_adv must show it; anywhere, some copy of the shape must
     cover every changed pixel.
     """
+    threat = getattr(threat, "threat", threat)  # one with a price has the same members
     x, x_adv = x.astype(np.float64), x_adv.astype(np.float64)
     if x.ndim != 4:
         return [f"shape {x.shape[1:]} is no image"] * len(x)

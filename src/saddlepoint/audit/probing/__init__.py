@@ -19,7 +19,6 @@ from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.audit.rounds import Rounds
 from saddlepoint.audit.store import write_json
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.ledger import Status
 
 __all__ = ["PROBES", "measured"]
 
@@ -45,7 +44,7 @@ def measured(rounds: Rounds, folder: Path | None, count: int) -> Json:
     Each probe gives an object, or ``{"skipped": reason}``. ``rows_forward`` and ``rows_backward``
     are their bill, apart from the audit's.
     """
-    right = rounds.evidence.rounds[0].where(Status.SURVIVED)[:count]
+    right = rounds.evidence.fresh()[:count]
     if not count or not len(right):
         return {}
     try:

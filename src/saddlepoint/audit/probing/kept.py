@@ -58,5 +58,5 @@ def rounding(p: Probe) -> Json:
         saved = Quantize(inner).apply(x, moved - x)
     else:  # towards x would leave the set as well: there is no nearer member to save
         saved = (moved * 255).round() / 255
-    hold = p.judged(saved, y.to(x.device))
+    hold = p.judged(saved, y.to(x.device), rows)
     return {"witnesses": len(rows), "hold": int(hold.sum())}

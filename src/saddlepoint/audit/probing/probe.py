@@ -13,14 +13,14 @@ from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.samples import Samples
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.expect import mean
-from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.ledger import Ledger
 from saddlepoint.core.oracle import Oracle
-from saddlepoint.core.referee import judge
+from saddlepoint.core.referee import judge, nth
 from saddlepoint.core.threat import Graded, Gridded
 
 __all__ = ["Json", "Probe"]
@@ -49,7 +49,8 @@ class Probe:
 
     def around(self, rows: Tensor) -> tuple[Bench, Any]:
         """Return other samples with the set around them."""
-        bench = Bench(self.door, *self.samples.batch(rows), rows, self.plan.seed)
+        target = self.evidence.targets(rows)
+        bench = Bench(self.door, *self.samples.batch(rows), rows, self.plan.seed, target)
         threat: Any = self.plan.threat[rows]
         return bench, threat.to(bench.x.device) if hasattr(threat, "to") else threat
 
@@ -58,20 +59,25 @@ class Probe:
         """The randomness of these samples."""
         return Draw.of(self.bench.seed, self.bench.rows)
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor, view: Draw | None = None) -> Tensor:
         """(B, K) what the model says of the inputs, once."""
         self.rows_forward += len(x)
-        scores: Tensor = self.door.scores(x)
+        scores: Tensor = self.door.scores(x, view)
         return scores
 
     def margin(self, x: Tensor) -> Tensor:
-        """(B,) margin at the inputs, averaged over as many passes as an attack's answers are."""
-        goal = Untargeted(self.bench.y)
-        return mean([goal.margin(self.scores(x)).double() for _ in range(self.door.eot)])
+        """(B,) margin at the inputs, averaged over as many passes as an attack's answers are.
 
-    def judged(self, x: Tensor, y: Tensor) -> Tensor:
+        Transformations before the model are the same whatever x is, so that what differs is x.
+        """
+        goal, views = self.bench.goal, self.draw.tag("margin")
+        outs = [self.scores(x, nth(views, k)) for k in range(self.door.eot)]
+        return mean([goal.margin(out).double() for out in outs])
+
+    def judged(self, x: Tensor, y: Tensor, rows: Tensor) -> Tensor:
         """(B,) bool: whether the referee calls the inputs broken."""
-        margin, asked = judge(self.door, x, Untargeted(y))
+        goal = wanted(self.door.model, y, self.evidence.targets(rows))
+        margin, asked = judge(self.door, x, goal)
         self.rows_forward += asked
         return margin > 0
 

@@ -11,6 +11,7 @@ from saddlepoint.audit.evidence import Evidence, code
 from saddlepoint.audit.probes import Bench
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.access import Attack
+from saddlepoint.core.detected import rejects
 from saddlepoint.core.door import Door
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.threat import Gridded
@@ -85,6 +86,7 @@ class _Blurred:
 
     def __init__(self, door: Door, width: Tensor) -> None:
         self.door, self.width, self.rows = door, width, 0
+        self.rejects = rejects(door.model)  # as the model that it stands for
 
     def __call__(self, x: Tensor) -> Tensor:
         self.rows += DRAWS * len(x)
@@ -101,12 +103,12 @@ def transfer(p: Probe) -> Json:
     blurred = _Blurred(door, spread.square().mean().sqrt())
     attack: Any = PGD(steps=STEPS, loss="margin")
     with Door(blurred, seed=p.bench.seed, verify=False) as other:
-        bench = Bench(other, x, p.bench.y, p.bench.rows, p.bench.seed)
+        bench = Bench(other, x, p.bench.y, p.bench.rows, p.bench.seed, p.bench.target)
         u = bench.attack(attack, p.threat, "transfer", early_stop=False).ledger.u
     p.rows_forward += blurred.rows
     p.rows_backward += DRAWS * STEPS * len(x)
     return {
         "attack": repr(attack),
         "source": f"the model's mean scores over {DRAWS} draws of noise on the input",
-        "broken": p.marked(p.judged(p.threat.apply(x, u), p.bench.y)),
+        "broken": p.marked(p.judged(p.threat.apply(x, u), p.bench.y, p.rows)),
     }

@@ -32,6 +32,10 @@ def unprovable(plan: Plan, door: Door) -> str:
     """Say why bounds would prove nothing about this game, or ""."""
     if plan.access != "gradients":
         return f"the adversary may ask for {plan.access} only, so the weights were not looked at"
+    if plan.under is not None:
+        return f"inputs are seen under {plan.under.distribution!r}: bounds hold for one view only"
+    if plan.target is not None:
+        return "bounds are computed against any wrong class, and the adversary wants a certain one"
     if plan.votes > 1 or plan.eot > 1:
         return "the model is randomised (--eot, --votes): bounds hold for one function only"
     if not isinstance(plan.threat, Convex):

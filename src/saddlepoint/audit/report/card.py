@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from math import prod, sqrt
 from typing import Any
 
-from saddlepoint.audit.report.numerals import GREY_LEVELS, number, passes, percent, radius
-from saddlepoint.audit.report.words import noun
+from saddlepoint.audit.report.numerals import (
+    GREY_LEVELS,
+    number,
+    passes,
+    percent,
+    plural,
+    radius,
+)
+from saddlepoint.audit.report.words import noun, target_words
 
 __all__ = ["card", "size"]
 
@@ -74,7 +81,14 @@ def _box(threat: Mapping[str, Any]) -> str:
 
 def _goal(audit: Mapping[str, Any]) -> str:
     goal = audit["threat"].get("goal", "untargeted")
-    return "Any wrong answer." if goal == "untargeted" else f"{goal}."
+    if goal == "untargeted":
+        return "Any wrong answer."
+    target = audit["threat"].get("target")
+    if target is None:
+        return f"{goal}."
+    left = (audit.get("counts") or {}).get("at_target") or 0
+    kept = f" {plural(left, noun(audit))} of that class already count as not moved." if left else ""
+    return f"{target_words(target)}.{kept}"
 
 
 def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ _ABSENT: dict[str, tuple[str, ...]] = {
         "environment",
         "saddlepoint",
         "verification",
+        "perceptual",
     ),
     "model": ("arch", "parameters"),
     "data": ("split", "shape"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saddlepoint.audit.report.files import Arrays
 from saddlepoint.audit.report.numerals import number, percent
 from saddlepoint.audit.report.pictures import difference, image_uri, is_image, magnification
 from saddlepoint.audit.report.run import Run
@@ -31,7 +32,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Witness:
-    """One broken sample, ready to print; either ``images`` or ``changes`` is empty."""
+    """One broken sample, ready to print; either ``images`` or ``changes`` is empty.
+
+    told: what the parameters do, in sets that have some; else empty.
+    """
 
     index: int
     label: int
@@ -42,8 +46,11 @@ class Witness:
     attack: str
     largest: str
     changed: str
+    perceptual: str  # empty where no network measured it
+    told: str
     images: tuple[tuple[str, str], ...]
     changes: tuple[Change, ...]
+    look: str = ""  # how a patch would print
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,28 @@ def _witness(run: Run, i: int, box: tuple[float, float], factor: float | None) -
         attack=str(g["attack"][i]),
         largest=number(float(f"{delta.max():.3g}")),
         changed=percent(float((delta > 1e-6).mean())),
+        perceptual=number(float(f"{float(g['perceptual'][i]):.3g}")) if "perceptual" in g else "",
+        told=str(g["told"][i]) if "told" in g else "",
         images=() if factor is None else _images(x, x_adv, box, factor),
         changes=() if factor is not None else _changes(x, x_adv, box),
+        look=_look(g, i),
     )
+
+
+def _look(g: Arrays, i: int) -> str:
+    """Return what was measured on a patch in words; empty for other sets and older runs."""
+    column = {
+        k: g[k] for k in ("tv", "off_palette", "nps") if k in g and g[k].shape == g["index"].shape
+    }
+    if "tv" not in column:
+        return ""
+    said = f"patch: total variation {number(float(column['tv'][i]))} a pixel"
+    if {"off_palette", "nps"} <= set(column):
+        said += (
+            f", {number(float(column['off_palette'][i]))} from the nearest printable colour "
+            f"(non-printability score {float(column['nps'][i]):.2g})"
+        )
+    return said
 
 
 def gallery(run: Run) -> Gallery | None:

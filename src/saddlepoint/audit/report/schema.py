@@ -100,6 +100,10 @@ _OPTIONAL = {
     "data_sha256": "a text",
     "environment": "an object",
     "plan": "an object",
+    "perceptual": "an object",
+    "perceptual.network": "a text",
+    "perceptual.witnesses": "a count",
+    "perceptual.quartiles": "a list of numbers",
 }
 _VERIFICATION = {
     "counts": "an object",
@@ -214,9 +218,12 @@ def check_gallery(gallery: Arrays, path: Path) -> None:
     x, x_adv = gallery["x"], gallery["x_adv"]
     if x.shape != x_adv.shape or x.ndim < 2 or x.dtype.kind != "f" or x_adv.dtype.kind != "f":
         raise BadData(f"{path}: x and x_adv must be float arrays of one shape (g, ...)")
-    for name, kinds in _GALLERY.items():
+    told = {"told": "U"} if "told" in gallery else {}
+    for name, kinds in {**_GALLERY, **told}.items():
         if gallery[name].shape != (len(x),) or gallery[name].dtype.kind not in kinds:
             raise BadData(f"{path}: {name} must have one entry per witness, of its type")
+    if "perceptual" in gallery and gallery["perceptual"].shape != (len(x),):
+        raise BadData(f"{path}: perceptual must have one entry per witness")
 
 
 def _numbers(table: object, names: tuple[str, ...], where: str) -> None:

@@ -5,7 +5,16 @@ from typing import Any
 
 from saddlepoint.audit.report.numerals import count, percent, plural, span
 
-__all__ = ["broken_share", "interrupted", "noun", "proven", "samples", "unsettled", "verdict"]
+__all__ = [
+    "broken_share",
+    "interrupted",
+    "noun",
+    "proven",
+    "samples",
+    "target_words",
+    "unsettled",
+    "verdict",
+]
 
 Audit = Mapping[str, Any]
 
@@ -27,6 +36,23 @@ def samples(audit: Audit) -> str:
     return plural(audit["n"], kind)
 
 
+_TARGETS = {
+    "next": "the class after its own",
+    "runner-up": "the other class that scores best on it unchanged",
+    "least-likely": "the other class that scores worst on it unchanged",
+}
+
+
+def target_words(target: str) -> str:
+    """Say what the adversary wants each sample to be taken for.
+
+    >>> target_words("3"), target_words("next")
+    ('That the model answers class 3', 'That the model answers the class after its own')
+    """
+    known = _TARGETS.get(target, f"class {target}" if target.isdecimal() else "a class of a list")
+    return f"That the model answers {known}"
+
+
 def _interval(audit: Audit) -> str:
     robust = audit["robust_accuracy"]
     if not robust.get("interval"):
@@ -46,8 +72,10 @@ def broken_share(audit: Audit, witnesses: int) -> str:
         proof = "with a witness" if broken == 1 else "each with a witness"
     else:
         proof = f"{count(witnesses)} of them with a stored witness"
-    clean = f"; {count(wrong)} of these fail without any change" if wrong else ""
-    return f"{who} {verb} broken, {proof}{clean}"
+    aimed = (audit.get("threat") or {}).get("target")
+    done, failed = ("moved to the target", "are there") if aimed else ("broken", "fail")
+    clean = f"; {count(wrong)} of these {failed} without any change" if wrong else ""
+    return f"{who} {verb} {done}, {proof}{clean}"
 
 
 def verdict(audit: Audit, witnesses: int) -> str:

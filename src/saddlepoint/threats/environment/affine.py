@@ -56,7 +56,26 @@ class Affine(Environment):
             f"turned by {self.degrees:g} degrees, shifted by {self.shift:.0%}, scaled by "
             f"{self.scale:.0%}, sheared by {self.shear:g} degrees"
         )
-        return f"the image may be {said}, at most, times severity / 5"
+        return f"at severity 5 the image may be {said}; it is met up to {self.at_most}"
+
+    def tell(self, u: Tensor) -> list[str]:
+        """What becomes of each image; parameters that the set lacks are left out."""
+        said = (
+            ("turned clockwise by {:.1f}°", self.degrees),
+            ("moved right by {:.1f} %", 100 * self.shift),
+            ("down by {:.1f} %", 100 * self.shift),
+            ("width times {:.2f}", 1 + self.scale),
+            ("height times {:.2f}", 1 + self.scale),
+            ("sheared by {:.1f}°", self.shear),
+        )
+        return [
+            ", ".join(
+                text.format(bound**s if "times" in text else bound * s)
+                for (text, bound), s, name in zip(said, row, NAMES, strict=True)
+                if getattr(self, name) > 0
+            )
+            for row in (self._spread(u.double()) / WORST).tolist()
+        ]
 
     def axes(self) -> tuple[Axis, ...]:
         """Return an axis for each bound above 0."""

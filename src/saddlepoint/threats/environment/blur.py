@@ -49,9 +49,17 @@ class Blur(Environment):
     def words(self) -> str:
         """The set in plain words."""
         return (
-            f"the image may be blurred ({self.kind}) over at most {self.pixels:g} pixels "
-            "times severity / 5"
+            f"at severity 5 the image may be blurred ({self.kind}) over {self.pixels:g} pixels; "
+            f"it is met up to {self.at_most}"
         )
+
+    def tell(self, u: Tensor) -> list[str]:
+        """How wide each kernel is."""
+        said = [f"blurred over {s * self.pixels / WORST:.1f} pixels" for s in u[:, 0].tolist()]
+        if self.kind != "motion":
+            return said
+        ways = (90 * u[:, 1]).tolist()
+        return [f"{text} at {way:.0f}°" for text, way in zip(said, ways, strict=True)]
 
     def axes(self) -> tuple[Axis, ...]:
         """Return the width, and of a motion its direction."""

@@ -45,7 +45,18 @@ class Colour(Environment):
     def words(self) -> str:
         """The set in plain words."""
         said = ", ".join(f"{name} by {getattr(self, name):g}" for name in self._named)
-        return f"the image may change its {said}, at most, times severity / 5"
+        return f"at severity 5 the image may change its {said}; it is met up to {self.at_most}"
+
+    def tell(self, u: Tensor) -> list[str]:
+        """How much each property changes."""
+        texts = {"brightness": "{:+.2f}", "hue": "{:+.3f}"}
+        return [
+            ", ".join(
+                f"{name} {texts.get(name, '{:+.0%}').format(s * getattr(self, name))}"
+                for name, s in zip(self._named, row, strict=True)
+            )
+            for row in (u.double() / WORST).tolist()
+        ]
 
     @property
     def _named(self) -> tuple[str, ...]:

@@ -42,10 +42,16 @@ class Corruption(Environment):
     @property
     def words(self) -> str:
         """The set in plain words."""
-        said = f"the image may be corrupted by {self.name.replace('_', ' ')} up to the severity"
-        return (
-            f"{said}, of 5, with any of 65,536 patterns" if self._kind.seeded else f"{said}, of 5"
-        )
+        said = f"the image may be corrupted by {self.name.replace('_', ' ')} up to {self.at_most}"
+        return f"{said} of 5" + (", with any of 65,536 patterns" if self._kind.seeded else "")
+
+    def tell(self, u: Tensor) -> list[str]:
+        """Severity and pattern of each image."""
+        named = self.name.replace("_", " ")
+        said = [f"{named} of severity {s:.1f}" for s in u[:, 0].tolist()]
+        if not self._kind.seeded:
+            return said
+        return [f"{text}, pattern {int(k)}" for text, k in zip(said, u[:, 1].tolist(), strict=True)]
 
     @property
     def _kind(self) -> Kind:

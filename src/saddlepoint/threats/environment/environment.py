@@ -56,6 +56,21 @@ class Environment:
         """Return one axis for each column of u."""
         raise NotImplementedError
 
+    @property
+    def words(self) -> str:
+        """The set in plain words."""
+        raise NotImplementedError
+
+    @property
+    def at_most(self) -> str:
+        """The severity in plain words."""
+        given = self.severity
+        return "a severity of its own" if isinstance(given, Tensor) else f"severity {given:g}"
+
+    def tell(self, u: Tensor) -> list[str]:
+        """What each row of u (B, P) does, in plain words."""
+        raise NotImplementedError
+
     def render(self, x: Tensor, u: Tensor) -> Tensor:
         """Return images (B, C, H, W) in [0, 1] changed by u (B, P); float64 in, float64 out."""
         raise NotImplementedError

@@ -25,7 +25,7 @@ def _grid(half: int, like: Tensor) -> tuple[Tensor, Tensor]:
 def gaussian(sigma: Tensor, half: int) -> Tensor:
     """exp(-|p|^2 / 2 sigma^2) for sigma (B,), K = 2 half + 1; sigma = 0 blurs nothing.
 
-    >>> gaussian(torch.tensor([0.0]), 1)[0].tolist()
+    >>> gaussian(torch.tensor([0.0]), 1)[0].round(decimals=6).tolist()
     [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     columns, rows = _grid(half, sigma)

@@ -47,9 +47,14 @@ class Perspective(Environment):
     def words(self) -> str:
         """The set in plain words."""
         return (
-            f"each corner of the image may move by at most {self.distortion:.0%} of the side "
-            "times severity / 5, and the image with it"
+            f"at severity 5 each corner of the image may move by {self.distortion:.0%} of the side "
+            f"and the image with it; it is met up to {self.at_most}"
         )
+
+    def tell(self, u: Tensor) -> list[str]:
+        """How far the corner that moves most moves."""
+        most = u.abs().amax(1) * (100 * self.distortion / WORST)
+        return [f"corners moved by up to {share:.1f} % of the side" for share in most.tolist()]
 
     def axes(self) -> tuple[Axis, ...]:
         """Return two axes for each corner."""

@@ -86,6 +86,8 @@ def inputs(threat: Any, x: Tensor, row: int = 0) -> Inputs:  # noqa: ANN401
     >>> inputs(Linf(eps=0.5), torch.zeros(2)).high
     tensor([0.5000, 0.5000], dtype=torch.float64)
     """
+    if type(threat).__name__ == "Masked":
+        return _pinned(threat, x, row)
     inner = getattr(threat, "threat", threat)  # of a set cut to 8 bits, the continuous one
     name = type(inner).__name__
     if name not in _ORDERS:
@@ -98,3 +100,24 @@ def inputs(threat: Any, x: Tensor, row: int = 0) -> Inputs:  # noqa: ANN401
     if not bool((low <= high).all()):
         raise BadData(f"x leaves the input range [{least:g}, {most:g}] by more than {eps:g}")
     return Inputs(low, high, x, eps, _ORDERS[name])
+
+
+def _pinned(threat: Any, x: Tensor, row: int) -> Inputs:  # noqa: ANN401
+    """The base's inputs with the values outside the mask held at x."""
+    whole = inputs(threat.base, x, row)
+    x = x.detach().cpu().double()
+    kept = _free(threat, tuple(x.shape))
+    low, high = torch.where(kept, whole.low, x), torch.where(kept, whole.high, x)
+    return Inputs(low, high, whole.x, whole.eps, whole.order)
+
+
+def _free(threat: Any, shape: tuple[int, ...]) -> Tensor:  # noqa: ANN401
+    """(*F) bool, from the mask as the set holds it."""
+    if isinstance(threat.mask, tuple):
+        free = torch.zeros(shape, dtype=torch.bool)
+        ends = [slice(None) if pair is None else slice(*pair) for pair in threat.mask]
+        place: tuple[Any, ...] = (..., *ends)
+        free[place] = True
+        return free
+    values: Tensor = threat.mask if isinstance(threat.mask, Tensor) else threat.values
+    return values.cpu().bool().expand(shape)

@@ -79,8 +79,9 @@ class State:
     free: Tensor | None = None
 
     def __getitem__(self, keep: Tensor) -> Self:
-        every: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v if v is None else v[keep] for k, v in every.items()})
+        every = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept: dict[str, Any] = {k: v if v is None else v[keep] for k, v in every.items()}
+        return replace(self, **kept)
 
     def see(self, u: Tensor, size: Tensor, past: Tensor) -> None:
         """Take in a point, its size, and whether it is past the hinge."""

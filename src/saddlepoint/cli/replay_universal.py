@@ -1,0 +1,39 @@
+"""``replay`` on the folder of a universal perturbation."""
+
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from saddlepoint.audit.universal_replay import Claimed, replay_universal
+from saddlepoint.cli.console import OUT
+from saddlepoint.cli.replayed import known, note_judge, tell
+from saddlepoint.cli.subject import load_subject
+from saddlepoint.presets import parse_threat
+
+__all__ = ["check_universal"]
+
+
+def check_universal(
+    run: Path,
+    model: str,
+    arch: str | None,
+    data: str | None,
+    split: str | None,
+    device: str | None,
+) -> None:
+    """Put the perturbation on every sample again; exit 1 when a claim does not hold."""
+    claimed = Claimed.load(run)
+    said = claimed.document
+    arch = known(model, arch, said)
+    subject = load_subject(
+        model, arch, data or said["data"]["name"], split or said["data"]["split"], device
+    )
+    threat = parse_threat(said["threat"])
+    note_judge(threat)
+    result = replay_universal(claimed, subject.model, subject.samples, threat, subject.sha256)
+    if not result.same_model:
+        OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
+    tell("answers", result.checked, result.failed)
+    if not result.holds:
+        raise typer.Exit(1)

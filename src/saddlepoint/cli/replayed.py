@@ -1,0 +1,53 @@
+"""What every kind of replay says, and asks of the run it is about."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from saddlepoint.audit.membership import independent
+from saddlepoint.cli.console import OUT
+from saddlepoint.core.errors import Invalid
+from saddlepoint.models import ARCHITECTURES, DEFENCES
+
+__all__ = ["known", "note_judge", "tell"]
+
+SHOWN = 10
+
+
+def tell(what: str, checked: int, failed: Mapping[int, str]) -> None:
+    """Say why some do not hold, and how many do."""
+    for row, reason in list(failed.items())[:SHOWN]:
+        OUT.print(Text(f"sample {row}: {reason}"))
+    if len(failed) > SHOWN:
+        OUT.print(Text(f"… and {len(failed) - SHOWN} more"))
+    OUT.print(Text(f"{checked - len(failed)} of {checked} {what} hold", style="bold"))
+
+
+def note_judge(threat: object) -> None:
+    """Say so where membership is judged by the set itself."""
+    if not independent(threat):
+        kind = type(threat).__name__
+        note = f"note: no independent check knows {kind}: its own verbs judged membership"
+        OUT.print(Text(note, style="yellow"))
+
+
+def known(model: str, arch: str | None, said: Mapping[str, Any]) -> str | None:
+    """The run's architecture for a file of weights, if it is ours.
+
+    Code is not imported on a file's word: raises ``Invalid``.
+    """
+    if arch is not None or Path(model).suffix not in (
+        ".safetensors",
+        ".pt",
+        ".pth",
+        ".bin",
+        ".ckpt",
+    ):
+        return arch
+    named = str(said["model"]["arch"])
+    if named not in ARCHITECTURES | DEFENCES:
+        hint = f"the run names {named!r}; if you trust that code, pass it as --arch"
+        raise Invalid("arch", "<nothing>", "given", hint)
+    return named
