@@ -289,6 +289,7 @@ class AttackRow:
     shaped: bool = False  # moves neighbours together, so that the shape of u matters
     sized: bool = False  # looks for the smallest change, so the margin is not what it pushes
     follows: bool = False  # needs a size with a gradient
+    orders: tuple[float, ...] = (math.inf, 2.0, 1.0)  # of the norms that it finds the smallest in
 
 
 ATTACKS = (
@@ -328,6 +329,10 @@ ATTACKS = (
     AttackRow("ddn", sp.DDN(steps=8), sp.DDN(), seeded=False, sized=True),
     AttackRow("fab", sp.FAB(steps=6), sp.FAB(), seeded=False, sized=True),
     AttackRow("fab-random", sp.FAB(steps=6, rivals=2, start="random"), sized=True),
+    AttackRow("cw", sp.CW(steps=5, rounds=2), sp.CW(), seeded=False, sized=True, orders=(2.0,)),
+    AttackRow(
+        "cw-linf", sp.CWLinf(steps=5, rounds=2), sp.CWLinf(), seeded=False, sized=True, orders=()
+    ),
     AttackRow("pdpgd", sp.PDPGD(steps=5), sp.PDPGD(), seeded=False, sized=True),
     AttackRow(
         "fab-t",
@@ -356,7 +361,11 @@ GRIDS = (
     ),
 )
 # Attacks that need a set of whole numbers.
-SPARSE = (AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),)
+SPARSE = (
+    AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),
+    AttackRow("jsma", sp.JSMA(), seeded=False, sized=True),
+    AttackRow("jsma-both", sp.JSMA(sign=0, theta=0.5), seeded=False, sized=True),
+)
 # Attacks that need a set with parts.
 PARTED = (AttackRow("part-of", sp.PartOf(sp.PGD(steps=4), k=0)),)
 
@@ -442,4 +451,5 @@ def covered() -> set[str]:
     parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
     parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
     parts += [row.views for row in VIEWS]
+    parts += [sp.Confident(sp.Untargeted(y), kappa=1.0)]  # tests/core/test_confident.py
     return set().union(*map(_types, parts))

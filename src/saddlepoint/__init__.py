@@ -2,13 +2,16 @@
 
 from saddlepoint.attacks import (
     APGD,
+    CW,
     DDN,
     FAB,
     FGSM,
     FMN,
+    JSMA,
     PDPGD,
     PGD,
     Bisect,
+    CWLinf,
     Each,
     FrankWolfe,
     Grid,
@@ -47,7 +50,7 @@ from saddlepoint.audit import (
 )
 from saddlepoint.core.detected import Undetected
 from saddlepoint.core.expectation import Expectation
-from saddlepoint.core.goal import Targeted, Untargeted
+from saddlepoint.core.goal import Confident, Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
@@ -78,11 +81,13 @@ from saddlepoint.verify import Smoothing
 
 __all__ = [
     "APGD",
+    "CW",
     "DDN",
     "DLR",
     "FAB",
     "FGSM",
     "FMN",
+    "JSMA",
     "L0",
     "L1",
     "L2",
@@ -94,9 +99,11 @@ __all__ = [
     "Bisect",
     "Blur",
     "Budget",
+    "CWLinf",
     "Chain",
     "Colour",
     "Comparison",
+    "Confident",
     "Corruption",
     "CrossEntropy",
     "Curve",

@@ -160,7 +160,7 @@ def test_other_sets_have_no_grid() -> None:
         (lambda: sp.Refine(keep=1.5), "at least 1"),  # type: ignore[arg-type]
         (lambda: sp.Refine(loss="x"), "loss"),
     ],
-    ids=str,
+    ids=("none", "list", "zero", "rounds", "keep", "loss"),
 )
 def test_bad_arguments(make: Any, words: str) -> None:  # noqa: ANN401
     with pytest.raises(Invalid, match=words):

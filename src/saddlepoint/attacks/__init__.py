@@ -2,6 +2,7 @@
 
 from saddlepoint.attacks.apgd import APGD
 from saddlepoint.attacks.bisect import Bisect
+from saddlepoint.attacks.carlini_wagner import CW, CWLinf
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.ddn import DDN
 from saddlepoint.attacks.fab import FAB
@@ -9,6 +10,7 @@ from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
 from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.jsma import JSMA
 from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
@@ -23,13 +25,16 @@ from saddlepoint.attacks.worst_of import WorstOf
 
 __all__ = [
     "APGD",
+    "CW",
     "DDN",
     "FAB",
     "FGSM",
     "FMN",
+    "JSMA",
     "PDPGD",
     "PGD",
     "Bisect",
+    "CWLinf",
     "Each",
     "FrankWolfe",
     "Grid",

@@ -7,9 +7,10 @@ from saddlepoint.core.access import Scores
 from saddlepoint.core.shapes import dot, flat, like
 from saddlepoint.core.threat import Graded, GradedConvex
 
-__all__ = ["BEYOND", "close_in", "towards"]
+__all__ = ["BEYOND", "RANGE", "close_in", "towards"]
 
 BEYOND = 1.001  # on the boundary itself nothing is broken yet
+RANGE = 1e12  # a size beyond every input range
 
 _ROUNDS = 24  # a bound for the loop, which ends after seven rounds or so
 _TINY = 1e-4

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
-from saddlepoint.attacks.boundary import close_in, towards
+from saddlepoint.attacks.boundary import RANGE, close_in, towards
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -20,7 +20,6 @@ from saddlepoint.core.threat import GradedConvex, radii
 __all__ = ["FAB"]
 
 _QUESTIONS = 3  # at the end, between x and the closest break (§3.1, final search)
-_RANGE = 1e12  # a size beyond every input range
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class FAB:
         a = (size / (size + size0)).nan_to_num(0, 0, 0).clamp(max=self.alpha_max)
         a = like(a, u)
         new = (1 - a) * (u + self.eta * d) + a * self.eta * d0
-        return threat.at(_RANGE).project(x, new)
+        return threat.at(RANGE).project(x, new)
 
     def _nearest(self, oracle: Gradients[GradedConvex], u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Value, gradient and step of the rival whose boundary is nearest to x + u."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from saddlepoint.attacks.boundary import RANGE
 from saddlepoint.core.shapes import dot, like
 from saddlepoint.core.threat import GradedConvex
 
@@ -10,7 +11,6 @@ __all__ = ["proximal"]
 
 _ROUNDS = 40  # a bound for the loop, which ends after ten rounds or so
 _TINY = 1e-4
-_RANGE = 1e12  # a size beyond every input range
 
 
 def proximal(threat: GradedConvex, x: Tensor, v: Tensor, weight: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def proximal(threat: GradedConvex, x: Tensor, v: Tensor, weight: Tensor) -> Tens
     >>> proximal(L1(eps=1.0), x, v, torch.tensor([0.2]))
     tensor([[ 0.2000, -0.1000,  0.0000]])
     """
-    v = threat.at(_RANGE).project(x, v)
+    v = threat.at(RANGE).project(x, v)
     old = _TINY * threat.size(x, v)
     high = _savings(threat, x, v, old)
     r, done = 2 * old, ~(high > weight)

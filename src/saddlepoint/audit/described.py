@@ -8,7 +8,7 @@ _CHANGE = {
     "Linf": "every input value may change by at most {eps}",
     "L2": "the input may move by a Euclidean distance of at most {eps}",
     "L1": "the changes of all input values may add up to at most {eps}",
-    "L0": "at most {eps} input values may change, to any value",
+    "L0": "at most {eps} input {per}s may change, to any value",
 }
 _JOINED = {"Union": ("either ", ", or "), "Chain": ("first ", ", then ")}
 
@@ -40,4 +40,5 @@ def _change(threat: Any) -> str:  # noqa: ANN401
         base = getattr(threat.base, "words", "") or _change(threat.base)
         return f"{base}, and only those values that the mask leaves free"
     size = f"{eps:g}" if isinstance(eps, int | float) else "a radius of its own"
-    return _CHANGE.get(name, f"the input may change within {name}").format(eps=size)
+    per = getattr(threat, "per", "value")
+    return _CHANGE.get(name, f"the input may change within {name}").format(eps=size, per=per)

@@ -7,7 +7,7 @@ import torch
 
 from saddlepoint.audit.membership import inspect
 from saddlepoint.audit.membership.kind import Array, widen
-from saddlepoint.audit.membership.norms import NORMS
+from saddlepoint.audit.membership.norms import NORMS, moves
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import Graded
 
@@ -29,14 +29,13 @@ def distance(
     >>> distance(np.zeros((1, 2)), np.array([[0.3, 0.4]]), L2(eps=1)).tolist()
     [0.5]
     """
-    name = type(getattr(threat, "threat", threat)).__name__
-    b = widen(x_adv)
+    inner = getattr(threat, "threat", threat)
+    name = type(inner).__name__
     if name in NORMS:
-        a = x.reshape(len(x), -1).astype(np.float64)
-        return NORMS[name][1](b.reshape(len(x), -1) - a)
+        return NORMS[name][1](moves(x, x_adv, inner))
     if not isinstance(threat, Graded):
         raise Invalid("threat", repr(threat), "a set whose members have sizes")
-    way = b - x.astype(np.float64) if u is None else u.astype(np.float64)
+    way = widen(x_adv) - x.astype(np.float64) if u is None else u.astype(np.float64)
     clean = torch.from_numpy(x.astype(np.float64))
     size: Array = threat.size(clean, torch.from_numpy(way)).numpy()
     return size

@@ -68,6 +68,10 @@ class Labels(Protocol[T_co]):
         """
         ...
 
+    def rest(self, idle: Tensor) -> Self:
+        """Return the same rows and ledger, where the rows marked ``idle`` (B,) are not asked."""
+        ...
+
     def reached(self) -> Tensor:
         """(B,) the smallest size of a break known so far, infinite where there is none."""
         ...

@@ -19,6 +19,7 @@ class Aiming:
     _loss: Loss
     _aim: Goal
     _roams = False
+    _idle: Tensor | None = None
 
     def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
         """Return the same rows and the same memory, with another objective to climb."""
@@ -40,4 +41,10 @@ class Aiming:
         """Return the same rows and the same memory, which takes in members of the set only."""
         view = copy.copy(self)
         view._roams = True
+        return view
+
+    def rest(self, idle: Tensor) -> Self:
+        """Return the same rows and the same memory, where rows marked ``idle`` are not asked."""
+        view = copy.copy(self)
+        view._idle = idle if self._idle is None else idle | self._idle
         return view

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid
 
-__all__ = ["Goal", "Labelled", "Targeted", "Untargeted", "as_goal", "read"]
+__all__ = ["Confident", "Goal", "Labelled", "Targeted", "Untargeted", "as_goal", "read"]
 
 
 class Goal(Protocol):
@@ -115,6 +115,33 @@ class Targeted:
     def __getitem__(self, keep: Tensor) -> "Targeted":
         source = None if self.source is None else self.source[keep]
         return replace(self, label=self.label[keep], source=source)
+
+
+@dataclass(frozen=True, eq=False)
+class Confident:
+    """Reach a goal by more than ``kappa``: margin = that of the goal - kappa (1608.04644, §VI-A).
+
+    Names no class, so that losses of classes, which know of no kappa, are not climbed for it.
+
+    >>> goal = Confident(Untargeted(torch.tensor([0])), kappa=2.0)
+    >>> goal.margin(torch.tensor([[2.0, 5.0, 1.0]]))
+    tensor([1.])
+    """
+
+    goal: Goal
+    kappa: float
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.kappa, int | float) and not isinstance(self.kappa, bool)
+        if not number or not 0 <= self.kappa < float("inf"):
+            raise Invalid("kappa", self.kappa, "a finite number of at least 0")
+
+    def margin(self, out: Any) -> Tensor:  # noqa: ANN401
+        """(B,), > 0 where the goal's own margin is above kappa."""
+        return self.goal.margin(out) - self.kappa
+
+    def __getitem__(self, keep: Tensor) -> "Confident":
+        return replace(self, goal=self.goal[keep])
 
 
 def as_goal(goal: Tensor | Goal) -> Goal:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.shapes import like
+from saddlepoint.core.shapes import INF, like
 
 __all__ = ["Budget", "Cost", "Ledger", "Status"]
 
@@ -143,6 +143,13 @@ class Ledger:
             self.broken = self.broken | broken
         else:
             self.broken[index] |= broken
+
+    def inspect(self, index: Tensor | None, size: Tensor, asked: Tensor) -> None:
+        """Note rows whose gradient has a largest entry ``size`` of zero, or one not finite."""
+        if bool(((size > 0) & (size < INF)).all()):
+            return
+        tally(self.zero_gradient, index, asked & (size == 0))
+        tally(self.nonfinite, index, asked & ~size.isfinite())
 
     def withdraw(self, lost: Tensor) -> None:
         """Take back breaks that further draws do not show: the best of many may owe it to luck."""

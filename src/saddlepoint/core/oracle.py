@@ -94,7 +94,7 @@ class Oracle(Aiming, Within, Generic[T]):
         outs, values, slopes = (list(answers) for answers in zip(*passes, strict=True))
         value, g = mean(values), mean(slopes)
         self.ledger.charge(self._index, asked, True)
-        self._inspect(norm(g, INF), asked)
+        self.ledger.inspect(self._index, norm(g, INF), asked)
         self._record(u, outs, asked)
         return value, g
 
@@ -155,6 +155,7 @@ class Oracle(Aiming, Within, Generic[T]):
     def __getitem__(self, keep: Tensor) -> Self:
         view = copy.copy(self)
         view._until = None if self._until is None else self._until[keep]
+        view._idle = None if self._idle is None else self._idle[keep]
         view.x, view.goal, view.threat = self.x[keep], self.goal[keep], self.threat[keep]
         view._aim = view.goal if self._aim is self.goal else self._aim[keep]
         view.clean = self.clean[keep]
@@ -172,6 +173,7 @@ class Oracle(Aiming, Within, Generic[T]):
     def _open(self, backward: bool = False) -> Tensor:
         """(B,) bool: rows that may be asked about, for a gradient if ``backward``."""
         asked = self.ledger.open(self._index, backward)
+        asked = asked if self._idle is None else asked & ~self._idle
         if self._until is None:
             return asked
         return asked & (self.reached() > self._until * (1 + MEMBER))
@@ -195,8 +197,9 @@ class Oracle(Aiming, Within, Generic[T]):
 
     def _views(self, tag: str) -> Draw | None:
         """Fresh randomness for a question: a row's own number of passes says which it is."""
-        passes = of_rows(self.ledger.forward, self._index)
-        return None if self._draw is None else self._draw.tag(tag).each(passes)
+        if self._draw is None:
+            return None
+        return self._draw.tag(tag).each(of_rows(self.ledger.forward, self._index))
 
     def _begin(self, start: Tensor, everyone: Tensor, draws: list[Any]) -> None:
         """Enter the clean input, at a margin of minus infinity where it has none."""
@@ -212,13 +215,6 @@ class Oracle(Aiming, Within, Generic[T]):
         self._record(start, [self.clean], everyone)
         # Where the clean input claimed to be broken, the ledger has what the referee said.
         ledger.margin = torch.where(clean.isnan() | (clean > 0), ledger.margin, clean)
-
-    def _inspect(self, size: Tensor, asked: Tensor) -> None:
-        """Note the rows whose gradient has a largest entry of zero, or one that is not finite."""
-        if bool(((size > 0) & (size < INF)).all()):
-            return
-        tally(self.ledger.zero_gradient, self._index, asked & (size == 0))
-        tally(self.ledger.nonfinite, self._index, asked & ~size.isfinite())
 
     def _record(self, u: Tensor, outs: list[Any], asked: Tensor) -> None:
         ledger, index = self.ledger, self._index

@@ -14,9 +14,9 @@ __all__ = ["draw_arms"]
 
 # Told apart in grey too: colour, marker, fill. (key, label, colour, marker)
 SERIES = (
-    ("undefended", "no defence, attacked by who knows it", MUTED, "D"),
-    ("claimed", "defended, attacked as the claim was", CLEAN, "s"),
-    ("true", "defended, attacked by who knows the defence", ROBUST, "o"),
+    ("undefended", "no defence, under attacks that know it", MUTED, "D"),
+    ("claimed", "defended, under the attacks of its claim", CLEAN, "s"),
+    ("true", "defended, under attacks that know it", ROBUST, "o"),
 )
 CHAINS = {
     1: "1  JSMA and softmax gradients → distillation → attacks on the logits",
@@ -69,7 +69,7 @@ def _paint(figure: "Figure", document: Mapping[str, Any]) -> None:
         axes.plot([], [], linestyle="", marker=marker, color=colour, label=label)
     box: Any = {"loc": "upper left", "bbox_to_anchor": (-0.43, -0.12), "ncols": 3}
     axes.legend(labelcolor=INK, columnspacing=1.4, handletextpad=0.3, **box)
-    figure.text(0.67, 0.89, "what flags the audit of the claim", color=MUTED)
+    figure.text(0.67, 0.835, "what flags the audit of the claim", color=MUTED)
     said = f"{data['data']}, first {data['test_samples']:,} test samples; bars are 95 % intervals"
     figure.text(0.012, 0.955, said, color=MUTED)
 
@@ -88,7 +88,7 @@ def _row(axes: "Axes", row: Mapping[str, Any], y: float) -> None:
 
     ends = [row[key]["accuracy"] for key, *_ in SERIES[1:]]
     axes.plot(ends, [y, y], color=GUARD, linewidth=1.4, zorder=2)
-    for (key, _, colour, marker), shift in zip(SERIES, (0.17, -0.17, 0.0), strict=True):
+    for (key, _, colour, marker), shift in zip(SERIES, (0.22, 0.0, 0.0), strict=True):
         low, high = row[key]["interval"]
         axes.plot([low, high], [y + shift] * 2, color=colour, alpha=0.45, linewidth=3, zorder=1)
         edge: Any = {"markeredgecolor": SURFACE, "markeredgewidth": 1.2, "clip_on": False}
@@ -106,4 +106,5 @@ def _axis(axes: "Axes", rows: Rows, places: Mapping[str, float]) -> None:
     axes.tick_params(axis="y", labelcolor=INK, length=0)
     axes.set_ylim(max(places.values(), default=0) + 0.6, -1.0)
     axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
     axes.set_xlabel("robust accuracy")

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from saddlepoint.attacks import FGSM, PGD, Lagrangian, SigmaZero, Targets
+from saddlepoint.attacks import CW, FGSM, JSMA, PGD, SigmaZero, Targets
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Unaware
 from saddlepoint.models.defences import Fitting
@@ -53,7 +53,7 @@ class ArmsPlan:
     false_alarms: float = 0.05
     l2: float = 2.0
     wide: float = 4.0
-    pixels: int = 40
+    pixels: int = 112
     bits: int = 1
     median: int = 2
     steps: int = 50
@@ -99,8 +99,11 @@ class ArmsPlan:
             Link(
                 name="distillation, L0",
                 threat=L0(self.pixels),
-                naive=(PGD(steps=self.steps, loss="cross-entropy"),),
-                adaptive=(SigmaZero(steps=4 * self.steps),),
+                naive=(JSMA(scale="probabilities"),),
+                adaptive=(
+                    JSMA(),
+                    SigmaZero(steps=4 * self.steps),
+                ),
                 **distilled,
             ),
             Link(
@@ -133,8 +136,8 @@ class ArmsPlan:
         )
 
     def _margins(self) -> tuple[Any, ...]:
-        """Climb differences of logits, within the set and beside it."""
-        return PGD(steps=self.steps, loss="margin"), Lagrangian(2 * self.steps, loss="margin")
+        """Climb differences of logits, within the set and by a Lagrangian."""
+        return PGD(steps=self.steps, loss="margin"), CW(steps=2 * self.steps, rounds=4)
 
     def _knowing(self) -> tuple[Any, ...]:
         """Climb what says "wrong and accepted", also towards single classes."""

@@ -1,8 +1,8 @@
-"""Inputs that differ from x in at most k values, which may become anything in the input range."""
+"""Inputs that differ from x in at most k values or pixels, which may become anything in range."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -18,13 +18,17 @@ __all__ = ["L0"]
 
 @dataclass(frozen=True, repr=False)
 class L0(Combinable):
-    """{u : at most k of the u_i are not zero, low <= x + u <= high}.
+    """{u : u differs from zero in at most k places, low <= x + u <= high}.
+
+    per: what a place is, a ``value``, or a ``pixel``: all values of one point of the last two axes,
+    such as the three colours. Inputs of less than three axes have one value in each.
 
     eps: k, a whole number or a tensor (B,) of them; ``at`` takes any number and rounds it down.
     box: the model's input range, which must be finite: without it a single value could do anything.
     The set is not convex and has no ``maximise``: a point between two members is none.
 
-    Raises ``Invalid`` when eps is negative or no whole number, or the box is not finite.
+    Raises ``Invalid`` when eps is negative or no whole number, the box is not finite, or ``per`` is
+    neither.
 
     >>> L0(eps=1).project(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.2, -0.3]]))
     tensor([[ 0.0000, -0.3000]])
@@ -33,8 +37,11 @@ class L0(Combinable):
     undoes: ClassVar[bool] = True  # whether a member stays one when some changes are undone
     eps: float | Tensor
     box: tuple[float, float] = (0.0, 1.0)
+    per: Literal["value", "pixel"] = "value"
 
     def __post_init__(self) -> None:
+        if self.per not in ("value", "pixel"):
+            raise Invalid("per", self.per, "'value' or 'pixel'")
         if len(self.box) != 2 or not self.box[0] < self.box[1]:
             raise Invalid("box", self.box, "(low, high) with low < high")
         if not math.isfinite(self.box[1] - self.box[0]):
@@ -45,7 +52,7 @@ class L0(Combinable):
             raise Invalid("eps", f"<shape {tuple(self.eps.shape)}>", "a number or a (B,) tensor")
         eps = self.eps if isinstance(self.eps, Tensor) else torch.tensor(float(self.eps))
         if not bool((eps.isfinite() & (eps >= 0) & (eps == eps.floor())).all()):
-            hint = "it counts the values that may change"
+            hint = f"it counts the {self.per}s that may change"
             raise Invalid("eps", self.eps, "a whole number >= 0", hint)
 
     __repr__ = compact
@@ -58,7 +65,7 @@ class L0(Combinable):
         return replace(self, eps=self.eps.to(device)) if isinstance(self.eps, Tensor) else self
 
     def at(self, eps: float | Tensor) -> Self:
-        """Return the same set for another number of values, rounded down."""
+        """Return the same set for another number of places, rounded down."""
         return replace(self, eps=eps.floor() if isinstance(eps, Tensor) else math.floor(eps))
 
     def start(self, x: Tensor) -> Tensor:
@@ -70,61 +77,79 @@ class L0(Combinable):
         return x + u
 
     def size(self, x: Tensor, u: Tensor) -> Tensor:
-        """(B,) how many values change."""
-        return (flat(u) != 0).sum(1).to(u.dtype)
+        """(B,) how many places change."""
+        return (flat(self.gather((u != 0).to(u.dtype))) > 0).sum(1).to(u.dtype)
+
+    def gather(self, v: Tensor) -> Tensor:
+        """(B, *places) sum of v (B, *F) over the values of each place."""
+        within = tuple(range(1, v.dim() - 2)) if self.per == "pixel" else ()
+        return v.sum(within) if within else v
+
+    def spread(self, m: Tensor, x: Tensor) -> Tensor:
+        """(B, *F) the number of each place, m (B, *places), at all its values."""
+        within = [1] * (x.dim() - m.dim())
+        return m.reshape(len(m), *within, *m.shape[1:]).expand_as(x)
 
     def contains(self, x: Tensor, u: Tensor, tol: float) -> Tensor:
-        """(B,) bool: x + u within the box up to ``tol``, and an exact count of changed values."""
+        """(B,) bool: x + u within the box up to ``tol``, and an exact count of changed places."""
         d = flat(u).double()
         moved, slack = flat(x).double() + d, tol * max(1.0, self.box[1] - self.box[0])
         inside = ((moved >= self.box[0] - slack) & (moved <= self.box[1] + slack)).all(1)
-        return inside & ((d != 0).sum(1) <= self._k(d)[:, 0])
+        moves = flat(u).double().view(len(u), -1, self._sites(u)) != 0
+        return inside & (moves.any(1).sum(1) <= self._k(d)[:, 0])
 
     def sample(self, x: Tensor, draw: Draw) -> Tensor:
-        """k values at random places, each uniform in the box."""
+        """k random places, their values uniform in the box."""
         low, high = self.box
-        where = flat(draw.tag("where").uniform(*x.shape[1:]).to(x.dtype))
+        shape = self.gather(x[:1]).shape[1:]
+        where = draw.tag("where").uniform(*shape).to(x.dtype)
         new = draw.tag("value").uniform(*x.shape[1:]).to(x.dtype) * (high - low) + low
-        return self._clip(x, (new - x) * self._top(where).view(x.shape))
+        return self._clip(x, (new - x) * self._top(where, x))
 
     def project(self, x: Tensor, u: Tensor) -> Tensor:
-        """Nearest point: the k values whose loss would cost most are kept, cut to the box.
+        """Nearest point: the k places whose loss would cost most are kept, cut to the box.
 
         Keeping value i at c_i, u_i cut to the box, saves u_i^2 - (u_i - c_i)^2 of the distance.
         """
         c = self._clip(x, u)
-        saved = flat(c * (2 * u - c))
-        return c * self._top(saved).view(c.shape)
+        return c * self._top(self.gather(c * (2 * u - c)), c)
 
     def steepest(self, x: Tensor, u: Tensor, g: Tensor) -> Tensor:
-        """The best vertex's k values, so far along g that a whole step and ``project`` land on it.
+        """The best vertex's k places, so far along g that a whole step and ``project`` land on it.
 
-        Value i can gain |g_i| room_i. Steps of width^2 g_i / t, t the k-th largest gain, save more
-        distance than any other value could, and pass the box: shorter ones change some values.
-        Values on the wrong side of x go back.
+        Value i can gain |g_i| room_i. Steps of n width^2 g_i / t, t the k-th largest gain and n the
+        values of a place, save more distance than any other place could, and pass the box: shorter
+        ones change some places. Values on the wrong side of x go back.
         """
         low, high = self.box
-        room = flat(torch.where(g > 0, high - x, x - low))
-        top = flat(g).abs().amax(1, keepdim=True)
-        v = flat(g) / torch.where(top > 0, top, 1)
-        gain = v.abs() * room
-        best = self._top(gain) & (gain > 0)
-        least = torch.where(best, gain, torch.inf).amin(1, keepdim=True)
-        back = torch.where(flat(u) * v < 0, -flat(u), 0)
-        return torch.where(best, v * ((high - low) ** 2 / least), back).view_as(g)
+        room = torch.where(g > 0, high - x, x - low)
+        top = flat(g).abs().amax(1)
+        v = g / like(torch.where(top > 0, top, 1), g)
+        gain = self.gather(v.abs() * room)
+        best = self._top(gain, x) & self.spread(gain > 0, x)
+        least = torch.where(best, self.spread(gain, x), torch.inf).flatten(1).amin(1)
+        n = v[0].numel() // max(1, gain[0].numel())
+        back = torch.where(u * v < 0, -u, 0)
+        return torch.where(best, v * like(n * (high - low) ** 2 / least, v), back)
 
     def smooth(self, x: Tensor, u: Tensor, sigma: float) -> Tensor:
-        """Gradient of sum_i v_i^2 / (v_i^2 + sigma) / D, v = u in units of the box (2402.01879)."""
+        """Gradient of sum_i s_i / (s_i + sigma) / n (2402.01879), s_i the square of place i's move.
+
+        Moves are in units of the box; n is the number of places.
+        """
         width = self.box[1] - self.box[0]
         v = u / width
-        slope: Tensor = 2 * sigma * v / (v * v + sigma) ** 2
-        return slope / (width * max(1, u[0].numel()))
+        square = self.gather(v * v)
+        slope: Tensor = 2 * sigma * v / self.spread((square + sigma) ** 2, v)
+        return slope / (width * max(1, square[0].numel()))
 
     def drop(self, x: Tensor, u: Tensor, below: Tensor) -> Tensor:
-        """U cut to the box, without values that change by less than ``below`` (B,) of its width."""
+        """U cut to the box, without places that move by less than ``below`` (B,) of its width."""
         cut = self._clip(x, u)
-        kept = cut.abs() >= like(below, cut) * (self.box[1] - self.box[0])
-        return cut * kept
+        if self.per == "value":
+            return cut * (cut.abs() >= like(below, cut) * (self.box[1] - self.box[0]))
+        size = self.gather(cut * cut).sqrt()
+        return cut * self.spread(size >= like(below, size) * (self.box[1] - self.box[0]), cut)
 
     def _k(self, rows: Tensor) -> Tensor:
         """(B, 1) how many values may change, to compare with."""
@@ -132,11 +157,17 @@ class L0(Combinable):
             return like(self.eps.to(rows.device), rows)
         return torch.full((len(rows), 1), float(self.eps), device=rows.device)
 
-    def _top(self, rows: Tensor) -> Tensor:
-        """(B, D) bool: the k largest of each row; of equal ones the first."""
+    def _sites(self, u: Tensor) -> int:
+        """How many places an input has; those of a pixel's values are equal modulo it."""
+        return math.prod(u.shape[-2:] if self.per == "pixel" and u.dim() > 3 else u.shape[1:])
+
+    def _top(self, worth: Tensor, x: Tensor) -> Tensor:
+        """(B, *F) 1 in the k places of largest worth (B, *places); of equal ones the first."""
+        rows = flat(worth)
         order = rows.sort(dim=1, descending=True, stable=True).indices
         rank = torch.arange(rows.shape[1], device=rows.device).expand_as(order)
-        return torch.zeros_like(order).scatter_(1, order, rank) < self._k(rows)
+        best = torch.zeros_like(order).scatter_(1, order, rank) < self._k(rows)
+        return self.spread(best.view(worth.shape), x)
 
     def _clip(self, x: Tensor, u: Tensor) -> Tensor:
         low, high = self.box

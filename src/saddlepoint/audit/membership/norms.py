@@ -7,7 +7,7 @@ import numpy as np
 
 from saddlepoint.audit.membership.kind import Array, widen
 
-__all__ = ["NORMS", "by_norm"]
+__all__ = ["NORMS", "by_norm", "moves"]
 
 # Values closer than this are the same value: a count has to be exact, but x may have been read in
 # two ways, as n / 255 in float32 and in float64, which differ by half as much.
@@ -19,6 +19,17 @@ NORMS: dict[str, tuple[float, Callable[[Array], Array]]] = {
     "L1": (1.0, lambda d: np.abs(d).sum(axis=1)),
     "L0": (0.0, lambda d: (np.abs(d) > _SAME).sum(axis=1).astype(np.float64)),
 }
+
+
+def moves(x: Array, x_adv: Array, threat: Any) -> Array:  # noqa: ANN401
+    """(B, D) float64 x_adv - x; of a set that counts pixels the largest change within each.
+
+    A pixel is a point of the last two axes.
+    """
+    d = widen(x_adv) - x.astype(np.float64)
+    if getattr(threat, "per", "value") == "pixel" and d.ndim > 3:
+        d = np.abs(d).max(axis=tuple(range(1, d.ndim - 2)))
+    return d.reshape(len(d), -1)
 
 
 def by_norm(
@@ -35,16 +46,15 @@ def by_norm(
     """
     inner, grid = getattr(threat, "threat", threat), hasattr(threat, "to_type")
     name = type(inner).__name__
-    a = x.reshape(len(x), -1).astype(np.float64)
-    b = widen(x_adv).reshape(len(x), -1)
+    d, b = moves(x, x_adv, inner), widen(x_adv).reshape(len(x), -1)
     radius = np.asarray(inner.eps, dtype=np.float64)
     eps = radius[rows] if radius.ndim else np.full(len(x), radius)
     order, measure = NORMS[name]
     return [
-        _fault(b[i], float(measure(b[i : i + 1] - a[i : i + 1])[0]), float(eps[i]), name, order)
+        _fault(b[i], float(measure(d[i : i + 1])[0]), float(eps[i]), name, order)
         or _outside(b[i], inner.box)
         or (_off_grid(b[i]) if grid else "")
-        for i in range(len(a))
+        for i in range(len(b))
     ]
 
 
