@@ -363,6 +363,8 @@ GRIDS = (
 # Attacks that need a set of whole numbers.
 SPARSE = (
     AttackRow("sigma-zero", sp.SigmaZero(steps=12), seeded=False, sized=True),
+    AttackRow("cw-l0", sp.CWL0(steps=4, rounds=3), seeded=False, sized=True),
+    AttackRow("one-pixel", sp.OnePixel(population=6, generations=2), scores=True),
     AttackRow("jsma", sp.JSMA(), seeded=False, sized=True),
     AttackRow("jsma-both", sp.JSMA(sign=0, theta=0.5), seeded=False, sized=True),
 )

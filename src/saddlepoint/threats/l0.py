@@ -95,7 +95,8 @@ class L0(Combinable):
         d = flat(u).double()
         moved, slack = flat(x).double() + d, tol * max(1.0, self.box[1] - self.box[0])
         inside = ((moved >= self.box[0] - slack) & (moved <= self.box[1] + slack)).all(1)
-        moves = flat(u).double().view(len(u), -1, self._sites(u)) != 0
+        sites = self._sites(u)
+        moves = d.view(len(d), d.shape[1] // max(1, sites), sites) != 0
         return inside & (moves.any(1).sum(1) <= self._k(d)[:, 0])
 
     def sample(self, x: Tensor, draw: Draw) -> Tensor:
