@@ -84,3 +84,14 @@ def test_import_stays_light() -> None:
     code = f"import sys, saddlepoint; print([m for m in {HEAVY!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_what_is_listed_as_slow_exists() -> None:
+    """tests/slow.txt names tests by file, function and parameters; scripts/slowest.py writes it."""
+    names = (Path(__file__).parent / "slow.txt").read_text().splitlines()
+    assert names == sorted(set(names))
+    for name in names:
+        path, function = name.split("::")
+        assert f"def {function.split('[')[0]}(" in (Path(__file__).parents[1] / path).read_text(), (
+            name
+        )

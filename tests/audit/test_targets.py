@@ -189,3 +189,20 @@ def test_the_inner_attack_of_training_moves_towards_the_target(subject: Subject)
     assert torch.equal(x_adv[y == 3], x[y == 3])
     assert bool((moved[y != 3] > 0).all())
     assert bool((y == 3).any())
+
+
+def test_a_sample_of_the_targets_class_is_no_break_to_replay(
+    subject: Subject, tmp_path: Path
+) -> None:
+    from safetensors.numpy import save_file
+
+    out, data = tmp_path / "run", (subject.x, subject.y)
+    sp.audit(subject.model, data, THREAT, ATTACKS, target=3, out=out, figures=0, probes=0)
+    rows = (subject.y == 3).nonzero().squeeze(1).numpy()
+    x_adv = subject.x[rows].numpy()
+    save_file({"index": rows, "x_adv": x_adv}, out / "witnesses.safetensors")
+    document = json.loads((out / "audit.json").read_text())
+    document["counts"]["broken"] = len(rows)
+    (out / "audit.json").write_text(json.dumps(document))
+    failed = replay(Witnesses.load(out), subject.model, Pair(*data), THREAT).failed
+    assert failed == dict.fromkeys(rows.tolist(), "its label is its target: nobody moves it there")

@@ -144,3 +144,15 @@ def test_what_cannot_be_seen_so_is_refused_before_any_work(subject: Subject) -> 
     data = (subject.x.flatten(1), subject.y)
     with pytest.raises(Invalid, match="must be images"):
         sp.audit(model, data, sp.Linf(0.1), (sp.FGSM(),), under=UNDER)
+
+
+def test_targets_by_rank_depend_on_the_sample_alone_and_replay(
+    subject: Subject, tmp_path: Path
+) -> None:
+    """Which class is second is itself uncertain under views: replay cannot ask for the same."""
+    first = run(subject, target="runner-up", out=tmp_path / "run")
+    again = run(subject, target="runner-up", batch_size=7)
+    assert first.table()["target"].tolist() == again.table()["target"].tolist()
+    found, data = Witnesses.load(tmp_path / "run"), Pair(subject.x, subject.y)
+    assert replay(found, subject.model, data, sp.Linf(0.1), under=UNDER).holds
+    assert len(found.index)

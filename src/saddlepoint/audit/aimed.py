@@ -14,6 +14,7 @@ from saddlepoint.core.target import RULES, Target, as_target
 __all__ = ["Aimed"]
 
 Array = np.ndarray[Any, Any]
+_HOME = "its label is its target: nobody moves it there"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +50,17 @@ class Aimed:
         """(B,) int64 the claimed targets of these samples."""
         return torch.from_numpy(self.claimed[index])
 
-    def faults(self, index: Array, y: Tensor, scores: Tensor, same_model: bool) -> list[str]:
+    def faults(self, index: Array, y: Tensor, scores: Tensor, as_then: bool) -> list[str]:
         """Say for each sample how its target departs from the plan's rule, or "".
 
-        scores: (B, K) of the clean inputs; those of another model say nothing about the rule.
+        scores: (B, K) of the clean inputs. as_then: whether they are those of the run; the scores
+        of another model, or of other draws, say nothing about the rule.
         """
-        if self.rule is None or (self.rule.asks and not same_model):
-            return [""] * len(index)
-        wanted = self.rule.of(torch.from_numpy(index), y, scores).tolist()
+        claimed = self.claimed[index].tolist()
+        wanted = claimed
+        if self.rule is not None and (as_then or not self.rule.asks):
+            wanted = self.rule.of(torch.from_numpy(index), y, scores).tolist()
         return [
-            "" if a == b else f"target {a}, where the plan's rule says {b}"
-            for a, b in zip(self.claimed[index].tolist(), wanted, strict=True)
+            f"target {a}, where the plan's rule says {b}" if a != b else _HOME if a == c else ""
+            for a, b, c in zip(claimed, wanted, y.tolist(), strict=True)
         ]

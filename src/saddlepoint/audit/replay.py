@@ -145,7 +145,8 @@ def _check(
         raise Invalid("model", "<model>", "a model for these inputs", str(error)) from error
     views = Draw.of(0, torch.from_numpy(index).to(moved.device)).tag("replay")
     if aimed is not None:
-        said = aimed.faults(index, y, door.scores(door.fit(x)).cpu(), same)
+        as_then = same and door.votes == 1
+        said = aimed.faults(index, y, door.scores(door.fit(x)).cpu(), as_then)
         reasons = [a or b for a, b in zip(reasons, said, strict=True)]
     right = _right(door, moved, goal, views)
     if isinstance(goal, Undetected):  # of an input as it is, a false alarm is an error

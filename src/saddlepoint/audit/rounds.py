@@ -136,7 +136,7 @@ class Rounds:
         target = self.plan.target
         try:
             if target is not None:
-                goal = target.goal(rows, y, self.door.scores(x))
+                goal = target.goal(rows, y, self.door.scores(x, self._views("target", rows)))
             threat, views = _on(self.plan.threat[rows], x), self._views("clean", rows)
             oracle = Oracle(self.door, x, goal, threat, draw=views)
         except (Invalid, Unsupported):

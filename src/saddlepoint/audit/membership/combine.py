@@ -23,7 +23,7 @@ def by_union(
 ) -> list[str]:
     """Say for each row what is wrong: no such set is chosen, or the chosen one says it."""
     u = np.zeros((len(x), 1)) if u is None else u
-    reasons, starts = [""] * len(x), _starts(x, threat)
+    reasons, starts = [""] * len(x), _starts(x, threat, rows)
     widths = [int(np.prod(s.shape[1:])) for s in starts]
     if u.ndim != 2 or u.shape[1] != 1 + sum(widths):
         return [f"parameters of shape {u.shape[1:]} instead of ({1 + sum(widths)},)"] * len(x)
@@ -62,7 +62,7 @@ def by_chain(
     says what comes out, and its own check has to agree.
     """
     u = np.zeros((len(x), 1)) if u is None else u
-    starts = _starts(x, threat)
+    starts = _starts(x, threat, rows)
     widths = [int(np.prod(s.shape[1:])) for s in starts]
     if u.ndim != 2 or u.shape[1] != sum(widths):
         return [f"parameters of shape {u.shape[1:]} instead of ({sum(widths)},)"] * len(x)
@@ -74,8 +74,9 @@ def by_chain(
         reasons = [old or new for old, new in zip(reasons, said, strict=True)]
         now, at = then, at + width
     gap = np.abs(now - widen(x_adv)).reshape(len(x), -1)
+    slack = _SAME * max(1.0, float(np.abs(x).max(initial=0)))
     return [
-        said or ("" if bool((off <= _SAME).all()) else "its parameters make another input")
+        said or ("" if bool((off <= slack).all()) else "its parameters make another input")
         for said, off in zip(reasons, gap, strict=True)
     ]
 
@@ -113,15 +114,15 @@ def _kept(threat: Any, shape: tuple[int, ...]) -> Array:  # noqa: ANN401
     return kept
 
 
-def _starts(x: Array, threat: Any) -> list[Array]:  # noqa: ANN401
+def _starts(x: Array, threat: Any, rows: Array) -> list[Array]:  # noqa: ANN401
     """Parameters that change nothing, of each set: their shapes say where each block ends."""
-    clean = torch.from_numpy(x.astype(np.float64))
-    return [one.start(clean).numpy() for one in threat.sets]
+    clean, number = torch.from_numpy(x.astype(np.float64)), torch.from_numpy(rows)
+    return [one[number].start(clean).numpy() for one in threat.sets]
 
 
 def _made(x: Array, v: Array, part: Any, rows: Array) -> Array:  # noqa: ANN401
     """What a set makes of inputs."""
-    if not getattr(part, "parametric", False):
+    if not getattr(part, "parametric", False) and not hasattr(part, "to_type"):
         return x + v
     here = part[torch.from_numpy(rows)]
     moved: Array = here.apply(torch.from_numpy(x), torch.from_numpy(v)).numpy()

@@ -30,11 +30,12 @@ def by_features(
     """
     seen = threat.perceptual
     b = widen(x_adv)
-    eps = np.broadcast_to(np.asarray(threat.eps, dtype=np.float64), (int(rows.max(initial=0)) + 1,))
+    radius = np.asarray(threat.eps, dtype=np.float64)
+    eps = radius[rows] if radius.ndim else np.full(len(x), radius)
     good = [bool(np.isfinite(one).all()) for one in b]
     far = feature_distance(seen, x.astype(np.float64), np.where(np.isfinite(b), b, 0.0))
     return [
-        _fault(good[i], float(far[i]), float(eps[rows[i]])) or _outside(b[i], threat.box)
+        _fault(good[i], float(far[i]), float(eps[i])) or _outside(b[i], threat.box)
         for i in range(len(b))
     ]
 

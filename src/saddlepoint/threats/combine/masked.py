@@ -10,7 +10,7 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.shapes import flat
 from saddlepoint.core.spec import text
-from saddlepoint.core.threat import Convex, Graded, ThreatModel
+from saddlepoint.core.threat import Convex, Graded, Gridded, ThreatModel, scattered
 from saddlepoint.threats.combine.members import Several
 from saddlepoint.threats.combine.operators import Combinable
 from saddlepoint.threats.combine.region import Mask, canonical, checked, inside, read
@@ -49,7 +49,7 @@ class Masked(Combinable):
     sha256: str | None = None
     values: Tensor | None = field(default=None, compare=False)
 
-    kinds: ClassVar[dict[tuple[bool, bool], "type[Masked]"]] = {}
+    kinds: ClassVar[dict[tuple[bool, bool, bool], "type[Masked]"]] = {}
 
     def __new__(cls, base: Any = None, *mask: Any, **named: Any) -> Any:  # noqa: ANN401
         """Pick the kind that has the verbs of the base."""
@@ -58,7 +58,8 @@ class Masked(Combinable):
             masked = [cls(one, *mask, **named) for one in base.sets]
             return kind(*masked, eps=getattr(base, "eps", 1.0))
         convex = isinstance(base, Convex) and _undoes(base)
-        return object.__new__(cls.kinds.get((convex, isinstance(base, Graded)), cls))
+        verbs = (convex, isinstance(base, Graded), isinstance(base, Gridded))
+        return object.__new__(cls.kinds.get(verbs, cls))
 
     def __init__(self, base: Any, mask: Mask, sha256: str | None = None) -> None:  # noqa: ANN401
         if isinstance(base, type) or not isinstance(base, ThreatModel):
@@ -116,6 +117,16 @@ class Masked(Combinable):
     def parametric(self) -> bool:
         """Whether u is something else than the change."""
         return not _undoes(self.base)
+
+    @property
+    def scattered(self) -> bool:
+        """Whether the base is in pieces."""
+        return scattered(self.base)
+
+    @property
+    def costly(self) -> bool:
+        """Whether a projection of the base costs as much as many answers."""
+        return bool(getattr(self.base, "costly", False))
 
     def start(self, x: Tensor) -> Tensor:
         """Parameters that change nothing; checks that the mask fits."""
@@ -205,8 +216,34 @@ class _Sized:
         return me._with(self.base.at(eps))  # type: ignore[no-any-return]
 
 
+class _Gridly:
+    """Of a base that a grid can cover: its grid."""
+
+    base: Any
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The base's usual grid."""
+        points: tuple[int, ...] = self.base.counts
+        return points
+
+    def place(self, x: Tensor, t: Tensor) -> Tensor:
+        """(B, *P) the base's member at t (B, k)."""
+        me: Any = self
+        member: Tensor = me._cut(x, self.base.place(x, t))
+        return member
+
+
 class _MaskedSized(_Sized, Masked):
     """Masked, of a base with sizes."""
+
+
+class _MaskedGrid(_Gridly, Masked):
+    """Masked, of a base that a grid can cover."""
+
+
+class _MaskedSizedGrid(_Gridly, _Sized, Masked):
+    """Masked, of a base with sizes that a grid can cover."""
 
 
 class _MaskedConvex(_Convexly, Masked):
@@ -217,13 +254,15 @@ class _MaskedBoth(_Convexly, _Sized, Masked):
     """Masked, of a convex base with sizes."""
 
 
-for _kind in (_MaskedSized, _MaskedConvex, _MaskedBoth):
-    _kind.__name__ = _kind.__qualname__ = "Masked"  # reports and journals know one
 Masked.kinds |= {
-    (False, True): _MaskedSized,
-    (True, False): _MaskedConvex,
-    (True, True): _MaskedBoth,
+    (False, True, False): _MaskedSized,
+    (False, False, True): _MaskedGrid,
+    (False, True, True): _MaskedSizedGrid,
+    (True, False, False): _MaskedConvex,
+    (True, True, False): _MaskedBoth,
 }
+for _kind in Masked.kinds.values():
+    _kind.__name__ = _kind.__qualname__ = "Masked"  # reports and journals know one
 
 
 def _undoes(base: object) -> bool:
