@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,22 @@ def test_import_stays_light() -> None:
     code = f"import sys, saddlepoint; print([m for m in {HEAVY!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_what_is_listed_as_slow_exists() -> None:
+    """tests/slow.txt names tests by file, function and parameters; scripts/slowest.py writes it."""
+    names = (Path(__file__).parent / "slow.txt").read_text().splitlines()
+    assert names == sorted(set(names))
+    for name in names:
+        path, function = name.split("::")
+        assert f"def {function.split('[')[0]}(" in (Path(__file__).parents[1] / path).read_text(), (
+            name
+        )
+
+
+def test_every_known_wrong_variant_can_be_planted() -> None:
+    listed = tomllib.loads((SRC.parents[1] / "scripts" / "mutants.toml").read_text())["mutant"]
+    names = [m["name"] for m in listed]
+    assert len(names) == len(set(names))
+    lost = [m["name"] for m in listed if (SRC / m["file"]).read_text().count(m["old"]) != 1]
+    assert not lost

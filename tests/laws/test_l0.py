@@ -19,7 +19,10 @@ from tests.table import ATTACKS, COUNTS, SPARSE, AttackRow, ThreatRow
 B, SHAPE = 4, (2, 3)
 EVERY = pytest.mark.parametrize("row", COUNTS, ids=lambda r: r.name)
 DTYPE = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-CONVEX = ("fgsm", "frank-wolfe", "frank-wolfe-random", "sequence", "ddn", "pdpgd")
+CONVEX = (
+    *("fgsm", "frank-wolfe", "frank-wolfe-random", "sequence", "ddn", "pdpgd"),
+    *("cw-linf", "deepfool", "ead", "ead-ista"),
+)
 SMOOTH = ("lagrangian",)
 FITTING = [
     *(a for a in ATTACKS if a.name not in (*CONVEX, *SMOOTH) and not a.name.startswith("fab")),

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from saddlepoint import PGD, Patch, Printable, search
+from saddlepoint import PGD, Linf, Patch, Printable, search
+from saddlepoint.audit.described import described
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.presets import parse_threat
 from saddlepoint.threats.palette import DEFAULT, off_palette, palette, score, variation
@@ -93,6 +94,16 @@ def test_a_price_makes_breaks_smooth_and_printable() -> None:
         u = found.u
         price.append(float((variation(u, mask) + off_palette(u, inks, mask)).mean()))
     assert price[1] < 0.6 * price[0]
+
+
+def test_words_name_the_price_that_is_paid() -> None:
+    plain, grey = Patch(size=2, at=(1, 1)), ((0.1,), (0.9,))
+    both = described(Printable(plain, palette=grey))
+    assert both.endswith("in [0, 1]; the search prefers what is smooth and in printable colours")
+    assert described(Printable(plain, colour=0)).endswith("the search prefers what is smooth")
+    assert described(Printable(plain, smooth=0)).endswith("prefers what is in printable colours")
+    assert described(Printable(plain, smooth=0, colour=0)) == described(plain)
+    assert "a patch of 2 x 2 pixels" in described(Linf(0.1) | Printable(plain, palette=grey))
 
 
 def test_what_is_climbed_is_the_loss_less_the_price() -> None:

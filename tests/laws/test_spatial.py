@@ -142,7 +142,15 @@ def test_says_what_it_is_and_what_a_member_does() -> None:
     assert isinstance(threat, Described)
     assert "30 degrees and shifted by at most 3 pixels" in threat.words
     (said,) = threat.tell(torch.tensor([[-0.5, 1.0, 0.0]]))
-    assert said == "turned clockwise by -15.0°, shifted by 3.0 right and 0.0 down"
+    assert said == "turned anticlockwise by 15.0°, shifted right by 3.0 and down by 0.0"
+    (said,) = threat.tell(torch.tensor([[1.0, -0.5, -1.0]]))
+    assert said == "turned clockwise by 30.0°, shifted left by 1.5 and up by 3.0"
+
+
+def test_words_count_pixels() -> None:
+    assert "by at most 1 pixel;" in sp.RotateTranslate(30, 1).words
+    assert sp.RotateTranslate(30, 0).words.endswith("by at most 30 degrees; zeros fill the rest")
+    assert sp.RotateTranslate(30, 0).tell(torch.zeros(1, 3)) == ["turned clockwise by 0.0°"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_members_are_told_in_words() -> None:
         (
             sp.Affine(scale=0.5, shear=0),
             (2.5, 5, -5, 5, -5),
-            "turned clockwise by 15.0°, moved right by 10.0 %, down by -10.0 %, "
+            "turned clockwise by 15.0°, moved right by 10.0 %, up by 10.0 %, "
             "width times 1.50, height times 0.67",
         ),
         (sp.Perspective(), (0, 0, 0, -2.5, 0, 0, 0, 1), "corners moved by up to 7.5 % of the side"),

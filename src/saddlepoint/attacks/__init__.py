@@ -3,8 +3,11 @@
 from saddlepoint.attacks.apgd import APGD
 from saddlepoint.attacks.bisect import Bisect
 from saddlepoint.attacks.carlini_wagner import CW, CWLinf
+from saddlepoint.attacks.carlini_wagner_l0 import CWL0
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.ddn import DDN
+from saddlepoint.attacks.deepfool import DeepFool
+from saddlepoint.attacks.elastic_net import EAD
 from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
@@ -12,6 +15,7 @@ from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.jsma import JSMA
 from saddlepoint.attacks.lagrangian import Lagrangian
+from saddlepoint.attacks.one_pixel import OnePixel
 from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
@@ -26,7 +30,9 @@ from saddlepoint.attacks.worst_of import WorstOf
 __all__ = [
     "APGD",
     "CW",
+    "CWL0",
     "DDN",
+    "EAD",
     "FAB",
     "FGSM",
     "FMN",
@@ -35,12 +41,14 @@ __all__ = [
     "PGD",
     "Bisect",
     "CWLinf",
+    "DeepFool",
     "Each",
     "FrankWolfe",
     "Grid",
     "Guess",
     "Lagrangian",
     "Momentum",
+    "OnePixel",
     "PartOf",
     "Polish",
     "RandomSearch",

@@ -3,15 +3,17 @@
 import torch
 from torch import Tensor
 
-from saddlepoint.core.access import Scores
-from saddlepoint.core.shapes import dot, flat, like
+from saddlepoint.core.access import Gradients, Scores
+from saddlepoint.core.shapes import INF, dot, flat, like, put
 from saddlepoint.core.threat import Graded, GradedConvex
 
-__all__ = ["BEYOND", "RANGE", "close_in", "towards"]
+__all__ = ["BEYOND", "RANGE", "close_in", "settle", "towards"]
 
 BEYOND = 1.001  # on the boundary itself nothing is broken yet
 RANGE = 1e12  # a size beyond every input range
 
+_FOLLOW = 3  # gradients along the boundary
+_QUESTIONS = 3  # between x and the closest break
 _ROUNDS = 24  # a bound for the loop, which ends after seven rounds or so
 _TINY = 1e-4
 
@@ -61,3 +63,24 @@ def close_in(oracle: Scores[Graded], u: Tensor, value: Tensor, questions: int) -
         broken = value > 0
         high, low = torch.where(broken, share, high), torch.where(broken, low, share)
         above, below = torch.where(broken, value, above), torch.where(broken, below, value)
+
+
+def settle(oracle: Gradients[GradedConvex], u: Tensor) -> None:
+    """Follow the boundary from u, then ask between x and the closest break.
+
+    Each of three steps leads to the point of smallest size on the boundary as the gradient draws
+    it: where the boundary is flat, one is enough. u: (B, *P), breaks where there are some.
+    """
+    best, least = u, torch.full_like(flat(u)[:, 0], INF)
+    above = least
+    for k in range(_FOLLOW + 1):
+        oracle, u, best, least, above = oracle.shrink(u, best, least, above)
+        value, g = (oracle.value(u), None) if k == _FOLLOW else oracle.value_and_grad(u)
+        size = oracle.threat.size(oracle.x, u)
+        closer = (value > 0) & (size < least)
+        best, least = put(closer, u, best), torch.where(closer, size, least)
+        above = torch.where(closer, value, above)
+        if g is not None:
+            nearest = towards(oracle.threat, oracle.x, g, dot(g, u) - value)
+            u = oracle.threat.project(oracle.x, BEYOND * nearest)
+    close_in(oracle, best, above, _QUESTIONS)

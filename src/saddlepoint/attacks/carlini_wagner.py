@@ -1,9 +1,13 @@
 """Carlini and Wagner: the distance against a hinge of the margin, by a constant per sample."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
-from saddlepoint.attacks.lagrange import Euclid, Excess, Penalty, descend, opening
+from saddlepoint.attacks.boundary import settle
+from saddlepoint.attacks.hinge import Euclid, Excess, Penalty, descend, opening
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -11,7 +15,7 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import INF
 from saddlepoint.core.spec import compact
-from saddlepoint.core.threat import Graded
+from saddlepoint.core.threat import Graded, GradedConvex
 
 __all__ = ["CW", "CWLinf", "check_kappa"]
 
@@ -25,12 +29,12 @@ def check_kappa(value: object) -> None:
 
 @dataclass(frozen=True, repr=False)
 class CW:
-    """Minimise ||u||^2 / 2 + c · max(kappa - margin, 0) by Adam, c searched per sample (1608.04644).
+    """Minimise ||u||^2 / 2 + c · max(kappa - margin, 0), c searched per sample (1608.04644).
 
-    The Euclidean form, for L_2 (§VI-A); members are judged by the set they are in. c starts where
-    the two terms balance if the model is linear, grows tenfold until it suffices, and is bisected
-    ``rounds`` - 1 times. Departures from the paper: u is cut to the input range after each step
-    (its projected descent, §V-B) in place of tanh, under which values at the ends of the range
+    By Adam; the form for L_2 (§VI-A). Members are judged by the set that they are in. c starts
+    where the two terms balance if the model is linear, grows tenfold until it suffices, and is
+    bisected ``rounds`` - 1 times. Departures from the paper: u is cut to the input range after each
+    step (its projected descent, §V-B) in place of tanh, under which values at the ends of the range
     hardly move; a round goes on from the closest break; a step is ``step_size`` times the distance
     where a linear model would break, or of the closest break, and falls to a hundredth of that.
 
@@ -64,8 +68,10 @@ class CWLinf:
 
     The form for L_inf (§VI-C), where ||u||^2 says nothing of the largest entry: only what sticks
     out of a smaller set is penalised, and tau stays a little below the closest break. It works in
-    any set with sizes. Departures from the paper: the distance is squared, tau follows every break
-    instead of 0.9 of itself after a run, and c is bisected. The rest as in ``CW``.
+    any set with sizes whose perturbations can be scaled. Departures from the paper: the distance is
+    squared, tau follows every break instead of falling by a tenth after a run, c is bisected, and
+    at the end come three gradients along the boundary and three questions between x and the closest
+    break. The rest as in ``CW``.
 
     >>> CWLinf(rounds=3)
     CWLinf(rounds=3)
@@ -74,7 +80,7 @@ class CWLinf:
     steps: int = 100
     rounds: int = 6
     kappa: float = 0.0
-    step_size: float = 0.3
+    step_size: float = 0.1
     loss: Loss | str = "margin"
 
     __repr__ = compact
@@ -82,9 +88,9 @@ class CWLinf:
     def __post_init__(self) -> None:
         _check(self)
 
-    def __call__(self, oracle: Gradients[Graded], draw: Draw) -> None:
-        """Tune c, from x at first."""
-        _search(self, oracle, Excess())
+    def __call__(self, oracle: Gradients[GradedConvex], draw: Draw) -> None:
+        """Tune c, from x at first, and settle."""
+        settle(*_search(self, oracle, Excess()))
 
 
 def _check(attack: CW | CWLinf) -> None:
@@ -95,9 +101,10 @@ def _check(attack: CW | CWLinf) -> None:
     check_loss(attack.loss)
 
 
-def _search(attack: CW | CWLinf, oracle: Gradients[Graded], penalty: Penalty) -> None:
+def _search(attack: CW | CWLinf, oracle: Gradients[Graded], penalty: Penalty) -> tuple[Any, Tensor]:
     oracle = oracle.roam().aim(attack.loss)
     s = opening(oracle, attack.kappa)
     for _ in range(attack.rounds):
         oracle, s = oracle.shrink(s)
         s.tune(descend(oracle, s, penalty, attack.kappa, attack.steps, attack.step_size))
+    return oracle, s.u

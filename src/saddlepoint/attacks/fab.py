@@ -9,10 +9,10 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import RANGE, close_in, towards
 from saddlepoint.attacks.pgd import check_steps
+from saddlepoint.attacks.rivals import Lead, nearest_rival
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.goal import Goal, hide, read, score_of
 from saddlepoint.core.shapes import INF, dot, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex, radii
@@ -20,26 +20,6 @@ from saddlepoint.core.threat import GradedConvex, radii
 __all__ = ["FAB"]
 
 _QUESTIONS = 3  # at the end, between x and the closest break (§3.1, final search)
-
-
-@dataclass(frozen=True)
-class Lead:
-    """Lead of a rival over the class to leave: the target's, or the ``rank``-th best other's."""
-
-    rank: int = 0
-
-    def __call__(self, out: Tensor, goal: Goal) -> Tensor:
-        """Return (B,), > 0 where the rival is ahead."""
-        source = getattr(goal, "source", None)
-        if getattr(goal, "sign", 0) < 0 and source is not None:
-            return score_of(out, goal.label) - score_of(out, source)  # type: ignore[attr-defined]
-        if getattr(goal, "sign", 0) <= 0:
-            return goal.margin(out)
-        label: Tensor = goal.label  # type: ignore[attr-defined]
-        out = read(out, goal)
-        rank = min(self.rank, out.shape[1] - 2)
-        rivals = hide(out, label).topk(rank + 1, dim=1).values
-        return rivals[:, rank] - score_of(out, label)
 
 
 @dataclass
@@ -118,24 +98,10 @@ class FAB:
     def _move(self, oracle: Gradients[GradedConvex], u: Tensor) -> Tensor:
         """Return the next point: past the nearest boundary, pulled to where x is near."""
         x, threat = oracle.x, oracle.threat
-        value, g, d = self._nearest(oracle, u)
+        _, value, g, d = nearest_rival(oracle, u, self.rivals)
         d0 = towards(threat, x, g, dot(g, u) - value)
         size, size0 = threat.size(x, d), threat.size(x, d0)
         a = (size / (size + size0)).nan_to_num(0, 0, 0).clamp(max=self.alpha_max)
         a = like(a, u)
         new = (1 - a) * (u + self.eta * d) + a * self.eta * d0
         return threat.at(RANGE).project(x, new)
-
-    def _nearest(self, oracle: Gradients[GradedConvex], u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Value, gradient and step of the rival whose boundary is nearest to x + u."""
-        found: list[Tensor] = []
-        centre = oracle.threat.apply(oracle.x, u)
-        for rank in range(self.rivals):
-            value, g = oracle.aim(Lead(rank)).value_and_grad(u)
-            d = towards(oracle.threat, centre, g, -value)
-            new = [value, g, d, oracle.threat.size(oracle.x, d)]
-            if found:
-                nearer = new[3] < found[3]
-                new = [put(nearer, n, f) for n, f in zip(new, found, strict=True)]
-            found = new
-        return found[0], found[1], found[2]

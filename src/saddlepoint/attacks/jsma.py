@@ -13,7 +13,7 @@ from saddlepoint.attacks.places import Places, ends
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.goal import Goal, score_of
+from saddlepoint.core.goal import Goal, read, score_of
 from saddlepoint.core.shapes import flat, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import radii
@@ -37,9 +37,10 @@ class _Score:
         """Return (B,)."""
         sign: int | None = getattr(goal, "sign", None)
         if sign is None:
-            margin = goal.margin(out)
+            margin: Tensor = goal.margin(out)
             return -margin if self.others else margin
-        scores = out.softmax(1) if self.scale == "probabilities" else out
+        scores = read(out, goal)
+        scores = scores.softmax(1) if self.scale == "probabilities" else scores
         label: Tensor = goal.label  # type: ignore[attr-defined]
         if self.others == (sign > 0):
             return score_of(scores, label)
@@ -50,16 +51,15 @@ class _Score:
 class JSMA:
     """Move the places of largest a · |b| by theta, where a > 0 > b (1511.07528, alg. 2 and 3).
 
-    a is what the target's score gains by the move, by its gradient, and b what the sum of all other
-    scores does; to leave a class, a is for the sum of the others and b for that class. With ``pair``
-    those of two places are summed where that is worth more: two may do what neither does. sign: 1
-    moves values up, -1 down, 0 the better of both, for a value as
-    it first went (the paper keeps to one). theta: how far, as a
-    share of the input range. A row ends at its first break, when the set allows no more, or when no
-    move has a > 0 > b. scale: read ``logits``, or ``probabilities`` as first published, whose
-    gradients vanish where the model is sure (1608.04644, §IX). The paper weighs the Jacobian alone;
-    here the room that is left to a value counts too. steps: moves at most, of two gradients and a
-    question each; None for as many as there are places. Needs an L_0 set.
+    a is what the target's score gains by the move, by its gradient, b what the sum of all others
+    does; to leave a class, a is for the sum of the others and b for that class. With ``pair`` those
+    of two places are summed where that is worth more: two may do what neither does. sign: 1 moves
+    values up, -1 down, 0 the better of both, though no value back (the paper keeps to one). theta:
+    how far, as a share of the input range. A row ends at its first break, when the set allows no
+    more, or when no move has a > 0 > b. scale: read ``logits``, or ``probabilities`` as first
+    published, whose gradients vanish where the model is sure (1608.04644, §IX). The paper weighs
+    the Jacobian alone; here the room that is left to a value counts too. steps: moves at most, of
+    two gradients and a question each; None for as many as there are places. Needs an L_0 set.
 
     >>> JSMA(pair=False, sign=0)
     JSMA(pair=False, sign=0)

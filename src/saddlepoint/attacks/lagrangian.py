@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saddlepoint.attacks.boundary import RANGE
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.start import Start, begin, check_start
 from saddlepoint.core.access import Gradients
@@ -18,7 +19,6 @@ from saddlepoint.core.threat import MEMBER, Graded, radii
 
 __all__ = ["Lagrangian"]
 
-_RANGE = 1e12  # a size beyond every input range
 _FINISH = 0.3  # share of the steps that stay inside
 
 
@@ -70,7 +70,7 @@ class Lagrangian:
             _, g = oracle.roam().value_and_grad(u)
             weight = self.first * (self.last / self.first) ** (k / max(1, outer - 1))
             g = _unit(g) - weight * self._price(oracle.threat, oracle.x, u)
-            u = _moved(oracle, oracle.threat.at(_RANGE), u, g, self._length(k, outer))
+            u = _moved(oracle, oracle.threat.at(RANGE), u, g, self._length(k, outer))
         u = oracle.threat.project(oracle.x, u)
         for k in range(inner):
             oracle, u = oracle.shrink(u)

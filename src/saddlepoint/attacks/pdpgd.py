@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import anneal, check_share
-from saddlepoint.attacks.boundary import BEYOND, close_in, towards
+from saddlepoint.attacks.boundary import settle
 from saddlepoint.attacks.fmn import linear_size
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.proximal import proximal
@@ -20,8 +20,6 @@ from saddlepoint.core.threat import GradedConvex, radii
 __all__ = ["PDPGD"]
 
 _FIRST, _LEAST, _MOST = 0.1, 1e-3, 3.0  # share of the multiplier that undoes a whole step
-_REFINE = 3  # gradients at the end, from the closest break along the boundary
-_QUESTIONS = 3  # and between x and the closest break
 
 
 @dataclass
@@ -32,7 +30,6 @@ class State:
     dual: Tensor
     best: Tensor
     size: Tensor
-    value: Tensor
 
     def __getitem__(self, keep: Tensor) -> Self:
         return replace(self, **{f.name: getattr(self, f.name)[keep] for f in fields(self)})
@@ -41,7 +38,6 @@ class State:
         """Take in the size of u and what the model said of it."""
         closer = (value > 0) & (size < self.size)
         self.best, self.size = put(closer, self.u, self.best), torch.where(closer, size, self.size)
-        self.value = torch.where(closer, value, self.value)
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,7 +78,7 @@ class PDPGD:
             oracle.threat.start(oracle.x),
             torch.full_like(radii(oracle.threat, oracle.x), INF),
         )
-        s = State(u, torch.full_like(none, _FIRST), u, none, none)
+        s = State(u, torch.full_like(none, _FIRST), u, none)
         for k in range(self.steps):
             oracle, s = oracle.shrink(s)
             value, g = self._look(oracle, s)
@@ -90,7 +86,7 @@ class PDPGD:
             rate = anneal(self.dual_rate, 0.1, k, self.steps)
             turn = torch.where(value > 0, rate, -rate).exp()
             s.dual = (s.dual * turn).clamp(_LEAST, _MOST)
-        self._finish(oracle, s)
+        settle(oracle, put(s.size.isfinite(), s.best, s.u))
 
     def _look(self, oracle: Gradients[GradedConvex], s: State) -> tuple[Tensor, Tensor]:
         value, g = oracle.value_and_grad(s.u)
@@ -109,14 +105,3 @@ class PDPGD:
         unit = threat.at(torch.ones_like(r)).steepest(x, s.u, step)
         v = put(value > 0, s.u, s.u + step)
         return threat.project(x, proximal(threat, x, v, s.dual * dot(step, unit)))
-
-    def _finish(self, oracle: Gradients[GradedConvex], s: State) -> None:
-        """Follow the boundary from the closest break, then look between x and it."""
-        s.u = put(s.size.isfinite(), s.best, s.u)
-        for _ in range(_REFINE):
-            oracle, s = oracle.shrink(s)
-            value, g = self._look(oracle, s)
-            nearest = towards(oracle.threat, oracle.x, g, dot(g, s.u) - value)
-            s.u = oracle.threat.project(oracle.x, BEYOND * nearest)
-        s.see(oracle.threat.size(oracle.x, s.u), oracle.value(s.u))
-        close_in(oracle, s.best, s.value, _QUESTIONS)

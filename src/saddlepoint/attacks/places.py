@@ -6,9 +6,13 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.boundary import RANGE
-from saddlepoint.core.threat import Graded
+from saddlepoint.core.access import Gradients
+from saddlepoint.core.shapes import put
+from saddlepoint.core.threat import Graded, radii
 
-__all__ = ["Places", "ends"]
+__all__ = ["Places", "ends", "fewest"]
+
+_ROUNDS = 16  # enough for 65,000 values; the same for all rows, so that none pays for another
 
 
 @runtime_checkable
@@ -33,3 +37,22 @@ def ends(threat: Graded, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     whole, far = threat.at(RANGE), torch.full_like(threat.start(x), RANGE)
     return whole.project(x, -far), whole.project(x, far)
+
+
+def fewest(oracle: Gradients[Graded], u: Tensor, least: Tensor) -> None:
+    """Bisect how many places it takes, from the closest break u, of ``least`` places (B,).
+
+    As many are kept, or others taken, as move the oracle's objective most along its gradient, each
+    as far as the box lets it. A count that broke gives the point and the gradient to go on from.
+    """
+    low, high = torch.zeros_like(least), torch.minimum(least, radii(oracle.threat, oracle.x) + 1)
+    _, g = oracle.value_and_grad(u)
+    for _ in range(_ROUNDS):
+        oracle, u, g, low, high = oracle.shrink(u, g, low, high)
+        k = ((low + high) / 2).floor()
+        here = oracle.threat.at(k)
+        new = here.project(oracle.x, u + here.steepest(oracle.x, u, g))
+        value, turned = oracle.value_and_grad(new)
+        broken = value > 0
+        u, g = put(broken, new, u), put(broken, turned, g)
+        low, high = torch.where(broken, low, k), torch.where(broken, k, high)

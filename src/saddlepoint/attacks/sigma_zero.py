@@ -8,15 +8,14 @@ from torch import Tensor
 
 from saddlepoint.attacks.anneal import anneal, check_share
 from saddlepoint.attacks.pgd import check_steps
+from saddlepoint.attacks.places import fewest
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import INF, flat, like, put
 from saddlepoint.core.spec import compact
-from saddlepoint.core.threat import Graded, radii
+from saddlepoint.core.threat import Graded
 
 __all__ = ["SigmaZero", "Sparse"]
-
-_ROUNDS = 16  # enough for 65,000 values; the same for all rows, so that none pays for another
 
 
 @runtime_checkable
@@ -81,7 +80,7 @@ class SigmaZero:
             d = d / like(torch.where(top > 0, top, 1), d)
             u = oracle.threat.drop(oracle.x, u + self.step_size * a * d, t)
         best, least = _closer(oracle, u, oracle.value(u), best, least)
-        _prune(oracle, put(least.isfinite(), best, u), least)
+        fewest(oracle, put(least.isfinite(), best, u), least)
 
 
 def _closer(
@@ -91,21 +90,3 @@ def _closer(
     size = oracle.threat.size(oracle.x, u)
     closer = (value > 0) & (size < least)
     return put(closer, u, best), torch.where(closer, size, least)
-
-
-def _prune(oracle: Gradients[Sparse], u: Tensor, least: Tensor) -> None:
-    """Bisect how many values it takes, from the closest break u, of ``least`` values.
-
-    A count that broke gives the point and the gradient to go on from.
-    """
-    low, high = torch.zeros_like(least), torch.minimum(least, radii(oracle.threat, oracle.x) + 1)
-    _, g = oracle.value_and_grad(u)
-    for _ in range(_ROUNDS):
-        oracle, u, g, low, high = oracle.shrink(u, g, low, high)
-        k = ((low + high) / 2).floor()
-        here = oracle.threat.at(k)
-        new = here.project(oracle.x, u + here.steepest(oracle.x, u, g))
-        value, turned = oracle.value_and_grad(new)
-        broken = value > 0
-        u, g = put(broken, new, u), put(broken, turned, g)
-        low, high = torch.where(broken, low, k), torch.where(broken, k, high)

@@ -21,7 +21,7 @@ def described(threat: Any) -> str:  # noqa: ANN401
     'either every input value may change by at most 0.1, or the input may move by a Euclidean \
 distance of at most 1'
     """
-    inner = getattr(threat, "threat", threat)
+    inner = threat.threat if hasattr(threat, "to_type") else threat
     said: str = getattr(inner, "words", "") or _change(inner)
     box = getattr(inner, "box", None)
     if box and not getattr(inner, "words", ""):

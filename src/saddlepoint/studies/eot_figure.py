@@ -70,7 +70,7 @@ def draw_eot(document: Document, strips: Mapping[str, Strip]) -> dict[str, bytes
 def _paint(figure: "Figure", document: Document, strips: Mapping[str, Strip]) -> None:
     scenes = [scene for scene in SCENES if scene.name in strips]
     inches = figure.get_figheight()
-    edges: Any = {"left": 0.075, "right": 0.985, "bottom": 0.75 / inches, "top": 1 - 0.9 / inches}
+    edges: Any = {"left": 0.075, "right": 0.985, "bottom": 1.0 / inches, "top": 1 - 0.9 / inches}
     outer = figure.add_gridspec(
         max(1, len(scenes)), 2, width_ratios=(2.5, 1), wspace=0.13, hspace=0.36, **edges
     )
@@ -82,8 +82,6 @@ def _paint(figure: "Figure", document: Document, strips: Mapping[str, Strip]) ->
         axes = figure.add_subplot(outer[i, 1])
         rows = [row for row in document["cells"] if row["scene"] == scene.name]
         _rates(axes, rows, settings["trials"])
-        if i == len(scenes) - 1:
-            axes.set_xlabel("image, in order of its rate")
 
 
 def _strip(figure: "Figure", place: Any, strip: Strip, title: str) -> None:  # noqa: ANN401
@@ -127,6 +125,6 @@ def _rates(axes: "Axes", rows: list[Mapping[str, Any]], trials: int) -> None:
         axes.plot(range(1, len(rates) + 1), rates, label=f"{LEGEND[name]}: {mean:.0%}", **look)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-    axes.set_title("views taken for the target", loc="left", fontsize=11.5)
-    legend = axes.legend(loc="best", title="mean", labelcolor=INK, fontsize=10, frameon=True)
-    legend.get_frame().set(facecolor=SURFACE, edgecolor="none", alpha=0.85)
+    axes.set_title("views taken for the target, by image", loc="left", fontsize=11.5)
+    below: Any = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.09), "borderaxespad": 0}
+    axes.legend(**below, ncols=2, labelcolor=INK, fontsize=9, columnspacing=0.9, handlelength=2.6)

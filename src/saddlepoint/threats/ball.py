@@ -235,3 +235,8 @@ class L1(Ball):
         """Best vertex: fill coordinates to their bounds in the order of |g|."""
         used = fill(flat(g), self._room(x, g), self._eps(flat(g)))
         return self._clip(x, used.view_as(g) * g.sign())
+
+    def shrink(self, x: Tensor, u: Tensor, by: Tensor) -> Tensor:
+        """Argmin_v ||v - u||^2 / 2 + by ||v||_1 in the box: the soft threshold, cut to the box."""
+        left = (u.abs() - like(by, u)).clamp_(min=0)
+        return self._clip(x, left.copysign_(u))

@@ -86,7 +86,9 @@ class Printable:
     @property
     def words(self) -> str:
         """What the adversary may do, for a report."""
-        return f"{self.threat.words}, and rather what is smooth and in printable colours"
+        looks = {"smooth": self.smooth, "in printable colours": self.colour}
+        dear = " and ".join(look for look, price in looks.items() if price)
+        return self.threat.words + (f"; the search prefers what is {dear}" if dear else "")
 
     def __getitem__(self, keep: Tensor) -> Self:
         return self._around(self.threat[keep])

@@ -12,6 +12,7 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.spec import compact
 from saddlepoint.threats.bilinear import Padding, bilinear
 from saddlepoint.threats.combine.operators import Combinable
+from saddlepoint.threats.toward import toward
 
 __all__ = ["RotateTranslate"]
 
@@ -71,15 +72,24 @@ class RotateTranslate(Combinable):
     @property
     def words(self) -> str:
         """The set in plain words."""
-        angle = f"the image may be turned by at most {self.degrees:g} degrees"
-        seen = "zeros" if self.padding == "zero" else "its mirror image"
-        return f"{angle} and shifted by at most {self.pixels:g} pixels; {seen} fill the rest"
+        said = f"the image may be turned by at most {self.degrees:g} degrees"
+        if self.pixels:
+            unit = "pixel" if self.pixels == 1 else "pixels"
+            said += f" and shifted by at most {self.pixels:g} {unit}"
+        fill = "zeros fill" if self.padding == "zero" else "its mirror image fills"
+        return f"{said}; {fill} the rest"
 
     def tell(self, u: Tensor) -> list[str]:
         """Angle and shifts of each row."""
         ways = u.double() * u.new_tensor([self.degrees, self.pixels, self.pixels]).double()
         return [
-            f"turned clockwise by {angle:.1f}°, shifted by {right:.1f} right and {down:.1f} down"
+            "turned "
+            + toward(angle, "clockwise", "anticlockwise", "{:.1f}°")
+            + (
+                f", shifted {toward(right, 'right', 'left')} and {toward(down, 'down', 'up')}"
+                if self.pixels
+                else ""
+            )
             for angle, right, down in ways.tolist()
         ]
 

@@ -1,6 +1,7 @@
 """Images turned, shifted, scaled and sheared."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -12,6 +13,7 @@ from saddlepoint.threats.environment.axis import SIGNED, Axis
 from saddlepoint.threats.environment.bounds import check_bounds
 from saddlepoint.threats.environment.environment import WORST, Environment
 from saddlepoint.threats.environment.padding import PADDINGS, Padding
+from saddlepoint.threats.toward import toward
 
 __all__ = ["Affine"]
 
@@ -60,22 +62,26 @@ class Affine(Environment):
 
     def tell(self, u: Tensor) -> list[str]:
         """What becomes of each image; parameters that the set lacks are left out."""
-        said = (
-            ("turned clockwise by {:.1f}°", self.degrees),
-            ("moved right by {:.1f} %", 100 * self.shift),
-            ("down by {:.1f} %", 100 * self.shift),
-            ("width times {:.2f}", 1 + self.scale),
-            ("height times {:.2f}", 1 + self.scale),
-            ("sheared by {:.1f}°", self.shear),
-        )
         return [
             ", ".join(
-                text.format(bound**s if "times" in text else bound * s)
-                for (text, bound), s, name in zip(said, row, NAMES, strict=True)
+                text
+                for text, name in zip(self._said(row), NAMES, strict=True)
                 if getattr(self, name) > 0
             )
             for row in (self._spread(u.double()) / WORST).tolist()
         ]
+
+    def _said(self, share: Sequence[float]) -> tuple[str, ...]:
+        """What each of six shares of the bounds does."""
+        a, v, w, p, q, k = share
+        return (
+            "turned " + toward(a * self.degrees, "clockwise", "anticlockwise", "{:.1f}°"),
+            "moved " + toward(100 * v * self.shift, "right", "left", "{:.1f} %"),
+            toward(100 * w * self.shift, "down", "up", "{:.1f} %"),
+            f"width times {(1 + self.scale) ** p:.2f}",
+            f"height times {(1 + self.scale) ** q:.2f}",
+            f"sheared by {k * self.shear:.1f}°",
+        )
 
     def axes(self) -> tuple[Axis, ...]:
         """Return an axis for each bound above 0."""

@@ -1,7 +1,7 @@
 """What the attacks of Carlini and Wagner share: a penalty, a hinge, and a constant in between."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -12,11 +12,11 @@ from saddlepoint.core.access import Gradients
 from saddlepoint.core.shapes import INF, dot, like, put
 from saddlepoint.core.threat import Graded
 
-__all__ = ["Euclid", "Excess", "Penalty", "State", "descend", "opening"]
+__all__ = ["LAST", "RAISE", "Euclid", "Excess", "Penalty", "State", "descend", "opening"]
 
 _TINY = 1e-30
-_LAST = 0.01  # share of the first step that the last one is
-_RAISE = 10.0  # factor of a constant while none has been enough
+LAST = 0.01  # share of the first step that the last one is
+RAISE = 10.0  # factor of a constant while none has been enough
 
 
 class Penalty(Protocol):
@@ -65,7 +65,8 @@ class State:
 
     u, size: the closest point so far past the hinge; the start, and infinity, while there is none.
     c: the constant to try next; low, high: the largest that failed, the smallest that was enough.
-    reach: (B,) a length that matters. free: (B, *P) 1 for what may change, 0 elsewhere; None: all.
+    unit: (B,) how far along the gradient at x a linear model would break, in gradients; reach: that
+    in length. free: (B, *P) 1 for what may change, 0 elsewhere; None: all.
     """
 
     u: Tensor
@@ -73,12 +74,14 @@ class State:
     c: Tensor
     low: Tensor
     high: Tensor
+    unit: Tensor
     reach: Tensor
     free: Tensor | None = None
 
     def __getitem__(self, keep: Tensor) -> Self:
         every = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v if v is None else v[keep] for k, v in every.items()})
+        kept: dict[str, Any] = {k: v if v is None else v[keep] for k, v in every.items()}
+        return replace(self, **kept)
 
     def see(self, u: Tensor, size: Tensor, past: Tensor) -> None:
         """Take in a point, its size, and whether it is past the hinge."""
@@ -90,7 +93,7 @@ class State:
         self.low = torch.where(won, self.low, self.c)
         self.high = torch.where(won, self.c, self.high)
         middle = (self.low + self.high) / 2
-        self.c = torch.where(self.high.isfinite(), middle, _RAISE * self.low)
+        self.c = torch.where(self.high.isfinite(), middle, RAISE * self.low)
 
 
 def opening(oracle: Gradients[Graded], kappa: float) -> State:
@@ -100,12 +103,13 @@ def opening(oracle: Gradients[Graded], kappa: float) -> State:
     """
     u = oracle.threat.start(oracle.x)
     value, g = oracle.value_and_grad(u)
-    slope, gap = dot(g, g).clamp(min=_TINY), (kappa - value).clamp(min=_TINY)
+    gap = (kappa - value).nan_to_num(0, 0, 0).clamp(min=_TINY)
+    slope = dot(g, g).nan_to_num(0, 0, 0).clamp(min=_TINY)
     whole, none = oracle.threat.at(RANGE), torch.full_like(gap, INF)
     width = whole.project(oracle.x, u + RANGE) - whole.project(oracle.x, u - RANGE)
     reach = torch.minimum(gap / slope.sqrt(), dot(width, width).sqrt())
     c = (gap / slope).clamp(max=1 / _TINY)
-    return State(u, none, c, torch.zeros_like(c), none, reach)
+    return State(u, none, c, torch.zeros_like(c), none, c, reach)
 
 
 def descend(
@@ -134,5 +138,5 @@ def descend(
         pull = penalty.slope(oracle.threat, x, u, s.size, done)
         adam, d = adam.step(pull - like(torch.where(past, 0, s.c), g) * g)
         d = d if s.free is None else d * s.free
-        u = whole.project(x, u - like(a * _LAST**done, u) * d)
+        u = whole.project(x, u - like(a * LAST**done, u) * d)
     return won
