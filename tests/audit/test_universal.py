@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from saddlepoint import L2, Linf, Patch, Quantize, Universal, load_data, universal
+from saddlepoint import L2, Linf, Patch, Quantize, RotateTranslate, Universal, load_data, universal
 from saddlepoint.audit.shared import Rate, Shared
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.audit.universal_replay import Claimed, replay_universal
@@ -201,6 +201,8 @@ def test_chunks_do_not_matter(
         Quantize(Linf(eps=8 / 255)),
         Patch(size=3, at="random"),
         Patch(size=3, at=(2, 2)),
+        Linf(eps=0.2) | RotateTranslate(degrees=20, pixels=1),
+        RotateTranslate(degrees=20, pixels=1) >> Linf(eps=0.1),
     ],
     ids=repr,
 )

@@ -17,7 +17,7 @@ from saddlepoint.audit.universal_measure import Measure
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData
 from saddlepoint.core.shapes import pieces
-from saddlepoint.core.threat import parametric
+from saddlepoint.core.threat import Parted, parametric
 
 __all__ = ["Claimed", "replay_universal"]
 
@@ -108,7 +108,12 @@ def _shared(x: Array, x_adv: Array, way: Array | None, u: Array, threat: Any) ->
     """Say how this sample's perturbation differs from the one that all share, or ""."""
     low, high = getattr(threat, "box", (0.0, 1.0))
     slack = _EXACT * max(1.0, min(high - low, 1e6))
-    if way is not None:
+    if isinstance(threat, Parted):  # its changes are cut to the input range, deep within u
+        grey = (low + high) / 2 if np.isfinite(high - low) else 0.0
+        middle = torch.full((1, *x.shape), grey, dtype=torch.float64)
+        home = threat.project(middle, torch.from_numpy(u)[None].double())[0].numpy()
+        off = float(np.abs(home - u).max())
+    elif way is not None:
         off = float(np.abs(way.astype(np.float64) - u).max())
     else:
         wanted = np.clip(x.astype(np.float64) + u, low, high)
