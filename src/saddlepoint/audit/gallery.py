@@ -12,8 +12,9 @@ from saddlepoint.audit.journal import Journal
 from saddlepoint.audit.printing import printing
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
+from saddlepoint.audit.told import told
 from saddlepoint.core.door import Door
-from saddlepoint.core.threat import Described, parametric
+from saddlepoint.core.threat import parametric
 
 __all__ = ["gallery"]
 
@@ -36,16 +37,21 @@ def _collect(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int,
     return found
 
 
-def _told(e: Evidence, journal: Journal, chosen: dict[int, int]) -> dict[int, str]:
+def _told(
+    e: Evidence, journal: Journal, samples: Samples, chosen: dict[int, int]
+) -> dict[int, str]:
     """What the parameters of each chosen witness do, where the set has words for them."""
-    threat = e.plan.threat
-    if not isinstance(threat, Described) or not parametric(threat):
+    if not parametric(e.plan.threat):
         return {}
     said: dict[int, str] = {}
     for rows, u in breaks(e, journal, set(chosen.values()), "witness_u"):
-        texts = zip(rows.tolist(), threat.tell(torch.from_numpy(np.array(u))), strict=True)
-        said.update({r: text for r, text in texts if r in chosen})
-    return said
+        shown = np.flatnonzero(np.isin(rows, list(chosen)))
+        if not len(shown):
+            continue
+        x, _ = samples.batch(torch.from_numpy(rows[shown]))
+        texts = told(e.plan.threat, x, torch.from_numpy(np.array(u)[shown]))
+        said.update(zip(rows[shown].tolist(), texts, strict=True))
+    return said if any(said.values()) else {}
 
 
 def gallery(
@@ -61,9 +67,9 @@ def gallery(
     x_adv = np.stack([found[r] for r in rows.tolist()]).astype(np.float32)
     after = door.scores(door.fit(torch.from_numpy(x_adv))).float().cpu().softmax(1)
     before = scores.get(torch.from_numpy(rows)).softmax(1)
-    told = _told(e, journal, chosen)
+    words = _told(e, journal, samples, chosen)
     return {
-        **({"told": np.array([told[r] for r in rows.tolist()], dtype=np.str_)} if told else {}),
+        **({"told": np.array([words[r] for r in rows.tolist()], dtype=np.str_)} if words else {}),
         **printing(e.plan.threat[torch.from_numpy(rows)], x.numpy(), x_adv),
         "index": rows,
         "x": x.numpy().astype(np.float32),
