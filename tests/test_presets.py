@@ -14,6 +14,7 @@ from saddlepoint.presets import (
     parse_inner_attack,
     parse_objective,
     parse_threat,
+    parse_under,
 )
 from saddlepoint.train import (
     AWP,
@@ -92,6 +93,16 @@ def test_a_bare_name_takes_the_defaults() -> None:
 def test_refused(text: str, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         parse_attack(text)
+
+
+def test_only_what_fits_is_offered() -> None:
+    with pytest.raises(Invalid, match="known threat; known: ") as threats:
+        parse_threat("Linf(eps=float('nan'))")
+    assert "Momentum" not in str(threats.value)
+    assert "DLR" not in str(threats.value)
+    with pytest.raises(Invalid, match="the name of a known transformation; known: ") as views:
+        parse_under("Foo()")
+    assert "DLR" not in str(views.value)
 
 
 @pytest.mark.parametrize(

@@ -257,9 +257,11 @@ class _Reader:
             raise self._refuse("a number that exists", str(error)) from error
 
     def _call(self, name: str, node: ast.Call, outer: bool) -> Any:  # noqa: ANN401
-        known = self.known if outer else {**self.known, **PARTS}
+        inner = PARTS if self.kind in ("attack", "loss") else {}
+        known = self.known if outer else {**self.known, **inner}
         if name not in known:
-            raise self._refuse(f"the name of a known {self.kind}", closest(name, known))
+            what = {"under": "transformation"}.get(self.kind, self.kind)
+            raise self._refuse(f"the name of a known {what}", closest(name, known))
         arguments = [self._value(a) for a in node.args]
         named = {k.arg: self._value(k.value) for k in node.keywords if k.arg}
         if len(named) != len(node.keywords):

@@ -87,6 +87,8 @@ def test_what_was_not_tested_follows_the_threat_model() -> None:
     assert "Proof: none was attempted" in usual
     assert "8 bits" in usual
     assert "model's weights" not in usual
+    assert "changes of another kind" in usual
+    assert "rotations" not in usual, "the set may be one"
     audit["threat"] |= {"access": "scores", "quantize": "uint8", "goal": "targeted"}
     audit["robust_accuracy"]["lower"] = 0.1
     unusual = " ".join(untested(audit))

@@ -243,7 +243,7 @@ def test_what_cannot_be_is_refused(subject: Subject, tmp_path: Path) -> None:
         ({"threat": Patch(size=3)}, Unsupported, "another place for each input"),
         ({"threat": Linf(eps=torch.full((150,), 0.1))}, Unsupported, "one size"),
         ({"threat": Patch(size=9, at=(0, 0))}, Invalid, "<9 x 9>"),
-        ({"target": 10}, Invalid, "0 … 9"),
+        ({"target": 10}, Invalid, "target = 10: must be a class index in 0 … 9"),
         ({"fit_n": 0}, Invalid, "fit_n"),
         ({"n": 10**6}, Invalid, "n = "),
     ):

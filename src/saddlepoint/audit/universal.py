@@ -187,6 +187,9 @@ class _Run:
                     f"the model failed on {len(x)} inputs of shape {tuple(x.shape[1:])}: {error}; "
                     "does it belong to this data set?"
                 ) from error
+            classes = out.shape[-1]
+            if self.target is not None and out.dim() == 2 and self.target >= classes:
+                raise Invalid("target", self.target, f"a class index in 0 … {classes - 1}")
             check_scores(out, aimed(y, self.target), len(x))
 
     def _fit(self, journal: Journal, fit: Fit, progress: Progress) -> list[Record]:

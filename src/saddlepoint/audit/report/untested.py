@@ -106,8 +106,9 @@ def _goal(audit: Audit) -> str:
 
 def _transformations(audit: Audit) -> str:
     return (
-        f"Other changes: anything outside {audit['threat']['spec']}, such as larger changes, other "
-        "norms, rotations, patches, blur, weather, and inputs that resemble no data at all."
+        f"Other changes: anything outside {audit['threat']['spec']}, such as larger changes, "
+        "changes of another kind (in another norm, of view, of light, by a patch), and inputs that "
+        "resemble no data at all."
     )
 
 
