@@ -32,11 +32,11 @@ def test_c_is_bisected_between_what_failed_and_what_was_enough() -> None:
     assert float(s.c) == pytest.approx((55.0 + 77.5) / 2)
 
 
-@pytest.mark.parametrize("attack", [CW(steps=30, rounds=4), DeepFool()], ids=repr)
+@pytest.mark.parametrize("attack", [CW(steps=40, rounds=4), DeepFool()], ids=repr)
 def test_a_round_boundary_is_met_where_it_is_nearest(attack: Any) -> None:  # noqa: ANN401
-    found = nearest(attack, model, X, Y, L2(eps=1.4))
-    want = (0.9 - X.norm(dim=1)).clamp(min=0)
-    torch.testing.assert_close(found.size.float(), want, rtol=0.01, atol=1e-6)
+    found = nearest(attack, model, X[:2], Y[:2], L2(eps=1.4))
+    want = 0.9 - X[:2].norm(dim=1)
+    torch.testing.assert_close(found.size.float(), want, rtol=0.02, atol=0)
 
 
 def test_deepfool_leaves_a_row_once_it_has_crossed() -> None:
