@@ -331,7 +331,20 @@ ATTACKS = (
     AttackRow("fab-random", sp.FAB(steps=6, rivals=2, start="random"), sized=True),
     AttackRow("cw", sp.CW(steps=5, rounds=2), sp.CW(), seeded=False, sized=True, orders=(2.0,)),
     AttackRow(
-        "cw-linf", sp.CWLinf(steps=5, rounds=2), sp.CWLinf(), seeded=False, sized=True, orders=()
+        "cw-linf",
+        sp.CWLinf(steps=5, rounds=2),
+        sp.CWLinf(),
+        seeded=False,
+        sized=True,
+        orders=(math.inf,),
+    ),
+    AttackRow("deepfool", sp.DeepFool(steps=4), sp.DeepFool(), seeded=False, sized=True),
+    AttackRow("ead", sp.EAD(steps=4, rounds=2), sp.EAD(), seeded=False, sized=True, orders=(1.0,)),
+    AttackRow(
+        "ead-ista",
+        sp.EAD(steps=4, rounds=1, fista=False, rule="elastic"),
+        seeded=False,
+        sized=True,
     ),
     AttackRow("pdpgd", sp.PDPGD(steps=5), sp.PDPGD(), seeded=False, sized=True),
     AttackRow(

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,11 @@ def test_what_is_listed_as_slow_exists() -> None:
         assert f"def {function.split('[')[0]}(" in (Path(__file__).parents[1] / path).read_text(), (
             name
         )
+
+
+def test_every_known_wrong_variant_can_be_planted() -> None:
+    listed = tomllib.loads((SRC.parents[1] / "scripts" / "mutants.toml").read_text())["mutant"]
+    names = [m["name"] for m in listed]
+    assert len(names) == len(set(names))
+    lost = [m["name"] for m in listed if (SRC / m["file"]).read_text().count(m["old"]) != 1]
+    assert not lost

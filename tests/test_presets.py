@@ -37,6 +37,11 @@ OBJECTS = [
     sp.Restarts(sp.APGD(loss="dlr"), n=3),
     sp.Sequence((sp.FGSM(), sp.Targets(sp.PGD(steps=2), n=2))),
     sp.RandomSearch(n_queries=7),
+    sp.L0(eps=3, per="pixel"),
+    sp.JSMA(pair=False, sign=-1, scale="probabilities"),
+    sp.CW(kappa=2.0, loss="probability-margin"),
+    sp.Sequence((sp.CWLinf(), sp.CWL0(), sp.DeepFool(), sp.EAD(rule="elastic"))),
+    sp.OnePixel(places=5),
 ]
 
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from saddlepoint import L2, Chain, Features, Linf, Patch, Quantize, RotateTranslate, Union
+from saddlepoint import L2, Chain, Features, Linf, Masked, Patch, Quantize, RotateTranslate, Union
 from saddlepoint.audit.membership import inspect
 from saddlepoint.core.draw import Draw
 
@@ -50,3 +51,14 @@ def test_rounding_grows_with_the_range_of_inputs() -> None:
 def test_a_size_for_each_sample_needs_not_all_samples() -> None:
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU())
     assert said(Features(network, eps=torch.full((20,), 0.2))) == [""] * 16
+
+
+def test_images_of_8_bits_may_be_masked() -> None:
+    threat = Quantize(Masked(Linf(25 / 255), mask=((2, 6), (2, 6))))
+    assert said(threat) == [""] * 16
+    x = torch.full((1, 1, 8, 8), 100) / 255
+    for row, size, word in ((0, 20, "not in the set"), (3, 20, ""), (3, 26, "not in the set")):
+        moved = (x * 255).byte().numpy()
+        moved[0, 0, row, 3] += size
+        assert word in inspect(x.numpy(), moved, threat, np.array([0]))[0]
+        assert bool(word) == bool(inspect(x.numpy(), moved, threat, np.array([0]))[0])

@@ -23,6 +23,7 @@ from saddlepoint.verify.certify import certify_ibp
 from saddlepoint.verify.checker import Checker
 from saddlepoint.verify.proof.inputs import inputs
 from saddlepoint.verify.spec import margins
+from saddlepoint.views import Rotate
 from tests.audit.conftest import Subject
 
 THREAT = sp.Linf(0.01)
@@ -107,6 +108,16 @@ def test_another_model_another_set_other_samples(finished: Path, subject: Subjec
     assert "for Linf(eps=0.001)" in set(rechecked(finished, subject).failed.values()).pop()
     edit(finished, {"threat": "Linf(eps=0.01)", "data_sha256": "0"})
     assert "of other samples" in set(rechecked(finished, subject).failed.values()).pop()
+
+
+def test_certificates_say_nothing_of_views(finished: Path, subject: Subject) -> None:
+    document = json.loads((finished / "audit.json").read_text())
+    under = sp.Expectation(Rotate(20), draws=3, trials=30)
+    document["plan"]["under"] = under.describe()
+    (finished / "audit.json").write_text(json.dumps(document))
+    result = rechecked(finished, subject)
+    assert set(result.failed) == set(Certificates.load(finished).index)  # type: ignore[union-attr]
+    assert set(result.failed.values()) == {"a certificate of inputs as they are, not of views"}
 
 
 def test_a_certificate_moved_to_another_sample(finished: Path, subject: Subject) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from saddlepoint import L2, Linf, Patch, Quantize, Universal, load_data, universal
+from saddlepoint import L2, Linf, Patch, Quantize, RotateTranslate, Universal, load_data, universal
 from saddlepoint.audit.shared import Rate, Shared
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.audit.universal_replay import Claimed, replay_universal
@@ -201,6 +201,8 @@ def test_chunks_do_not_matter(
         Quantize(Linf(eps=8 / 255)),
         Patch(size=3, at="random"),
         Patch(size=3, at=(2, 2)),
+        Linf(eps=0.2) | RotateTranslate(degrees=20, pixels=1),
+        RotateTranslate(degrees=20, pixels=1) >> Linf(eps=0.1),
     ],
     ids=repr,
 )
@@ -255,3 +257,23 @@ def test_what_cannot_be_is_refused(subject: Subject, tmp_path: Path) -> None:
     for wrong in ({"epochs": 0}, {"reach": 0}, {"clip": float("nan")}, {"momentum": -1}):
         with pytest.raises(Invalid):
             Universal(**wrong)
+
+
+@pytest.mark.parametrize("column", ["clean", "label"])
+def test_replay_sees_other_answers_to_clean_samples_and_other_labels(
+    subject: Subject, done: Path, tmp_path: Path, column: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(done, folder)
+    with np.load(folder / "universal.npz") as stored:
+        table = {k: stored[k] for k in stored.files}
+    table[column] = (table["prediction"] + 1) % 10
+    np.savez(folder / "universal.npz", **table)
+    document = json.loads((folder / "universal.json").read_text())
+    for name in ("fooling", "accuracy", "clean_accuracy"):
+        document[name] = getattr(Shared(torch.zeros(1), table), name).as_json()
+    (folder / "universal.json").write_text(json.dumps(document))
+    samples = load_data("digits").split("test")
+    failed = replay_universal(Claimed.load(folder), subject.model, samples, Linf(eps=0.2)).failed
+    words = {"clean": "the model answers otherwise to the sample itself", "label": "another label"}
+    assert words[column] in " ".join(failed.values())

@@ -18,7 +18,9 @@ def model(x: torch.Tensor) -> torch.Tensor:
 
 
 @GOALS
-@pytest.mark.parametrize("attack", [CW(), CW(kappa=0.5), PGD(loss="margin")], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [CW(steps=10), CW(steps=10, kappa=0.5), PGD(loss="margin")], ids=repr
+)
 def test_witnesses_are_that_far_out(goal: Untargeted | Targeted, attack: CW | PGD) -> None:
     found = search(attack, model, X, Confident(goal, kappa=0.5), L2(eps=1.0))
     assert found.broken.all()
@@ -28,9 +30,9 @@ def test_witnesses_are_that_far_out(goal: Untargeted | Targeted, attack: CW | PG
 def test_the_distance_grows_by_what_the_margin_needs() -> None:
     goal = Untargeted(Y)
     for kappa in (0.0, 0.8):
-        size = nearest(CW(), model, X, Confident(goal, kappa), L2(eps=1.4)).size
+        size = nearest(CW(steps=60, rounds=3), model, X, Confident(goal, kappa), L2(eps=1.4)).size
         want = (kappa - goal.margin(model(X))) / 5  # |(3, -4)| = 5; the range is far
-        torch.testing.assert_close(size.float(), want, rtol=2e-3, atol=0)
+        torch.testing.assert_close(size.float(), want, rtol=5e-3, atol=0)
 
 
 def test_rows() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saddlepoint import FGSM, PGD, Linf, Targets, search
+from saddlepoint import FGSM, PGD, Linf, Targets, nearest, search
 from saddlepoint.attacks.fab import Lead
 from saddlepoint.core.detected import Undetected, against, refuse_rejecting, rejects
 from saddlepoint.core.errors import Invalid, Unsupported
@@ -105,3 +105,18 @@ def test_rejection_is_no_label() -> None:
         Undetected(torch.tensor([0.5]))
     with pytest.raises(Invalid, match="loss"):
         Unaware("crossentropy")
+
+
+def test_labels_stand_for_wrong_and_accepted_answers_of_a_model_that_rejects() -> None:
+    """What is only rejected is no break, in a search and in the nearest break."""
+
+    class Wary(torch.nn.Module):
+        rejects = True
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([1 - x[:, 0], x[:, 0], 4 * x[:, 0]], 1)
+
+    x, y = torch.full((3, 1), 0.1), torch.zeros(3, dtype=torch.int64)
+    for call in (search, nearest):
+        found = call(PGD(steps=5), Wary(), x, y, Linf(0.8))
+        assert [s.value for s in found.status] == ["survived"] * 3

@@ -68,3 +68,16 @@ def test_rows_are_alone_and_nothing_in_gives_nothing_out(ball: Any) -> None:  # 
     for i in range(B):
         one = proximal(ball(eps=0.1), x[i : i + 1], v[i : i + 1], weight[i : i + 1])
         torch.testing.assert_close(one[0], u[i], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.2, 3.0])
+def test_shrinkage_is_exact_within_the_range(weight: float) -> None:
+    """Value by value: no point of a fine grid of the range is better."""
+    v, x = points(7, torch.float64) * 0.7, torch.full((B, 7), 0.3, dtype=torch.float64)
+    u = L1(eps=1.0).shrink(x, v, torch.full((B,), weight, dtype=torch.float64))
+    grid = torch.linspace(-0.3, 0.7, 1001, dtype=torch.float64)
+    best = ((grid - v[..., None]) ** 2 / 2 + weight * grid.abs()).amin(-1)
+    got = (u - v) ** 2 / 2 + weight * u.abs()
+    assert bool((got <= best + 1e-12).all())
+    assert float((x + u).min()) >= 0
+    assert float((x + u).max()) <= 1

@@ -101,3 +101,13 @@ def test_the_loop_trains_within_the_set_and_the_card_says_how(
     assert len(trained.history) == 2
     card, _ = write_card(trained.folder)
     assert words in card.read_text().replace("\n", " ")
+
+
+def test_random_places_are_drawn_anew_as_well() -> None:
+    net, x, seen = Ear(), torch.zeros(6, 1, 8, 8), []
+    for epoch in (1, 2):
+        draw = Draw.of(0, torch.arange(6)).tag("inner", epoch)
+        inner = Inner(sp.Patch(size=2, at="random"), sp.WorstOf(k=1))
+        Sampled()(net, x, torch.zeros(6, dtype=torch.int64), Adversary(inner, draw, net, net))
+        seen.append(net.heard[-1] != 0)
+    assert not torch.equal(seen[0], seen[1])

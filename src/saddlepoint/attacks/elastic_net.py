@@ -108,7 +108,7 @@ class EAD:
             past = value > self.kappa
             s.see(y, self._size(oracle, y), past)
             won = won | past if 2 * k >= self.steps else won
-            down = 2 * y - like(torch.where(past, 0, s.c), g) * g
+            down = 2 * y - like(torch.where(past, 0, s.c), g) * g.nan_to_num(0, 0, 0)
             mean = 0.9 * mean + 0.1 * dot(down, down)
             a = length * LAST ** (k / max(1, self.steps - 1))
             a = a / (mean / (1 - 0.9 ** (k + 1))).sqrt().clamp(min=1e-30)

@@ -103,7 +103,8 @@ def opening(oracle: Gradients[Graded], kappa: float) -> State:
     """
     u = oracle.threat.start(oracle.x)
     value, g = oracle.value_and_grad(u)
-    slope, gap = dot(g, g).clamp(min=_TINY), (kappa - value).clamp(min=_TINY)
+    gap = (kappa - value).nan_to_num(0, 0, 0).clamp(min=_TINY)
+    slope = dot(g, g).nan_to_num(0, 0, 0).clamp(min=_TINY)
     whole, none = oracle.threat.at(RANGE), torch.full_like(gap, INF)
     width = whole.project(oracle.x, u + RANGE) - whole.project(oracle.x, u - RANGE)
     reach = torch.minimum(gap / slope.sqrt(), dot(width, width).sqrt())

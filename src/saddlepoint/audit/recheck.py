@@ -90,4 +90,6 @@ def _foreign(said: dict[str, Any], claims: Certificates, model: Model) -> str:
         return f"a certificate for {claims.header['threat']}"
     if claims.header["data_sha256"] != said["data_sha256"]:
         return "a certificate of other samples"
+    if said["plan"].get("under") is not None:
+        return "a certificate of inputs as they are, not of views"
     return ""

@@ -17,7 +17,7 @@ from saddlepoint.audit.universal_measure import Measure
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import BadData
 from saddlepoint.core.shapes import pieces
-from saddlepoint.core.threat import parametric
+from saddlepoint.core.threat import Parted, parametric
 
 __all__ = ["Claimed", "replay_universal"]
 
@@ -85,17 +85,21 @@ def replay_universal(
 
 def _check(measure: Measure, found: Shared, rows: torch.Tensor) -> dict[int, str]:
     threat, u = measure.threat, found.u[None]
-    x = measure.door.fit(measure.samples.batch(rows)[0])
+    x, y = measure.samples.batch(rows)
+    x = measure.door.fit(x)
     moved, each = (t.cpu().numpy() for t in measure.moved(x, rows, u))
     clean, number = x.cpu().numpy(), rows.numpy()
     way = each if parametric(threat) else None
     faults = inspect(clean, moved, threat, number, way)
-    told = _told(measure.door.scores(torch.from_numpy(moved).to(x)), found, number)
+    told = _told(measure.door.scores(torch.from_numpy(moved).to(x)), found, number, "prediction")
+    before = _told(measure.door.scores(x), found, number, "clean")
+    label = (found.table["label"][number] == y.cpu().numpy()).tolist()
     reasons = {}
     for i, row in enumerate(number.tolist()):
         same = _shared(clean[i], moved[i], None if way is None else way[i], u[0].numpy(), threat)
         fault = faults[i] or same or ("" if told[i] else "the model answers otherwise")
-        if fault:
+        fault = fault or ("" if before[i] else "the model answers otherwise to the sample itself")
+        if fault := fault or ("" if label[i] else "the sample has another label"):
             reasons[row] = fault
     return reasons
 
@@ -104,7 +108,12 @@ def _shared(x: Array, x_adv: Array, way: Array | None, u: Array, threat: Any) ->
     """Say how this sample's perturbation differs from the one that all share, or ""."""
     low, high = getattr(threat, "box", (0.0, 1.0))
     slack = _EXACT * max(1.0, min(high - low, 1e6))
-    if way is not None:
+    if isinstance(threat, Parted):  # its changes are cut to the input range, deep within u
+        grey = (low + high) / 2 if np.isfinite(high - low) else 0.0
+        middle = torch.full((1, *x.shape), grey, dtype=torch.float64)
+        home = threat.project(middle, torch.from_numpy(u)[None].double())[0].numpy()
+        off = float(np.abs(home - u).max())
+    elif way is not None:
         off = float(np.abs(way.astype(np.float64) - u).max())
     else:
         wanted = np.clip(x.astype(np.float64) + u, low, high)
@@ -113,9 +122,9 @@ def _shared(x: Array, x_adv: Array, way: Array | None, u: Array, threat: Any) ->
     return "" if off <= slack else f"its perturbation is {off:g} from the one that all share"
 
 
-def _told(scores: torch.Tensor, found: Shared, number: Array) -> list[bool]:
+def _told(scores: torch.Tensor, found: Shared, number: Array, column: str) -> list[bool]:
     """Whether the recorded answer is the best one still, up to the rounding of other kernels."""
-    said = torch.from_numpy(found.table["prediction"][number]).to(scores.device)
+    said = torch.from_numpy(found.table[column][number]).to(scores.device)
     top = scores.amax(1)
     own = scores.gather(1, said.clamp(min=0)[:, None])[:, 0]
     spoilt = ~scores.isfinite().all(1)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from saddlepoint.core.errors import Unsupported
-from saddlepoint.core.goal import Targeted, Untargeted, check_index, score_of
+from saddlepoint.core.goal import Goal, Targeted, Untargeted, as_goal, check_index, score_of
 
-__all__ = ["Undetected", "against", "refuse_rejecting", "rejects", "wanted"]
+__all__ = ["Undetected", "against", "meant", "refuse_rejecting", "rejects", "wanted"]
 
 
 def rejects(model: object) -> bool:
@@ -64,6 +64,16 @@ def against(model: object, y: Tensor) -> Untargeted | Undetected:
     'Untargeted'
     """
     return Undetected(y) if rejects(model) else Untargeted(y)
+
+
+def meant(model: object, goal: Tensor | Goal) -> Goal:
+    """Return the goal that is meant: labels stand for what an adversary wants of this model.
+
+    >>> import torch
+    >>> type(meant(torch.nn.Identity(), torch.tensor([0]))).__name__
+    'Untargeted'
+    """
+    return against(model, goal) if isinstance(goal, Tensor) else as_goal(goal)
 
 
 def wanted(model: object, y: Tensor, target: Tensor | None) -> Untargeted | Undetected | Targeted:

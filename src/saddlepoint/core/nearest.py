@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.access import Access, Attack
+from saddlepoint.core.detected import meant
 from saddlepoint.core.door import Model, Precision
-from saddlepoint.core.goal import Goal, as_goal
+from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Cost, Status
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.oracle import Oracle
@@ -78,7 +79,7 @@ def nearest(
     tensor([0., 0., 0., 0.], dtype=torch.float64)
     """
     graded(threat)
-    batches = Batches(model, x, as_goal(goal), threat, loss, budget, seed, ids, batch_size)
+    batches = Batches(model, x, meant(model, goal), threat, loss, budget, seed, ids, batch_size)
     asked = batches.attacked(attack, access, precision, closest=True)
     parts = [_nearest(oracle, error) for oracle, error in asked]
     return Nearest(

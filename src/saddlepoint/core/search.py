@@ -10,11 +10,12 @@ from torch import Tensor
 
 from saddlepoint.core.access import Access, Attack, check_fit
 from saddlepoint.core.answers import check_labels
+from saddlepoint.core.detected import meant
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsound, Unsupported
 from saddlepoint.core.expectation import Expectation
-from saddlepoint.core.goal import Goal, as_goal
+from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
 from saddlepoint.core.loss import Loss, as_loss
 from saddlepoint.core.oracle import Oracle
@@ -97,13 +98,14 @@ def search(
 ) -> Found:
     """Search max over u in threat(x) of loss(model(apply(x, u)), goal), for each sample.
 
-    x: (B, *F) floats in the input range. goal: labels (B,) int64 for the untargeted goal, or a
-    ``Goal``. loss: what gradient attacks climb unless they name their own (cross-entropy). budget:
-    passes per sample. ids: (B,) identities that randomness depends on (0 … B-1). batch_size: rows
-    at a time; None suits the device. early_stop: leave a sample at its first break; off, the margin
-    is pushed as far as it goes. precision: ``bfloat16`` searches fast and lets the original model
-    confirm each break. access: what the adversary may ask for. under: transformations that the
-    input goes through on its way to the model; see ``Expectation``.
+    x: (B, *F) floats in the input range. goal: labels (B,) int64 for the untargeted goal
+    (``Undetected`` where the model rejects), or a ``Goal``. loss: what gradient attacks climb
+    unless they name their own (cross-entropy). budget: passes per sample. ids: (B,) identities that
+    randomness depends on (0 … B-1). batch_size: rows at a time; None suits the device. early_stop:
+    leave a sample at its first break; off, the margin is pushed as far as it goes. precision:
+    ``bfloat16`` searches fast and lets the original model confirm each break. access: what the
+    adversary may ask for. under: transformations that the input goes through on its way to the
+    model; see ``Expectation``.
 
     Raises ``Invalid`` for bad arguments, ``Unsupported`` when attack, access and threat do not fit,
     ``Unsound`` when the model changes while it is asked. An attack that fails midway is a status.
@@ -115,7 +117,7 @@ def search(
     torch.Size([4, 2])
     """
     given = (loss, budget, seed, ids, batch_size, under)
-    batches = Batches(model, x, as_goal(goal), threat, *given)
+    batches = Batches(model, x, meant(model, goal), threat, *given)
     asked = batches.attacked(attack, access, precision, early_stop)
     return _join([_found(oracle, error) for oracle, error in asked])
 

@@ -119,8 +119,8 @@ class L0(Combinable):
         """The best vertex's k places, so far along g that a whole step and ``project`` land on it.
 
         Value i can gain |g_i| room_i. Steps of n width^2 g_i / t, t the k-th largest gain and n the
-        values of a place, save more distance than any other place could, and pass the box: shorter
-        ones change some places. Values on the wrong side of x go back.
+        values of a place, save more distance than any other place could; of at least the width of
+        the box, they pass it: shorter ones change fewer. Values on the wrong side of x go back.
         """
         low, high = self.box
         room = torch.where(g > 0, high - x, x - low)
@@ -131,7 +131,8 @@ class L0(Combinable):
         least = torch.where(best, self.spread(gain, x), torch.inf).flatten(1).amin(1)
         n = v[0].numel() // max(1, gain[0].numel())
         back = torch.where(u * v < 0, -u, 0)
-        return torch.where(best, v * like(n * (high - low) ** 2 / least, v), back)
+        length = (v.abs() * like(n * (high - low) ** 2 / least, v)).clamp(min=high - low)
+        return torch.where(best, v.sign() * length, back)
 
     def smooth(self, x: Tensor, u: Tensor, sigma: float) -> Tensor:
         """Gradient of sum_i s_i / (s_i + sigma) / n (2402.01879), s_i the square of place i's move.

@@ -135,4 +135,6 @@ class Quantize(Combinable):
         moved = self.apply(x, u).double()
         steps = flat(moved) * levels
         on_grid = ((steps - steps.round()).abs() <= 1e-4).all(1)
-        return on_grid & self.threat.contains(x, moved - x.double(), tol)
+        # In whole steps: what has not moved is at x, not beside it by the rounding of a quotient.
+        change = (moved * levels).round() - (x.double() * levels).round()
+        return on_grid & self.threat.contains(x, change / levels, tol)

@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from saddlepoint.attacks.parts import everywhere
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
-from saddlepoint.core.goal import Targeted
+from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.search import search
 from saddlepoint.core.target import as_target
@@ -62,7 +62,7 @@ def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str)
     # Of a set made of sets every part is searched: chance would pick one for each sample.
     attack = everywhere(attack, plan.threat)
     target = as_target(plan.target)
-    goal: Tensor | Targeted = few.y
+    goal: Untargeted | Targeted = Untargeted(few.y)  # rejected is not right
     if target is not None:
         with Door(model, verify=False) as door:
             scores = torch.cat([door.scores(x) for x in torch.split(few.x, BATCH)])

@@ -148,8 +148,8 @@ class Adversary:
 
     @property
     def threat(self) -> ThreatModel:
-        """The set."""
-        return self.inner.threat
+        """The set, with the places of this draw."""
+        return _placed(self.inner.threat, self.draw)
 
     def __call__(
         self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
