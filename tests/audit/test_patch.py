@@ -58,6 +58,15 @@ def test_an_audit_writes_a_report_and_replays(
     assert ("nearest printable colour" in page) == isinstance(threat, Printable)
 
 
+def test_a_smooth_model_is_not_called_unstable(subject: Subject) -> None:
+    """A patch changes an image by much: its set is no neighbourhood, a small ball is one."""
+    data = subject.x[:12], subject.y[:12]
+    result = audit(subject.model, data, Patch(size=5), (PGD(steps=1),), probes=4, figures=0)
+    found = {f.check: f for f in result.findings}["unstable predictions"]
+    assert found.verdict == "ok", found.measured
+    assert "within a radius of 0.0314" in found.measured
+
+
 @pytest.mark.slow
 @KINDS
 def test_the_cascade_finds_nothing_to_fail(subject: Subject, threat: Any) -> None:  # noqa: ANN401

@@ -58,7 +58,9 @@ SplitOption = Annotated[str | None, typer.Option("--split", help="test (default)
 ThreatOption = Annotated[
     str | None,
     typer.Option(
-        "--threat", help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "L1(12)".'
+        "--threat",
+        help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "Patch(size=6)", '
+        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn.',
     ),
 ]
 TargetOption = Annotated[

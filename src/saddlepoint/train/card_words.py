@@ -250,8 +250,8 @@ def limits(record: Record) -> list[str]:
         "or was made for this model.",
         f"Held-out numbers flatter: among all epochs the one with the best {merit} held-out "
         "accuracy was kept, and its number is quoted.",
-        f"Changes outside {_threat(record)}: larger ones, ones of another kind (in another norm, "
-        "of view, of light, by a patch), and inputs that resemble no data at all.",
+        f"Changes outside {_threat(record)}: larger ones, ones of another kind "
+        "(another norm, view, light, a patch), and inputs that resemble no data at all.",
         "Poisoned training data, backdoors, and theft of the model through its answers.",
     ]
     if record.audit:

@@ -8,6 +8,7 @@ import torch
 from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.core.shapes import INF
 from saddlepoint.core.threat import Graded
+from saddlepoint.threats import Linf
 
 __all__ = ["neighbourhood", "repeats"]
 
@@ -17,11 +18,16 @@ PASSES = 5
 
 
 def _small(p: Probe) -> tuple[Any, float]:
-    """Return the set with a radius of 8/255 of the input range, or the set itself and no radius."""
-    width = p.box[1] - p.box[0]
-    if not isinstance(p.threat, Graded) or not math.isfinite(width):
+    """Return the set with a radius of 8/255 of the input range, and that radius.
+
+    A set without sizes, such as a patch, has no small members: a ball stands in for it. Where the
+    range has no end it is the set itself, and no radius.
+    """
+    radius = RADIUS * (p.box[1] - p.box[0])
+    if not math.isfinite(radius):
         return p.threat, 0.0
-    return p.threat.at(RADIUS * width), RADIUS * width
+    sized = isinstance(p.threat, Graded)
+    return (p.threat.at(radius) if sized else Linf(radius, box=p.box)), radius
 
 
 def neighbourhood(p: Probe) -> Json:
