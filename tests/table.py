@@ -212,6 +212,7 @@ SETS: tuple[SetRow, ...] = (
     SetRow("masked", lambda n: sp.Masked(sp.L2(0.5), mask=_HOLES)),
     SetRow("masked-linf", lambda n: sp.Masked(sp.Linf(0.1), mask=_HOLES), slow=True),
     SetRow("masked-each", lambda n: sp.Masked(sp.L1(_each(1.0, n)), mask=_HOLES)),
+    SetRow("l0-pixel", same(sp.L0(eps=2, per="pixel")), (3, 4, 4), slow=True),
     SetRow("masked-l0", lambda n: sp.Masked(sp.L0(3), mask=_HOLES), slow=True),
     SetRow("masked-chain", lambda n: sp.Masked(sp.L2(0.5) >> sp.Linf(0.1), mask=_HOLES), slow=True),
     SetRow("affine", same(sp.Affine(padding="reflect")), (1, 5, 7)),

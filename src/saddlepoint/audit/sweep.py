@@ -16,7 +16,7 @@ from saddlepoint.core.threat import Graded, Parted, graded
 
 __all__ = ["Sweep", "default_nearest"]
 
-# The closest breaks per norm that a few hundred passes buy; docs/minnorm.md has the table.
+# The closest breaks per norm that a few hundred passes buy; docs/results.md has the table.
 # FAB comes closest in L_2 and L_1 but finds no break at all of some samples; FMN finds one.
 _BOTH = Sequence((FMN(), FAB()))
 _BEST: dict[str, Attack[Any]] = {
