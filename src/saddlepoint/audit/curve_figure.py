@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from saddlepoint.train.curves import INK, MUTED, ROBUST, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import INK, MUTED, ROBUST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_curve", "framed"]
 
@@ -30,27 +32,12 @@ def draw_curve(document: Mapping[str, Any]) -> dict[str, bytes]:
 
 def framed(name: str, paint: Callable[["Axes"], None]) -> dict[str, bytes]:
     """Let ``paint`` fill one pair of axes in the house look; returns name.png and name.svg."""
-    from io import BytesIO
 
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {f"{name}.png": BytesIO(), f"{name}.svg": BytesIO()}
-    # Neither the user's settings nor their backend are asked, or changed.
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS
-        mpl.rcParams.update(settings)
-        figure = Figure(figsize=(7.6, 4.6), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
+    def fill(figure: "Figure") -> None:
         place: Any = {"left": 0.1, "right": 0.97, "bottom": 0.125, "top": 0.8}
         paint(figure.add_subplot(figure.add_gridspec(1, 1, **place)[0, 0]))
-        for file_name, file in files.items():
-            dropped = ("Software",) if file_name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=file_name[-3:], metadata=blank)
-    return {file_name: file.getvalue() for file_name, file in files.items()}
+
+    return drawn(name, (7.6, 4.6), fill, FONTS)
 
 
 def _paint(axes: "Axes", d: Mapping[str, Any]) -> None:

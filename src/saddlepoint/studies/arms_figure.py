@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from saddlepoint.studies.figure import FONTS
-from saddlepoint.train.curves import CLEAN, GUARD, INK, MUTED, ROBUST, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import CLEAN, GUARD, INK, MUTED, ROBUST, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,25 +33,7 @@ def draw_arms(document: Mapping[str, Any]) -> dict[str, bytes]:
     and in truth; at the right the health checks that flag the audit of the claim. Returns
     ``{"arms-race.png": …, "arms-race.svg": …}``; equal documents give equal bytes.
     """
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {"arms-race.png": BytesIO(), "arms-race.svg": BytesIO()}
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS
-        mpl.rcParams.update(settings)
-        figure = Figure(figsize=(13.5, 6.0), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
-        _paint(figure, document)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+    return drawn("arms-race", (13.5, 6.0), lambda figure: _paint(figure, document), FONTS)
 
 
 def _paint(figure: "Figure", document: Mapping[str, Any]) -> None:

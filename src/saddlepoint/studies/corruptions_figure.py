@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from saddlepoint.studies.figure import FONTS
-from saddlepoint.train.curves import INK, MUTED, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import INK, MUTED, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,29 +24,13 @@ def draw_corruptions(document: Mapping[str, Any]) -> dict[str, bytes]:
     last column. Returns ``{"corruptions.png": …, "corruptions.svg": …}``; equal documents give
     equal bytes.
     """
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {"corruptions.png": BytesIO(), "corruptions.svg": BytesIO()}
     nets = list(dict.fromkeys(row["net"] for row in document["cells"]))
     nets.sort(key=lambda net: list(document["nets"]).index(net) if net in document["nets"] else 99)
     names = document["settings"]["names"]
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS | {"font.size": 10.5, "axes.grid": False}
-        mpl.rcParams.update(settings)
-        wide = 2.4 + max(1, len(nets)) * (0.62 * len(document["settings"]["severities"]) + 1.1)
-        figure = Figure(figsize=(max(wide, 6), 1.9 + 0.36 * len(names)), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
-        _paint(figure, document, nets)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+    wide = 2.4 + max(1, len(nets)) * (0.62 * len(document["settings"]["severities"]) + 1.1)
+    size = (max(wide, 6), 1.9 + 0.36 * len(names))
+    fonts = FONTS | {"font.size": 10.5, "axes.grid": False}
+    return drawn("corruptions", size, lambda figure: _paint(figure, document, nets), fonts)
 
 
 def _paint(figure: "Figure", document: Mapping[str, Any], nets: list[str]) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from saddlepoint.studies.eot_plan import METHODS, SCENES
 from saddlepoint.studies.figure import FONTS
-from saddlepoint.train.curves import CLEAN, GUARD, INK, LOSS, MUTED, OWN, ROBUST, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import CLEAN, GUARD, INK, LOSS, MUTED, OWN, ROBUST, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,25 +47,8 @@ def draw_eot(document: Document, strips: Mapping[str, Strip]) -> dict[str, bytes
     views taken for the target, images in order of it. Returns ``{"eot.png": …, "eot.svg": …}``;
     equal arguments give equal bytes.
     """
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {"eot.png": BytesIO(), "eot.svg": BytesIO()}
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS
-        mpl.rcParams.update(settings)
-        figure = Figure(figsize=(15.0, 4.9 * max(1, len(strips)) + 0.7), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
-        _paint(figure, document, strips)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+    size = (15.0, 4.9 * max(1, len(strips)) + 0.7)
+    return drawn("eot", size, lambda figure: _paint(figure, document, strips), FONTS)
 
 
 def _paint(figure: "Figure", document: Document, strips: Mapping[str, Strip]) -> None:

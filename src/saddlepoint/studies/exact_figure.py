@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from saddlepoint.studies.figure import FONTS
-from saddlepoint.train.curves import CLEAN, INK, MUTED, ROBUST, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import CLEAN, INK, MUTED, ROBUST, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,25 +26,7 @@ def draw_exact(document: Mapping[str, Any]) -> dict[str, bytes]:
     by image, and the mean. Returns ``{"exact.png": …, "exact.svg": …}``; equal documents give equal
     bytes.
     """
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {"exact.png": BytesIO(), "exact.svg": BytesIO()}
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS
-        mpl.rcParams.update(settings)
-        figure = Figure(figsize=(13.5, 5.2), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
-        _paint(figure, document)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+    return drawn("exact", (13.5, 5.2), lambda figure: _paint(figure, document), FONTS)
 
 
 def _paint(figure: "Figure", document: Mapping[str, Any]) -> None:

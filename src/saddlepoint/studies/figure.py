@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from saddlepoint.train.curves import CLEAN, GUARD, INK, MUTED, OWN, ROBUST, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import CLEAN, GUARD, INK, MUTED, OWN, ROBUST, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,26 +42,7 @@ def draw_capacity(document: Mapping[str, Any]) -> dict[str, bytes]:
     class, a cross on the axis marks a training that diverged. Returns ``{"capacity.png": …,
     "capacity.svg": …}``; equal documents give equal bytes.
     """
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {"capacity.png": BytesIO(), "capacity.svg": BytesIO()}
-    # Neither the user's settings nor their backend are asked, or changed.
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS
-        mpl.rcParams.update(settings)
-        figure = Figure(figsize=(15.5, 4.9), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
-        _paint(figure, document)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+    return drawn("capacity", (15.5, 4.9), lambda figure: _paint(figure, document), FONTS)
 
 
 def _paint(figure: "Figure", document: Mapping[str, Any]) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saddlepoint.studies.figure import FONTS
-from saddlepoint.train.curves import CLEAN, GUARD, INK, LOSS, MUTED, OWN, ROBUST, STYLE, SURFACE
+from saddlepoint.train.canvas import drawn
+from saddlepoint.train.curves import CLEAN, GUARD, INK, LOSS, MUTED, OWN, ROBUST, SURFACE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,25 +39,7 @@ def draw_spatial(document: Mapping[str, Any]) -> dict[str, bytes]:
     Right: test images that the natural net gets right, above what it gets wrong. Returns
     ``{"spatial.png": …, "spatial.svg": …}``; equal documents give equal bytes.
     """
-    from io import BytesIO
-
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    files = {"spatial.png": BytesIO(), "spatial.svg": BytesIO()}
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        settings: Any = STYLE | FONTS
-        mpl.rcParams.update(settings)
-        figure = Figure(figsize=(13.5, 5.0), facecolor=SURFACE)
-        FigureCanvasAgg(figure)
-        _paint(figure, document)
-        for name, file in files.items():
-            dropped = ("Software",) if name.endswith("png") else ("Date", "Creator")
-            blank: Any = dict.fromkeys(dropped)
-            figure.savefig(file, format=name[-3:], metadata=blank)
-    return {name: file.getvalue() for name, file in files.items()}
+    return drawn("spatial", (13.5, 5.0), lambda figure: _paint(figure, document), FONTS)
 
 
 def _paint(figure: "Figure", document: Mapping[str, Any]) -> None:
