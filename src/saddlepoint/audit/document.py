@@ -62,13 +62,7 @@ def document(
         "verification": verification(evidence),
         "counts": counts,
         "attacks": _attacks(evidence),
-        "cost": {
-            "forward": sum(int(r.forward.sum()) for r in evidence.rounds) / n,
-            "backward": sum(int(r.backward.sum()) for r in evidence.rounds) / n,
-            "rows_forward": sum(r.rows_forward for r in evidence.rounds),
-            "rows_backward": sum(r.rows_backward for r in evidence.rounds),
-            "seconds": round(sum(r.seconds for r in evidence.rounds), 3),
-        },
+        "cost": _cost(evidence),
         "probes": {
             "samples": int(evidence.probes.get("n", 0)),
             "rows_forward": int(evidence.probes.get("rows_forward", 0)),
@@ -82,6 +76,18 @@ def document(
         "seed": plan.seed,
         "environment": environment(device),
         **({} if evidence.perceived is None else {"perceptual": evidence.perceived.as_json()}),
+    }
+
+
+def _cost(evidence: Evidence) -> dict[str, float]:
+    """Passes per sample that the adversary pays for, and what the machine did."""
+    rounds, n = evidence.rounds, evidence.plan.n
+    return {
+        "forward": sum(int(r.forward.sum()) for r in rounds) / n,
+        "backward": sum(int(r.backward.sum()) for r in rounds) / n,
+        "rows_forward": sum(r.rows_forward for r in rounds),
+        "rows_backward": sum(r.rows_backward for r in rounds),
+        "seconds": round(sum(r.seconds for r in rounds), 3),
     }
 
 

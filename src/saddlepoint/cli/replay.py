@@ -14,9 +14,10 @@ from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
 from saddlepoint.cli.replay_universal import check_universal
 from saddlepoint.cli.replayed import known, note_judge, tell
-from saddlepoint.cli.subject import load_subject
+from saddlepoint.cli.subject import Subject, load_subject
 from saddlepoint.cli.under import as_written
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.threat import ThreatModel
 from saddlepoint.presets import parse_threat
 
 __all__ = ["replay_command"]
@@ -56,19 +57,21 @@ def replay_command(
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
     tell("witnesses", result.checked, result.failed)
-    holds = result.holds
-    if proofs is not None:
-        with Progress(console=OUT, transient=True) as bar:
-            task = bar.add_task("certificates", total=len(proofs.index))
-            again = recheck(
-                claims,
-                proofs,
-                subject.model,
-                subject.samples,
-                threat,
-                lambda done, total: bar.update(task, completed=done),
-            )
-        tell("certificates", again.checked, again.failed)
-        holds = holds and again.holds
-    if not holds:
+    proved = proofs is None or _rechecked(claims, proofs, subject, threat)
+    if not (result.holds and proved):
         raise typer.Exit(1)
+
+
+def _rechecked(
+    claims: Witnesses, proofs: Certificates, subject: Subject, threat: ThreatModel
+) -> bool:
+    """Check the certificates under a bar, and say how many hold."""
+    with Progress(console=OUT, transient=True) as bar:
+        task = bar.add_task("certificates", total=len(proofs.index))
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done)
+
+        again = recheck(claims, proofs, subject.model, subject.samples, threat, progress)
+    tell("certificates", again.checked, again.failed)
+    return again.holds

@@ -1,6 +1,7 @@
 """Views of an oracle in which the set is one part of a larger set."""
 
 import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -76,7 +77,7 @@ class Inside:
         best.u[rows[better]], best.margin[rows[better]] = v[better], margin[better]
 
 
-class Within:
+class Within(ABC):
     """What oracles share about sets that have parts."""
 
     x: Tensor
@@ -87,9 +88,9 @@ class Within:
     _until: Tensor | None = None
 
     @property
+    @abstractmethod
     def worst(self) -> Tensor:
         """(B, *P) the worst parameters seen so far: where a later attack can go on."""
-        raise NotImplementedError
 
     @property
     def _least(self) -> Tensor:

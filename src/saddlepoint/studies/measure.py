@@ -66,6 +66,14 @@ def fresh(training: TrainPlan) -> nn.Module:
         return build(training.arch, training.shape, training.classes, training.options)
 
 
+def _save(model: nn.Module, path: Path) -> None:
+    from safetensors.torch import save
+
+    write_bytes(
+        path, save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()})
+    )
+
+
 def trained(
     training: TrainPlan,
     model: nn.Module,
@@ -80,7 +88,7 @@ def trained(
     A training run leaves those of its best epoch, which would hide a collapse, so the last ones are
     kept beside them as ``last.safetensors``.
     """
-    from safetensors.torch import load, save
+    from safetensors.torch import load
 
     last = folder / "last.safetensors"
     half = data.split("train")
@@ -88,8 +96,7 @@ def trained(
 
     def keep(row: Epoch) -> None:
         if row.epoch == training.epochs:
-            weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-            write_bytes(last, save(weights))
+            _save(model, last)
         on_epoch(row)
 
     def run() -> tuple[Epoch, ...]:
