@@ -199,3 +199,17 @@ def test_untested_follows_what_was_done(run: Run) -> None:
     assert "none of the 150 met a second" in said
     assert "of 600.0 passes allowed" in said
     assert "planned but never run: DDN(); no search without gradients" in said
+
+
+@pytest.mark.parametrize(
+    ("left", "said"), [(0.0, "Nothing was left to break."), (0.5, "more effort may break more")]
+)
+def test_a_last_round_that_broke_the_rest_asks_for_no_more(
+    run: Run, left: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from saddlepoint.audit.report import effort as module
+
+    monkeypatch.setattr(module, "newly", lambda row: 1)
+    assert said in module._caption(
+        [run], [[(1.0, 1.0)] * (len(run.audit["attacks"]) - 1) + [(9.0, left)]], 0
+    )

@@ -130,6 +130,8 @@ def _caption(runs: Sequence[Run], curves: Sequence[Sequence[Point]], floor: floa
                 f"The last break came after {passes(spent)} of {passes(total)} passes: what was "
                 "spent since broke nothing."
             )
+        elif last and not curve[-1][1]:
+            said.append("Nothing was left to break.")
         elif last:
             said.append("The last round still broke samples: more effort may break more.")
         else:
