@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saddlepoint.cli.audit import AuditSettings
+from saddlepoint.cli.audit_settings import AuditSettings
 from saddlepoint.cli.options import settle
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from saddlepoint.attacks.pgd import check_steps
-from saddlepoint.core.access import Attack, Labels, Scores
+from saddlepoint.core.access import Attack, Blind, Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.goal import Targeted, hide, read
@@ -41,7 +41,7 @@ class Restarts:
         check_steps("n", self.n)
         check_attack(self.attack)
 
-    def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
+    def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
         """Run every restart on the rows that are still open."""
         for i in range(self.n):
             oracle, draw = oracle.shrink(draw, at=1.0)
@@ -109,7 +109,7 @@ class Sequence:
         for attack in self.attacks:
             check_attack(attack)
 
-    def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
+    def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
         """Run each attack on the rows that are still open."""
         for i, attack in enumerate(self.attacks):
             oracle, draw = oracle.shrink(draw, at=1.0)

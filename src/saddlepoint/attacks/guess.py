@@ -1,9 +1,9 @@
-"""Guessing: for an adversary who sees only whether an input breaks the model."""
+"""Guessing: for an adversary who learns nothing of the model."""
 
 from dataclasses import dataclass
 
 from saddlepoint.attacks.pgd import check_steps
-from saddlepoint.core.access import Labels
+from saddlepoint.core.access import Blind
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
@@ -13,7 +13,7 @@ __all__ = ["Guess"]
 
 @dataclass(frozen=True, repr=False)
 class Guess:
-    """Ask about ``k`` members of the set: random ones, and by turns ones at its edge.
+    """Hand in ``k`` members of the set: random ones, and by turns ones at its edge.
 
     The edge is reached by a step of two radii along random signs, and coarse signs (one for all
     coordinates that share their place on the first axis) now and then, which no average undoes.
@@ -29,15 +29,15 @@ class Guess:
     def __post_init__(self) -> None:
         check_steps("k", self.k)
 
-    def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
-        """Ask k times, by the label alone."""
+    def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
+        """Hand in k points."""
         for i in range(self.k):
             oracle, draw = oracle.shrink(draw, at=1.0)
             now, u = draw.tag("guess", i), oracle.threat.start(oracle.x)
             if i % 3 == 0:
-                oracle.solved(oracle.threat.sample(oracle.x, now))
+                oracle.propose(oracle.threat.sample(oracle.x, now))
                 continue
             shape = u.shape[1:] if i % 3 == 1 else (u.shape[1], *[1] * (u.dim() - 2))
             signs = now.sign(*shape).to(u.dtype).expand_as(u)
             step = oracle.threat.steepest(oracle.x, u, signs)
-            oracle.solved(oracle.threat.project(oracle.x, u + 2 * step))
+            oracle.propose(oracle.threat.project(oracle.x, u + 2 * step))

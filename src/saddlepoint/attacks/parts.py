@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saddlepoint.attacks.combine import check_attack
-from saddlepoint.core.access import Attack, Labels, held_by
+from saddlepoint.core.access import Attack, Blind, held_by
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.spec import compact
@@ -55,7 +55,7 @@ class PartOf:
         """Return the attack with the set that it meets; raises ``Unsupported`` for no such part."""
         return [(self.attack, parted(threat, self.k).parts[self.k])]
 
-    def __call__(self, oracle: Labels[Parted], draw: Draw) -> None:
+    def __call__(self, oracle: Blind[Parted], draw: Draw) -> None:
         """Run it on the part."""
         self.attack(oracle.within(self.k), draw)
 
@@ -95,7 +95,7 @@ class Each:
             raise Unsupported(said + ("parts" if isinstance(threat, Parted) else "part: itself"))
         return list(zip(attacks, parts, strict=True))
 
-    def __call__(self, oracle: Labels[ThreatModel], draw: Draw) -> None:
+    def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
         """Run them on the rows that are still open."""
         pairs, whole = self.inside(oracle.threat), oracle.threat
         if not isinstance(whole, Parted):

@@ -105,6 +105,7 @@ class _Course:
         self.piloted: Array | None = None
         self.chosen: Array | None = None
         self.seen = self.suite_done = 0
+        self.paid = 0.0  # when the last cycle began
         self.grown = False
 
     def _affordable(self) -> int:
@@ -122,7 +123,7 @@ class _Course:
         for r in e.rounds[self.seen :]:
             self.ranking.observe(r)
         self.seen = len(e.rounds)
-        self.ranking.open &= ~e.exempt
+        self.ranking.open &= ~e.exempt & ~e.asked_out
         if not self.ranking.open.any():
             return None
         if not e.attacks:
@@ -172,9 +173,10 @@ class _Course:
         for i, climb in enumerate(self.climbs):
             if climb.price:
                 self.rate[i] = _rate(climb.broken, climb.price)
-        left = self._left(e)
-        if left < _CRUMBS * self.budget:
-            return False
+        left, idle = self._left(e), self.cycles > 0 and e.passes() == self.paid
+        if idle or left < _CRUMBS * self.budget:
+            return False  # attacks that ask nothing would go on for ever
+        self.paid = e.passes()
         self.cycles += 1
         share = 0.1 / len(self.rate) + 0.9 * self.rate / self.rate.sum()
         parts = zip(self.climbs, share, strict=True)

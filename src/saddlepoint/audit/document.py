@@ -75,6 +75,7 @@ def document(
         "plan": plan.describe(),
         "seed": plan.seed,
         "environment": environment(device),
+        **({} if evidence.usage is None else {"usage": evidence.usage}),
         **({} if evidence.perceived is None else {"perceptual": evidence.perceived.as_json()}),
     }
 

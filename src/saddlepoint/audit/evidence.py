@@ -106,7 +106,8 @@ class Evidence:
     the search. probes: measurements made after it, for the health checks and the figures.
     target: (n,) the class to reach, None where any other will do.
     proofs: what bounds have shown, None where they were not asked for. perceived: how far a network
-    sees the witnesses from their inputs, None where none was given.
+    sees the witnesses from their inputs, None where none was given. usage: what a model that is
+    paid for by the question was asked, None for others.
     """
 
     plan: Plan
@@ -119,6 +120,7 @@ class Evidence:
     probes: dict[str, Any] = field(default_factory=dict)
     proofs: Proofs | None = None
     perceived: "Perceived | None" = None
+    usage: dict[str, Any] | None = None
     model_changed: bool = False
     prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     target: Array | None = None
@@ -168,6 +170,14 @@ class Evidence:
         exempt: Array = self.target == self.label
         return exempt
 
+    @property
+    def asked_out(self) -> Array:
+        """(n,) bool: samples about which no question is left."""
+        if self.plan.max_queries is None:
+            return np.zeros(self.n, dtype=np.bool_)
+        out: Array = self.total("forward") + self.plan.eot > self.plan.max_queries
+        return out
+
     def targets(self, rows: Tensor) -> Tensor | None:
         """(B,) the class that each of these samples is to be moved to, None where any will do."""
         return None if self.target is None else torch.from_numpy(self.target[rows.cpu().numpy()])
@@ -189,6 +199,15 @@ class Evidence:
         found = np.zeros(self.n, dtype=np.int64)
         for r in self.rounds:
             found[r.rows] += getattr(r, column)
+        return found
+
+    def spent(self, rows: Array) -> Array:
+        """(B,) forward passes paid so far for these samples."""
+        found = np.zeros(len(rows), dtype=np.int64)
+        for r in self.rounds:
+            place = np.searchsorted(r.rows, rows).clip(max=max(len(r.rows) - 1, 0))
+            if len(r.rows):
+                found += np.where(r.rows[place] == rows, r.forward[place], 0)
         return found
 
     def verdict(self) -> Array:

@@ -19,7 +19,7 @@ from saddlepoint.core.threat import ThreatModel
 if TYPE_CHECKING:
     from saddlepoint.audit.evidence import Evidence
 
-__all__ = ["Course", "Move", "Plan", "Strategy"]
+__all__ = ["Course", "Move", "Plan", "Strategy", "check_queries"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,8 @@ class Plan:
     passes of a randomised model behind each answer to an attack. votes: draws behind each verdict.
     verify: budget of the verification after the attacks; None for none. target: the class that the
     adversary wants; None: any other than the label. under: transformations between an input and
-    the model, whose counts ``eot`` and ``votes`` then are; None for none.
+    the model, whose counts ``eot`` and ``votes`` then are; None for none. max_queries: forward
+    passes that a sample may cost over the whole audit, the clean one included; None: any number.
 
     Raises ``Invalid`` and ``Unsupported`` at construction.
 
@@ -91,6 +92,7 @@ class Plan:
     verify: Verification | None = None
     target: Target | None = None
     under: Expectation | None = None
+    max_queries: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
@@ -104,6 +106,7 @@ class Plan:
             raise Invalid("precision", self.precision, "'float32' or 'bfloat16'")
         check_draws("eot", self.eot)
         check_draws("votes", self.votes)
+        check_queries(self.max_queries)
         self.strategy.check(self.threat, self.access)
 
     def describe(self) -> dict[str, Any]:
@@ -123,4 +126,17 @@ class Plan:
             **({} if self.verify is None else {"verify": self.verify.describe()}),
             **({} if self.target is None else {"target": str(self.target)}),
             **({} if self.under is None else {"under": self.under.describe()}),
+            **({} if self.max_queries is None else {"max_queries": self.max_queries}),
         }
+
+
+def check_queries(most: int | None) -> None:
+    """Raise ``Invalid`` unless a sample may be asked about beyond its clean answer."""
+    whole = isinstance(most, int) and not isinstance(most, bool)
+    if most is not None and (not whole or most < 2):
+        raise Invalid(
+            "max_queries",
+            most,
+            "a whole number of at least 2, or None",
+            "the clean input is the first question about a sample",
+        )

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.samples import Samples
+from saddlepoint.core.access import SEEN
 from saddlepoint.core.answers import check_scores
 from saddlepoint.core.detected import against, refuse_rejecting, rejects
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.metered import is_metered
 from saddlepoint.core.referee import batch_gap, repeat_gap
 from saddlepoint.core.search import check_inputs
 
@@ -53,15 +55,24 @@ def first_look(
     if target is not None:
         refuse_rejecting(door.model, "a targeted audit")
         target.check(plan.n, out.shape[1])
+    blind = plan.access not in SEEN  # nobody climbs what the model returns
     half = door.dtype in (torch.bfloat16, torch.float16)
+    sums = _check_values(out, 2e-2 if half else 1e-3, force or blind)
     notes = {
-        "probabilities": float(_check_values(out, 2e-2 if half else 1e-3, force)),
+        "probabilities": float(sums and not blind),
         "input_low": float(x.min()),
         "input_high": float(x.max()),
         "rejects": float(rejects(door.model)),
         "training": float(_in_training(door.model)),
     }
-    return out, {"batch_gap": batch_gap(door, x), "repeat_gap": repeat_gap(door, x, out), **notes}
+    return out, {**_gaps(door, x, out), **notes}
+
+
+def _gaps(door: Door, x: Tensor, out: Tensor) -> dict[str, float]:
+    """How much an answer depends on its batch, and on when it is given."""
+    if is_metered(door.model):  # its ledger repeats itself, and each sample is asked about alone
+        return {"batch_gap": 0.0, "repeat_gap": door.model.drift(x)}
+    return {"batch_gap": batch_gap(door, x), "repeat_gap": repeat_gap(door, x, out)}
 
 
 def _in_training(model: Model) -> int:

@@ -21,6 +21,7 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Goal, Untargeted
+from saddlepoint.core.metered import is_metered
 from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.threat import MEMBER, ThreatModel
 
@@ -115,6 +116,8 @@ def replay(
         )
     failed: dict[int, str] = {}
     same = model_hash(model, model_sha256) == said["model_sha256"]
+    if is_metered(model):  # a witness is asked about again, whatever the run was told
+        model = model.fresh()
     with Door(model, votes=int(said["plan"].get("votes", 1)), under=under) as door:
         for first in range(0, len(run.index), BATCH):
             failed |= _check(door, samples, threat, run, slice(first, first + BATCH), same)

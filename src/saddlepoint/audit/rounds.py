@@ -172,10 +172,18 @@ class Rounds:
             early_stop=self.plan.votes == 1,
             clean=self.scores.get(rows).to(device=x.device, dtype=x.dtype),
             draw=self._views(name, rows),
+            allowance=self._allowance(rows, x.device),
         )
         draw = Draw.of(self.plan.seed, rows.to(x.device)).tag(name)
         error = attack_rows(attack, oracle, draw)
         return self._record(name, rows, oracle, error, began)
+
+    def _allowance(self, rows: Tensor, device: torch.device) -> Tensor | None:
+        """(B,) what earlier rounds have left of each sample's questions; None without a limit."""
+        if self.plan.max_queries is None:
+            return None
+        left = self.plan.max_queries - self.evidence.spent(rows.numpy())
+        return torch.from_numpy(left.astype(np.int32)).to(device)
 
     def _views(self, name: str, rows: Tensor) -> Draw | None:
         """Where transformations before the model come from, in the round of this name."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.audit.plan import Plan
+from saddlepoint.audit.plan import Plan, check_queries
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
 from saddlepoint.audit.rounds import Progress
@@ -19,8 +19,9 @@ from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.metered import is_metered
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models.perceptual import Perceptual
@@ -46,6 +47,7 @@ def audit(
     *,
     effort: str = "standard",
     max_passes: float | None = None,
+    max_queries: int | None = None,
     survivors: int | None = None,
     n: int | None = None,
     seed: int = 0,
@@ -88,6 +90,8 @@ def audit(
     the target count as such (``counts.at_target``).
     perceptual: a network, whose distance from input to witness (LPIPS, by its activations) the
     report, ``table()`` and ``audit.json`` then give; it changes nothing else.
+    max_queries: how often one sample may be asked about over the whole audit, the clean input
+    included: a hard limit, all of which goes to what survives where there are no gradients.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
@@ -106,17 +110,19 @@ def audit(
     """
     if under is not None:
         eot, votes = _counts(under, eot, votes)
+    check_queries(max_queries)
     folder, team = None if out is None else Path(out), team or Team()
     if folder is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
+    if is_metered(model) and team.size > 1:
+        raise Unsupported("a model that is paid for by the question is asked by one process only")
     samples = as_samples(data)
+    effort_of = (effort, max_passes, survivors, under.draws if under else 1)
     # Of a loader nobody knows the length; what else is wrong is said before it is read.
     known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
-        strategy=strategy(
-            attacks, threat, access, effort, max_passes, survivors, under.draws if under else 1
-        ),
+        strategy=strategy(attacks, threat, access, *effort_of, max_queries),
         n=known if n is None else n,
         seed=seed,
         access=access,
@@ -128,6 +134,7 @@ def audit(
         verify=Verification.of(verify),
         target=as_target(target),
         under=under,
+        max_queries=max_queries,
     )
     with held(folder, team) as files:
         if samples is None:

@@ -36,6 +36,7 @@ from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.files import full_disk, write_bytes
 from saddlepoint.core.lock import alone
+from saddlepoint.core.metered import attached, is_metered
 from saddlepoint.core.threat import Convex, Graded, Gridded
 from saddlepoint.models.perceptual import Perceptual
 
@@ -98,7 +99,8 @@ class Session:
     def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
         p = self.plan
-        with Door(self.model, p.precision, p.seed, True, p.eot, p.votes, p.under) as door:
+        door_of = Door(self.model, p.precision, p.seed, True, p.eot, p.votes, p.under)
+        with attached(self.model, self.folder), door_of as door:
             look, notes = first_look(door, self.plan, self.samples, force)
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,
@@ -124,6 +126,8 @@ class Session:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal, scores)
                 self._insides(self.folder, door, evidence, journal, scores)
+            if is_metered(self.model):
+                evidence.usage = self.model.usage()
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, scores, str(door.device or "cpu"))
 

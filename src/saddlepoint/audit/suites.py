@@ -25,8 +25,10 @@ from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
 from saddlepoint.audit.parted import of_parts
 from saddlepoint.audit.plan import Strategy
+from saddlepoint.audit.rationed import arms as long_run
+from saddlepoint.audit.rationed import rationed
 from saddlepoint.audit.scattered import arms
-from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
+from saddlepoint.core.access import ACCESS, SEEN, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
 from saddlepoint.core.threat import Gridded, Parted, ThreatModel, scattered
 
@@ -68,12 +70,21 @@ def _scores() -> tuple[Attack[Any], tuple[Ladder, ...]]:
 
 
 def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
+    return _none()
+
+
+def _none() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     asked = (50, 100, 200)
     return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
 
 
-_SUITE_PASSES: dict[Access, float] = {"gradients": 9_800, "scores": 5_000, "labels": 1_000}
-_BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels}
+_SUITE_PASSES: dict[Access, float] = {
+    "gradients": 9_800,
+    "scores": 5_000,
+    "labels": 1_000,
+    "none": 1_000,
+}
+_BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels, "none": _none}
 
 
 def autoattack(
@@ -86,7 +97,7 @@ def autoattack(
     >>> autoattack("scores")
     (Square(),)
     """
-    if isinstance(threat, Gridded) and access != "labels":
+    if isinstance(threat, Gridded) and access in SEEN:
         return gridded.suite(threat)
     square = Square(n_queries=5000)
     if access != "gradients":
@@ -106,6 +117,7 @@ def cascade(
     survivors: int | None = None,
     threat: ThreatModel | None = None,
     price: int = 1,
+    max_queries: int | None = None,
 ) -> Cascade:
     """Return the adaptive suite for what may be asked.
 
@@ -115,7 +127,8 @@ def cascade(
     attacks of that suite which do not fit this set are left out, a set of few parameters gets
     random members, grids and their refinement in place of ascent and squares, a set in pieces is
     opened by random members, and one that says it is ``costly`` gets gradient steps only. price:
-    passes of one question; an effort pays for as many questions as ever.
+    passes of one question; an effort pays for as many questions as ever. max_queries: how often one
+    sample may be asked about; without gradients all of that is spent, unless ``max_passes`` says.
 
     >>> cascade(effort="quick").max_passes
     80
@@ -129,19 +142,28 @@ def cascade(
         joint = _plain(access, effort, survivors, threat, price) if threat.in_turn else None
         whole = of_parts(alone, joint)
     else:
-        whole = _plain(access, effort, survivors, threat, price)
+        rows = None if max_passes is not None or price > 1 else max_queries
+        whole = _plain(access, effort, survivors, threat, price, rows)
+    if max_queries is not None:
+        whole = rationed(whole, access, max_queries)
     return whole if max_passes is None else replace(whole, max_passes=max_passes, grow=False)
 
 
 def _plain(
-    access: Access, effort: str, survivors: int | None, threat: ThreatModel | None, price: int
+    access: Access,
+    effort: str,
+    survivors: int | None,
+    threat: ThreatModel | None,
+    price: int,
+    queries: int | None = None,
 ) -> Cascade:
-    """The cascade of one set, whatever it is made of."""
+    """The cascade of one set, whatever it is made of; one long run of ``queries`` if they say."""
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
-    opening, ladders = _BY_ACCESS[access]()
-    if isinstance(threat, Gridded) and access != "labels":
+    long = None if queries is None else long_run(access, queries)
+    opening, ladders = _BY_ACCESS[access]() if long is None else long
+    if isinstance(threat, Gridded) and access in SEEN:
         (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
-    elif scattered(threat) and access != "labels":
+    elif scattered(threat) and access in SEEN:
         opening, first = arms(access)
         ladders = (first, *ladders)
     elif getattr(threat, "costly", False) and access == "gradients":
@@ -172,6 +194,7 @@ def strategy(
     max_passes: float | None = None,
     survivors: int | None = None,
     price: int = 1,
+    max_queries: int | None = None,
 ) -> Strategy:
     """Return what an audit does: attacks in order, or a suite by its name (the cascade).
 
@@ -180,7 +203,7 @@ def strategy(
     Raises ``Invalid`` for an unknown suite, and for a budget beside a list that has none.
     """
     if attacks is None or attacks == "cascade":
-        return cascade(access, effort, max_passes, survivors, threat, price)
+        return cascade(access, effort, max_passes, survivors, threat, price, max_queries)
     for name, value, free in (
         ("effort", effort, "standard"),
         ("max_passes", max_passes, None),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from saddlepoint.cli.audit import AuditSettings, run_audit
+from saddlepoint.cli.audit import run_audit
+from saddlepoint.cli.audit_settings import AuditSettings
 from saddlepoint.cli.console import OUT
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.train import Diverged

@@ -1,14 +1,8 @@
 """The verbs ``audit`` and ``attack``."""
 
-from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
 from rich.text import Text
 
 from saddlepoint.audit import About, Audit, audit
-from saddlepoint.audit.proving import Verification
-from saddlepoint.audit.suites import Effort
 from saddlepoint.audit.team import Team
 from saddlepoint.cli.audit_options import (
     AccessOption,
@@ -25,6 +19,7 @@ from saddlepoint.cli.audit_options import (
     PerceptualOption,
     PrecisionOption,
     QuantizeOption,
+    QueriesOption,
     SuiteOption,
     SurvivorsOption,
     UnderOption,
@@ -32,8 +27,15 @@ from saddlepoint.cli.audit_options import (
     VerifySecondsOption,
     VerifySubproblemsOption,
 )
+from saddlepoint.cli.audit_settings import (
+    AuditSettings,
+    gates_of,
+    perceptual_of,
+    threat_of,
+    verification_of,
+)
 from saddlepoint.cli.console import OUT, AuditProgress
-from saddlepoint.cli.gates import Gates, Verdict
+from saddlepoint.cli.gates import Gates
 from saddlepoint.cli.joined import joined
 from saddlepoint.cli.options import (
     ArchOption,
@@ -48,7 +50,6 @@ from saddlepoint.cli.options import (
     PlanArgument,
     ProbesOption,
     SeedOption,
-    Settings,
     SplitOption,
     TargetOption,
     ThreatOption,
@@ -58,58 +59,10 @@ from saddlepoint.cli.options import (
 from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.cli.under import passes
-from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
-from saddlepoint.models.perceptual import Perceptual, load_perceptual
-from saddlepoint.presets import parse_attack, parse_target, parse_threat
-from saddlepoint.threats import Quantize
+from saddlepoint.presets import parse_attack, parse_target
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
-
-
-class AuditSettings(Settings):
-    """Everything that ``audit`` and ``attack`` take, with its default."""
-
-    model: str
-    threat: str
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
-    attack: tuple[str, ...] = ()
-    suite: str | None = None
-    effort: Effort = "standard"
-    max_passes: float | None = None
-    survivors: StrictInt | None = None
-    n: StrictInt | None = None
-    seed: StrictInt = 0
-    device: str | None = None
-    batch_size: StrictInt | None = None
-    out: Path = Path("run")
-    access: Access | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
-    quantize: Literal["uint8"] | None = None
-    figures: StrictInt = Field(64, ge=0)
-    probes: StrictInt = Field(64, ge=0)
-    eot: StrictInt | None = Field(None, ge=1)
-    votes: StrictInt | None = Field(None, ge=1)
-    under: str | None = None
-    level: float | None = None
-    target: StrictStr | StrictInt | None = None
-    verify: bool = False
-    verify_seconds: float | None = None
-    verify_subproblems: StrictInt | None = None
-    perceptual: str | None = None
-    perceptual_arch: str | None = None
-    force: bool = False
-    fail_under: StrictFloat | StrictInt | StrictStr | None = None
-    fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
-    fail_on: Verdict | None = None
-    baseline: Path | None = None
-
-    @field_validator("attack", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
 
 def audit_command(
@@ -123,6 +76,7 @@ def audit_command(
     suite: SuiteOption = None,
     effort: EffortOption = None,
     max_passes: PassesOption = None,
+    max_queries: QueriesOption = None,
     survivors: SurvivorsOption = None,
     n: NOption = None,
     seed: SeedOption = None,
@@ -164,7 +118,7 @@ def audit_command(
     flags = {k: v for k, v in locals().items() if k != "plan"}
     with joined() as team:
         settings = settle(AuditSettings, plan, flags)
-        gates = _gates(settings)
+        gates = gates_of(settings)
         result = run_audit(settings, gates, team)
         OUT.print(Text(f"report: {result.folder}/report.html"))
         if team.first:
@@ -179,6 +133,7 @@ def attack_command(
     split: SplitOption = None,
     threat: ThreatOption = None,
     attack: AttackOption = None,
+    max_queries: QueriesOption = None,
     n: NOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
@@ -206,48 +161,12 @@ def attack_command(
         settings = settle(AuditSettings, plan, {**flags, "figures": 0, "probes": 0})
         if len(settings.attack) != 1:
             raise Invalid("attack", list(settings.attack), "exactly one", 'such as "PGD(steps=40)"')
-        gates = _gates(settings)
+        gates = gates_of(settings)
         result = run_audit(settings, gates, team)
         count = result.document["counts"]["broken"]
         OUT.print(Text(f"{count} witnesses: {result.folder}/witnesses.safetensors"))
         if team.first:
             gates.hold(result)
-
-
-def _gates(settings: AuditSettings) -> Gates:
-    return Gates.of(
-        settings.fail_under,
-        settings.fail_on,
-        settings.baseline,
-        settings.out,
-        settings.fail_under_certified,
-    )
-
-
-def _verification(settings: AuditSettings) -> Verification | None:
-    """Without seconds, subproblems are the only limit."""
-    seconds, most = settings.verify_seconds, settings.verify_subproblems
-    if not settings.verify and seconds is None and most is None:
-        return None
-    if seconds is None and most is None:
-        return Verification()
-    return Verification(seconds=seconds, subproblems=most)
-
-
-def _perceptual(settings: AuditSettings) -> Perceptual | None:
-    if settings.perceptual is None:
-        if settings.perceptual_arch is not None:
-            hint = "it is the architecture of that network"
-            raise Invalid("perceptual_arch", settings.perceptual_arch, "beside --perceptual", hint)
-        return None
-    return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
-
-
-def _threat(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
-    threat: Any = parse_threat(settings.threat)
-    if settings.quantize and not isinstance(threat, Quantize):
-        return Quantize(threat, settings.quantize)
-    return threat
 
 
 def run_audit(
@@ -258,7 +177,7 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat, target = _threat(settings), parse_target(settings.target)
+    threat, target = threat_of(settings), parse_target(settings.target)
     attacks = tuple(parse_attack(text) for text in settings.attack)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
@@ -276,6 +195,7 @@ def run_audit(
             attacks or settings.suite,
             effort=settings.effort,
             max_passes=settings.max_passes,
+            max_queries=settings.max_queries,
             survivors=settings.survivors,
             n=n,
             seed=settings.seed,
@@ -288,8 +208,8 @@ def run_audit(
             probes=settings.probes,
             **passes(settings.under, settings.eot, settings.votes, settings.level),
             target=target,
-            verify=_verification(settings),
-            perceptual=_perceptual(settings),
+            verify=verification_of(settings),
+            perceptual=perceptual_of(settings),
             force=settings.force,
             progress=progress,
             team=team,

@@ -20,6 +20,7 @@ __all__ = [
     "PerceptualOption",
     "PrecisionOption",
     "QuantizeOption",
+    "QueriesOption",
     "SuiteOption",
     "SurvivorsOption",
     "UnderOption",
@@ -29,7 +30,8 @@ __all__ = [
 ]
 
 AccessOption = Annotated[
-    str | None, typer.Option("--access", help="What may be asked: gradients, scores or labels.")
+    str | None,
+    typer.Option("--access", help="What may be asked: gradients, scores, labels or none."),
 ]
 SuiteOption = Annotated[
     str | None,
@@ -45,6 +47,10 @@ EffortOption = Annotated[
 PassesOption = Annotated[
     float | None,
     typer.Option("--max-passes", help="Forward and backward passes, on average over all samples."),
+]
+QueriesOption = Annotated[
+    int | None,
+    typer.Option("--max-queries", help="Questions about one sample over the whole audit, at most."),
 ]
 SurvivorsOption = Annotated[
     int | None,

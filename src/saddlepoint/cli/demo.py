@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from saddlepoint.audit.report import Run, write_report
-from saddlepoint.cli.audit import AuditSettings, run_audit
+from saddlepoint.cli.audit import run_audit
+from saddlepoint.cli.audit_settings import AuditSettings
 from saddlepoint.cli.console import OUT, percent
 from saddlepoint.cli.options import settle
 from saddlepoint.cli.train import TrainSettings, run_train

@@ -1,4 +1,4 @@
-"""What may be asked of the model: three doors, each wider than the last; and who needs which."""
+"""What may be asked of the model: four doors, each wider than the last; and who needs which."""
 
 import dataclasses
 import typing
@@ -11,17 +11,29 @@ from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 
-__all__ = ["ACCESS", "Access", "Attack", "Gradients", "Labels", "Scores", "check_fit", "held_by"]
+__all__ = [
+    "ACCESS",
+    "SEEN",
+    "Access",
+    "Attack",
+    "Blind",
+    "Gradients",
+    "Labels",
+    "Scores",
+    "check_fit",
+    "held_by",
+]
 
-Access = Literal["labels", "scores", "gradients"]
-ACCESS: tuple[Access, ...] = ("labels", "scores", "gradients")
+Access = Literal["none", "labels", "scores", "gradients"]
+ACCESS: tuple[Access, ...] = ("none", "labels", "scores", "gradients")
+SEEN = ACCESS[2:]  # where an attack sees scores
 
 T_co = TypeVar("T_co", covariant=True)
 O_contra = TypeVar("O_contra", contravariant=True)
 
 
-class Labels(Protocol[T_co]):
-    """Ask whether the goal is reached."""
+class Blind(Protocol[T_co]):
+    """Hand in points, and learn nothing of them."""
 
     @property
     def x(self) -> Tensor:
@@ -38,8 +50,8 @@ class Labels(Protocol[T_co]):
         """(B, *P) the worst parameters seen so far in this search."""
         ...
 
-    def solved(self, u: Tensor) -> Tensor:
-        """(B,) bool: whether u reaches the goal."""
+    def propose(self, u: Tensor) -> None:
+        """Hand in u: it is judged, paid for and kept like any question, and not answered."""
         ...
 
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
@@ -70,6 +82,14 @@ class Labels(Protocol[T_co]):
 
     def rest(self, idle: Tensor) -> Self:
         """Return the same rows and ledger, where the rows marked ``idle`` (B,) are not asked."""
+        ...
+
+
+class Labels(Blind[T_co], Protocol[T_co]):
+    """Ask whether the goal is reached."""
+
+    def solved(self, u: Tensor) -> Tensor:
+        """(B,) bool: whether u reaches the goal."""
         ...
 
     def reached(self) -> Tensor:
@@ -115,7 +135,7 @@ class Attack(Protocol[O_contra]):
         ...
 
 
-_WIDTH = {Labels: 0, Scores: 1, Gradients: 2}
+_WIDTH = {Blind: 0, Labels: 1, Scores: 2, Gradients: 3}
 
 
 def held_by(attack: object) -> list[object]:
@@ -150,9 +170,8 @@ def check_fit(attack: object, threat: object, access: Access) -> None:
     hint = _hints(attack).get("oracle")
     need = _WIDTH.get(typing.get_origin(hint), 0)  # type: ignore[arg-type]
     if need > ACCESS.index(access):
-        raise Unsupported(
-            f"{name} needs access to {ACCESS[need]}, but the threat grants {access} only"
-        )
+        granted = "no question at all" if access == "none" else f"{access} only"
+        raise Unsupported(f"{name} needs access to {ACCESS[need]}, but the threat grants {granted}")
     for verbs in typing.get_args(hint):
         if isinstance(verbs, type) and not isinstance(threat, verbs):
             raise Unsupported(

@@ -17,8 +17,10 @@ class Closest(Ledger):
     closer.
     """
 
-    def __init__(self, u: Tensor, budget: Budget) -> None:
-        super().__init__(u, budget, early_stop=True)
+    def __init__(
+        self, u: Tensor, budget: Budget, early_stop: bool = True, allowance: Tensor | None = None
+    ) -> None:
+        super().__init__(u, budget, early_stop, allowance)
         self.size = torch.full((len(u),), INF, dtype=torch.float64, device=u.device)
 
     def done(self) -> Tensor:

@@ -57,11 +57,14 @@ class Cost:
 class Ledger:
     """The worst parameters seen for each of N rows; a broken row is frozen.
 
+    allowance: (N,) the forward passes left to each row, where rows have spent unequally before.
     ``u`` is kept by reference while a whole batch improves at once, which saves a copy of the batch
     in most steps; a version counter detects an attack that then writes into it.
     """
 
-    def __init__(self, u: Tensor, budget: Budget, early_stop: bool) -> None:
+    def __init__(
+        self, u: Tensor, budget: Budget, early_stop: bool, allowance: Tensor | None = None
+    ) -> None:
         n, device = len(u), u.device
         self.budget, self.early_stop = budget, early_stop
         self._u, self._version, self._owned = u, u._version, False
@@ -75,7 +78,9 @@ class Ledger:
         self.price = 1  # passes that one question takes
         # Without early stop or limits every row is always open, which saves the bookkeeping.
         everyone = torch.ones(n, dtype=torch.bool, device=device)
-        self._everyone = None if early_stop or budget != Budget() else everyone
+        free = not early_stop and budget == Budget() and allowance is None
+        self._everyone = everyone if free else None
+        self._allowance = allowance
 
     @property
     def tried(self) -> Tensor:
@@ -111,6 +116,7 @@ class Ledger:
         closed = self.done()
         for limit, spent in (
             (self.budget.forward, self.forward),
+            (self._allowance, self.forward),
             (self.budget.backward if backward else None, self.backward),
         ):
             if limit is not None:

@@ -19,7 +19,7 @@ from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
 from saddlepoint.core.referee import answered, close_calls, hits_of, judge, nth
 from saddlepoint.core.shapes import INF, norm, pieces, put
-from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
+from saddlepoint.core.threat import MEMBER, ThreatModel, graded
 from saddlepoint.core.within import Within
 
 __all__ = ["Oracle"]
@@ -36,6 +36,7 @@ class Oracle(Aiming, Within, Generic[T]):
     asked several times and answered by the means, and a break takes a majority of fresh draws.
     draw: the randomness of transformations that lie before the model, by sample.
     closest: keep the break of smallest size, which takes a ``Graded`` set, in place of the worst.
+    allowance: (B,) int32, how many forward passes are left to each row, beside the budget.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Oracle(Aiming, Within, Generic[T]):
         clean: Tensor | None = None,
         closest: bool = False,
         draw: Draw | None = None,
+        allowance: Tensor | None = None,
     ) -> None:
         self._door, self._access = door, ACCESS.index(access)
         self._draw = None if door.under is None else draw
@@ -61,7 +63,8 @@ class Oracle(Aiming, Within, Generic[T]):
         self._aim = goal
         self._index: Tensor | None = None
         start, budget = threat.start(x), budget or Budget()
-        self.ledger = Closest(start, budget) if closest else Ledger(start, budget, early_stop)
+        kind = Closest if closest else Ledger
+        self.ledger = kind(start, budget, early_stop or closest, allowance)
         count = door.votes if clean is None else 0
         views = self._views("clean")
         draws = [door.scores(threat.apply(x, start), nth(views, k)) for k in range(count)]
@@ -74,10 +77,15 @@ class Oracle(Aiming, Within, Generic[T]):
         self.ledger.price = door.eot
         self._begin(start, everyone, draws)
 
-    # -- the three questions -------------------------------------------------------------------
+    # -- the questions -------------------------------------------------------------------------
+
+    def propose(self, u: Tensor) -> None:
+        """Hand in u: it is judged, paid for and kept like any question, and not answered."""
+        self._forward(u)
 
     def solved(self, u: Tensor) -> Tensor:
         """(B,) bool: whether u reaches the goal."""
+        self._grant("labels")
         return answered(self._door, self._forward(u), self.goal) > 0
 
     def value(self, u: Tensor) -> Tensor:
@@ -134,23 +142,6 @@ class Oracle(Aiming, Within, Generic[T]):
             return (self, *state)
         keep = asked.nonzero().squeeze(1)
         return (self[keep], *[s if s is None else s[keep] for s in state])
-
-    def narrow(self, eps: Tensor) -> Self:
-        """Return the same rows and ledger, with the set cut to the size eps (B,), and no larger.
-
-        A row of the view rests as soon as a break of that size is known; an infinite size rests it
-        at once.
-        """
-        threat = graded(self.threat)
-        view: Any = copy.copy(self)
-        view._until = eps
-        view.threat = threat.at(torch.minimum(eps, radii(threat, self.x)))
-        return view  # type: ignore[no-any-return]
-
-    def reached(self) -> Tensor:
-        """(B,) the smallest size of a break known so far, infinite where there is none."""
-        size = self._measured(of_rows(self.ledger.u, self._index))
-        return torch.where(of_rows(self.ledger.broken, self._index), size, INF)
 
     def __getitem__(self, keep: Tensor) -> Self:
         view = copy.copy(self)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.goal import Goal
+from saddlepoint.core.ledger import Ledger, of_rows
 from saddlepoint.core.shapes import INF, put
 from saddlepoint.core.threat import Graded, Parted, graded, parted, radii
 
@@ -84,6 +85,8 @@ class Within(ABC):
     threat: Any
     goal: Goal
     clean: Any  # scores of the unperturbed inputs
+    ledger: Ledger
+    _index: Tensor | None
     _inside: Inside | None = None
     _until: Tensor | None = None
 
@@ -122,6 +125,23 @@ class Within(ABC):
         best = _Best(view.threat.start(view.x), self._least)
         view._inside = Inside(whole, self.x, k, held, best, unit, outer)
         return view  # type: ignore[no-any-return]
+
+    def narrow(self, eps: Tensor) -> Self:
+        """Return the same rows and ledger, with the set cut to the size eps (B,), and no larger.
+
+        A row of the view rests as soon as a break of that size is known; an infinite size rests it
+        at once.
+        """
+        threat = graded(self.threat)
+        view: Any = copy.copy(self)
+        view._until = eps
+        view.threat = threat.at(torch.minimum(eps, radii(threat, self.x)))
+        return view  # type: ignore[no-any-return]
+
+    def reached(self) -> Tensor:
+        """(B,) the smallest size of a break known so far, infinite where there is none."""
+        size = self._measured(of_rows(self.ledger.u, self._index))
+        return torch.where(of_rows(self.ledger.broken, self._index), size, INF)
 
     def _lifted(self, u: Tensor) -> Tensor:
         """(B, *P) parameters of the set that the search is about."""

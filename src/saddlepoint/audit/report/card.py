@@ -20,7 +20,11 @@ ACCESS = {
     "gradients": "Everything: weights, scores and gradients (white box).",
     "scores": "The scores of every class for any input, but no gradients (black box).",
     "labels": "Only the predicted label for any input (black box).",
+    "none": "Nothing of this model: no answer is used to choose an input.",
 }
+
+
+_FREELY = "As often as the plan allows."
 
 
 def _steps(value: float) -> str:
@@ -91,6 +95,11 @@ def _goal(audit: Mapping[str, Any]) -> str:
     return f"{target_words(target)}.{kept}"
 
 
+def _limit(audit: Mapping[str, Any]) -> str:
+    most = audit.get("plan", {}).get("max_queries")
+    return f"At most {most:,} times for each {noun(audit)}." if most else _FREELY
+
+
 def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of the threat-model card: a question and its answer."""
     threat, cost = audit["threat"], audit["cost"]
@@ -105,7 +114,7 @@ def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("May see", ACCESS.get(access, f"{access}.")),
         (
             "May ask",
-            "As often as the plan allows. Spent on average: "
+            f"{_limit(audit)} Spent on average: "
             f"{passes(cost['forward'])} forward and {passes(cost['backward'])} backward passes "
             f"for each {noun(audit)}.",
         ),

@@ -1,0 +1,40 @@
+"""Arms where every sample may be asked about a limited number of times: one long run each."""
+
+from dataclasses import replace
+from typing import Any
+
+from saddlepoint.attacks import Guess, RandomSearch, Square
+from saddlepoint.audit.cascade import Cascade
+from saddlepoint.audit.ladder import Ladder
+from saddlepoint.core.access import Access, Attack
+
+__all__ = ["arms", "rationed"]
+
+_MORE = (100, 400)
+
+
+def arms(access: Access, queries: int) -> tuple[Attack[Any], tuple[Ladder, ...]] | None:
+    """Return opening and ladders for so many questions a sample, None where there are no others.
+
+    A search that plans for all its questions from the start gets further with them than several
+    short ones. The ladder is for what an opening leaves that ends by itself.
+
+    >>> arms("scores", 1000)[0]
+    Square(n_queries=999)
+    """
+    if access == "gradients":
+        return None
+    if access != "scores":
+        return Guess(k=queries - 1), (Ladder(tuple(Guess(k=q) for q in _MORE), _MORE),)
+    more = Ladder(tuple(RandomSearch(n_queries=q) for q in _MORE), _MORE)
+    return Square(n_queries=queries - 1), (more,)
+
+
+def rationed(whole: Cascade, access: Access, queries: int) -> Cascade:
+    """Return the cascade that spends up to ``queries`` on every sample, and no suite beyond them.
+
+    The limit itself is kept by the oracle, whatever an attack asks.
+    """
+    if access == "gradients":
+        return whole
+    return replace(whole, suite=(), survivors=0, grow=False, max_passes=float(queries))

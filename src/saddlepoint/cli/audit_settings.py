@@ -1,0 +1,103 @@
+"""What ``audit`` and ``attack`` are told, and what it stands for."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
+
+from saddlepoint.audit.proving import Verification
+from saddlepoint.audit.suites import Effort
+from saddlepoint.cli.gates import Gates, Verdict
+from saddlepoint.cli.options import Settings
+from saddlepoint.core.access import Access
+from saddlepoint.core.errors import Invalid
+from saddlepoint.models.perceptual import Perceptual, load_perceptual
+from saddlepoint.presets import parse_threat
+from saddlepoint.threats import Quantize
+
+__all__ = ["AuditSettings", "gates_of", "perceptual_of", "threat_of", "verification_of"]
+
+
+class AuditSettings(Settings):
+    """Everything that ``audit`` and ``attack`` take, with its default."""
+
+    model: str
+    threat: str
+    arch: str | None = None
+    data: str = "digits"
+    split: Literal["test", "train"] = "test"
+    attack: tuple[str, ...] = ()
+    suite: str | None = None
+    effort: Effort = "standard"
+    max_passes: float | None = None
+    max_queries: StrictInt | None = None
+    survivors: StrictInt | None = None
+    n: StrictInt | None = None
+    seed: StrictInt = 0
+    device: str | None = None
+    batch_size: StrictInt | None = None
+    out: Path = Path("run")
+    access: Access | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    quantize: Literal["uint8"] | None = None
+    figures: StrictInt = Field(64, ge=0)
+    probes: StrictInt = Field(64, ge=0)
+    eot: StrictInt | None = Field(None, ge=1)
+    votes: StrictInt | None = Field(None, ge=1)
+    under: str | None = None
+    level: float | None = None
+    target: StrictStr | StrictInt | None = None
+    verify: bool = False
+    verify_seconds: float | None = None
+    verify_subproblems: StrictInt | None = None
+    perceptual: str | None = None
+    perceptual_arch: str | None = None
+    force: bool = False
+    fail_under: StrictFloat | StrictInt | StrictStr | None = None
+    fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
+    fail_on: Verdict | None = None
+    baseline: Path | None = None
+
+    @field_validator("attack", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def gates_of(settings: AuditSettings) -> Gates:
+    """Return what the run has to hold."""
+    return Gates.of(
+        settings.fail_under,
+        settings.fail_on,
+        settings.baseline,
+        settings.out,
+        settings.fail_under_certified,
+    )
+
+
+def verification_of(settings: AuditSettings) -> Verification | None:
+    """Without seconds, subproblems are the only limit."""
+    seconds, most = settings.verify_seconds, settings.verify_subproblems
+    if not settings.verify and seconds is None and most is None:
+        return None
+    if seconds is None and most is None:
+        return Verification()
+    return Verification(seconds=seconds, subproblems=most)
+
+
+def perceptual_of(settings: AuditSettings) -> Perceptual | None:
+    """Return the network that measures how far witnesses look."""
+    if settings.perceptual is None:
+        if settings.perceptual_arch is not None:
+            hint = "it is the architecture of that network"
+            raise Invalid("perceptual_arch", settings.perceptual_arch, "beside --perceptual", hint)
+        return None
+    return load_perceptual(settings.perceptual, arch=settings.perceptual_arch)
+
+
+def threat_of(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
+    """Return the set that the settings name."""
+    threat: Any = parse_threat(settings.threat)
+    if settings.quantize and not isinstance(threat, Quantize):
+        return Quantize(threat, settings.quantize)
+    return threat

@@ -1,0 +1,54 @@
+"""Models that are paid for by the question, such as one behind an API."""
+
+import contextlib
+from pathlib import Path
+from typing import Any, Protocol, TypeGuard, runtime_checkable
+
+from torch import Tensor
+
+__all__ = ["Metered", "attached", "is_metered"]
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A model that answers from a ledger what was asked before, and pays for the rest.
+
+    Called like any model: x (B, *F) to scores (B, K).
+    """
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the scores of a batch."""
+        ...
+
+    def attached(self, folder: Path | None) -> contextlib.AbstractContextManager[Any]:
+        """Keep the ledger in this folder, where a later run finds it; None: in memory."""
+        ...
+
+    def drift(self, x: Tensor) -> float:
+        """Largest relative change of an answer since it was given; asks about a few of x (B, *F).
+
+        A ledger repeats itself whatever the model does, so this one asks anew.
+        """
+        ...
+
+    def usage(self) -> dict[str, Any]:
+        """Return what was asked and paid, as JSON."""
+        ...
+
+    def fresh(self) -> "Metered":
+        """Return the same model without what the ledger knows."""
+        ...
+
+
+def is_metered(model: object) -> TypeGuard[Metered]:
+    """Whether each question to the model is paid for.
+
+    >>> is_metered(lambda x: x)
+    False
+    """
+    return isinstance(model, Metered)
+
+
+def attached(model: object, folder: Path | None) -> contextlib.AbstractContextManager[Any]:
+    """Keep a metered model's ledger in the folder while the context lasts; others have none."""
+    return model.attached(folder) if is_metered(model) else contextlib.nullcontext()
