@@ -9,6 +9,7 @@ from saddlepoint.cli.audit import attack_command, audit_command
 from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.curve import curve_command
 from saddlepoint.cli.demo import demo_command
+from saddlepoint.cli.doctor import doctor_command
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
@@ -37,6 +38,7 @@ app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
 app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
+app.command("doctor")(readable(doctor_command))
 app.add_typer(data.app, name="data")
 app.add_typer(studies.app, name="study")
 
