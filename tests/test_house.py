@@ -20,6 +20,9 @@ HEAVY = (
     "scipy",
     "PIL",
     "kornia",
+    "httpx",
+    "jmespath",
+    "pydantic",
 )
 
 
