@@ -52,8 +52,9 @@ def assert_robust(
 
 def _words(result: Audit, share: float, at_least: float, certified: bool, failed: list[str]) -> str:
     what = "are proved robust" if certified else "withstood"
+    under = result.document["threat"]["spec"]
     said = (
-        f"{share:.2%} of {result.evidence.n} samples {what} under {result.document['threat']['spec']}, "
+        f"{share:.2%} of {result.evidence.n} samples {what} under {under}, "
         f"at least {at_least:.2%} were promised"
     )
     if failed:

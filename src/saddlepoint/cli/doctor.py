@@ -15,6 +15,7 @@ __all__ = ["EXTRAS", "doctor_command", "extras_of"]
 
 # By extra: the modules that it brings, and what they are for.
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
+    "http": (("httpx", "jmespath"), "models behind an HTTP endpoint"),
     "onnx": (("onnx", "onnxruntime"), "models from ONNX files and sessions"),
     "environment": (("kornia",), "changes in environment: blur, fog, colour, perspective"),
     "track": (("tensorboard",), "training curves in TensorBoard"),

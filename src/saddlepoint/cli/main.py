@@ -11,6 +11,7 @@ from saddlepoint.cli.curve import curve_command
 from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.doctor import doctor_command
 from saddlepoint.cli.errors import readable
+from saddlepoint.cli.query import query_command
 from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
 from saddlepoint.cli.smooth import smooth_command
@@ -33,6 +34,7 @@ app.command("attack")(readable(attack_command))
 app.command("curve")(readable(curve_command))
 app.command("smooth")(readable(smooth_command))
 app.command("universal")(readable(universal_command))
+app.command("query")(readable(query_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))

@@ -39,7 +39,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
-        "or package.module:factory.",
+        "a .toml that describes a model behind HTTP, or package.module:factory.",
     ),
 ]
 ArchOption = Annotated[
