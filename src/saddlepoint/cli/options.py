@@ -103,7 +103,9 @@ VotesOption = Annotated[
 ]
 ProbesOption = Annotated[
     int | None,
-    typer.Option("--probes", help="Samples that health checks measure on (64); 0: none."),
+    typer.Option(
+        "--probes", help="Samples that health checks measure on (64; of a paid service 0); 0: none."
+    ),
 ]
 
 
