@@ -24,23 +24,23 @@ _MEMORY = 0.9  # of the size of gains
 
 @dataclass(frozen=True, repr=False)
 class Bandits:
-    """v <- A(v, (f(u + c q_1) - f(u - c q_2)) n) with q = v ± delta n; u moves along v.
+    """v <- A(v, (f(u + c q) - f(u + c q')) n) with q, q' = v ± delta n; u steps along v.
 
     Bandits with a time prior, v is kept from step to step, and a data prior, v has one entry for
     each of ``tiles`` x ``tiles`` cells over the last two axes of u (1807.07978, alg. 1 to 3). Where
     coordinates do not compete, as in the L_inf ball, A is the exponentiated gradient: v = tanh(w)
     and w takes the step; elsewhere v takes it. The difference is divided by its usual size, so that
     the scale of the loss does not matter, and both questions are projected, so that each may be a
-    break. n_queries: evaluations per sample, at most. tiles: cells along each axis, as many as it
-    has entries at most. delta: length of the exploration n beside entries of one. c: length of q in
-    radii. rate: step of A. step_size: of u, in radii. loss: what to climb.
+    break. n_queries: evaluations per sample. tiles: cells along each of two axes; vectors keep an
+    entry for each coordinate. delta: length of the exploration n, beside entries of v about one. c:
+    length of q in radii. rate: step of A. step_size: of u, in radii. loss: what to climb.
 
     >>> Bandits(n_queries=1000)
     Bandits(n_queries=1000)
     """
 
     n_queries: int = 5000
-    tiles: int = 14
+    tiles: int = 7
     delta: float = 1.0
     c: float = 0.1
     rate: float = 0.3
@@ -61,7 +61,9 @@ class Bandits:
         oracle = oracle.aim(self.loss)
         u = oracle.threat.start(oracle.x)
         channels, axes = split(u)
-        shape = [*channels, *[min(self.tiles, length) for length in axes]]
+        if len(axes) > 1:
+            axes = [min(self.tiles, length) for length in axes]
+        shape = [*channels, *axes]
         w, usual = u.new_zeros(len(u), *shape), u.new_zeros(len(u))
         free = apart(oracle, u, draw.tag("apart").normal(*u.shape[1:]).to(u.dtype))
         for k in range(self.n_queries // 2):
@@ -76,6 +78,8 @@ class Bandits:
             v = _spread(torch.where(like(free, w), w.tanh(), w), u)
             step = oracle.threat.steepest(oracle.x, u, v)
             u = oracle.threat.project(oracle.x, u + self.step_size * step)
+        if self.n_queries % 2:
+            oracle.value(u)
 
     def _gain(self, oracle: Scores[ThreatModel], u: Tensor, v: Tensor, n: Tensor) -> Tensor:
         """(B,) by how much the loss along v + n is above that along v - n."""

@@ -9,7 +9,7 @@ from saddlepoint.core.access import Scores
 from saddlepoint.core.shapes import dot, flat, like, norm
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["across", "apart", "dense", "slope", "stretched"]
+__all__ = ["across", "apart", "dense", "slope", "stretched", "uniform"]
 
 
 def stretched(oracle: Scores[ThreatModel], u: Tensor, n: Tensor) -> Tensor:
@@ -56,3 +56,16 @@ def apart(oracle: Scores[ThreatModel], u: Tensor, n: Tensor) -> Tensor:
     threat, x = oracle.threat, oracle.x
     step, even = threat.steepest(x, u, n), threat.steepest(x, u, n.sign())
     return torch.isclose(flat(step), flat(even)).all(1)
+
+
+def uniform(oracle: Scores[ThreatModel], u: Tensor, n: Tensor) -> Tensor:
+    """(B,) bool: whether one radius is as long along a single coordinate as along many.
+
+    True of the L2 ball, where what one coordinate gives up any other can take. n: (B, *P) any
+    vector without zeros.
+    """
+    threat, x = oracle.threat, oracle.x
+    many = threat.steepest(x, u, n)
+    first = flat(many).abs().argmax(1, keepdim=True)
+    one = torch.zeros_like(flat(n)).scatter(1, first, flat(many).gather(1, first)).view_as(n)
+    return torch.isclose(norm(many, 2), norm(threat.steepest(x, u, one), 2), rtol=1e-3)

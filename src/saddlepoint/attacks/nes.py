@@ -25,7 +25,7 @@ class NES:
     Natural evolution strategies (1804.08598, §2.3): n_i are normal, and each is asked about on both
     sides. Questions are projected into the set, so that each may be a break; slopes are taken along
     what is left of 2 s n. The centre is asked about after each step. n_queries: evaluations per
-    sample, at most. pairs: antithetic pairs per step. sigma: length of n, in radii. step_size: in
+    sample. pairs: antithetic pairs per step. sigma: length of n, in radii. step_size: in
     radii. momentum: share of the gradients before in each. loss: what to climb.
 
     >>> NES(n_queries=1000)
@@ -55,7 +55,7 @@ class NES:
         oracle = oracle.aim(self.loss)
         u = oracle.threat.start(oracle.x)
         m, left = torch.zeros_like(u), self.n_queries
-        while left > 1:
+        while left > 0:
             g = torch.zeros_like(u)
             for _ in range(min(self.pairs, left // 2)):
                 oracle, u, m, g, draw = oracle.shrink(u, m, g, draw)

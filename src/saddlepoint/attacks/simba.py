@@ -124,8 +124,8 @@ def _cosines(u: Tensor, low: float) -> _Basis:
     rows = [torch.eye(math.prod(channels), dtype=torch.float64)]
     for length in axes:
         k = torch.arange(max(1, round(low * length)), dtype=torch.float64)[:, None]
-        at = (torch.arange(length) + 0.5) / length
-        scale = torch.where(k == 0, 1.0, 2.0).sqrt() / length**0.5
+        at = (torch.arange(length, dtype=torch.float64) + 0.5) / length
+        scale = ((2 - (k == 0).double()) / length).sqrt()
         rows.append(scale * (math.pi * k * at).cos())
     parts = tuple(r.to(u) for r in rows)
     return _Basis(math.prod(len(r) for r in parts), parts, tuple(u.shape[1:]))

@@ -25,7 +25,7 @@ class SPSA:
 
     Simultaneous perturbation stochastic approximation (1802.05666, alg. 1): one pair of questions
     says something of every coordinate. Questions and steps are projected. n_queries: evaluations
-    per sample, at most. pairs: pairs of questions per step. c, step_size: per coordinate, in what a
+    per sample. pairs: pairs of questions per step. c, step_size: per coordinate, in what a
     radius gives to each where all move alike. loss: what to climb.
 
     >>> SPSA(n_queries=1000, pairs=16)
@@ -52,7 +52,7 @@ class SPSA:
         oracle = oracle.aim(self.loss)
         u = oracle.threat.start(oracle.x)
         adam, left = Adam.like(u), self.n_queries
-        while left > 1:
+        while left > 0:
             g, unit = torch.zeros_like(u), u.new_zeros(len(u))
             for _ in range(min(self.pairs, left // 2)):
                 oracle, u, adam, g, draw = oracle.shrink(u, adam, g, draw)

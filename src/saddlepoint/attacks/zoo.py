@@ -43,8 +43,8 @@ class ZOO:
 
     Zeroth order optimisation by stochastic coordinates (1708.03999, §3.4, alg. 2 and 3). The paper
     adds the size of u to the loss and searches the constant of that price; here the set is given,
-    so u is projected instead and no constant has to be found. n_queries: evaluations per sample, at
-    most. coordinates: how many are asked about, two questions each, before a step; one more goes
+    so u is projected instead and no constant has to be found. n_queries: evaluations per sample.
+    coordinates: how many are asked about, two questions each, before a step; one more goes
     to the centre. h, step_size: per coordinate, in what a radius gives to each where all move
     alike. solver: "adam", with a memory for each coordinate, or "newton", which divides by the
     curvature that the same questions show. loss: what to climb.
