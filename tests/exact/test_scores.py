@@ -32,7 +32,7 @@ BALLS = {"linf": sp.Linf, "l2": sp.L2, "l1": sp.L1}
         (sp.Bandits(n_queries=100), "l2", 0.99),
         (sp.Bandits(n_queries=200), "l1", 0.99),
         (sp.NES(n_queries=300, pairs=5), "l2", 0.99),
-        (sp.SPSA(n_queries=300, pairs=5), "linf", 0.99),
+        (sp.SPSA(n_queries=300, pairs=5, step_size=0.2), "linf", 0.99),
         (sp.ZOO(n_queries=300, coordinates=1), "l2", 0.99),
         (sp.SimBA(n_queries=200), "l2", 0.9),  # steps of a tenth of a radius never settle
     ],

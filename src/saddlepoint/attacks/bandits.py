@@ -40,10 +40,10 @@ class Bandits:
     """
 
     n_queries: int = 5000
-    tiles: int = 7
-    delta: float = 1.0
+    tiles: int = 10
+    delta: float = 3.0
     c: float = 0.1
-    rate: float = 0.3
+    rate: float = 0.1
     step_size: float = 0.1
     loss: Loss | str | None = "margin"
 

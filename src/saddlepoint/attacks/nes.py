@@ -36,7 +36,7 @@ class NES:
     pairs: int = 25
     sigma: float = 0.1
     step_size: float = 0.2
-    momentum: float = 0.5
+    momentum: float = 0.9
     loss: Loss | str | None = "margin"
 
     __repr__ = compact

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.blocks import cells, split
-from saddlepoint.attacks.corners import corner
+from saddlepoint.attacks.corners import corner, real
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
@@ -78,7 +78,7 @@ class Parsimonious:
 
     n_queries: int = 5000
     block: float = 1 / 8
-    group: int = 64
+    group: int = 16
     loss: Loss | str | None = "margin"
 
     __repr__ = compact
@@ -96,7 +96,8 @@ class Parsimonious:
         start = oracle.threat.start(oracle.x)
         levels, shape = _Levels.of(start, self.block), start.shape[1:]
         sign = -torch.ones_like(flat(start))
-        s = self._begin(sign, oracle.value(corner(oracle, sign.view_as(start))), levels, draw)
+        best = oracle.value(corner(oracle, sign.view_as(start))).nan_to_num(0, 0, 0)
+        s = self._begin(sign, best, levels, draw)
         for _ in range(1, self.n_queries):
             oracle, s, draw = oracle.shrink(s, draw)
             s = self._advance(s, levels, draw)
@@ -115,7 +116,7 @@ class Parsimonious:
 
     def _advance(self, s: _State, levels: _Levels, draw: Draw) -> _State:
         """Move rows on whose queue promises nothing: to deletion, the next group, the next size."""
-        while bool((over := s.bound.amax(1) <= 0).any()):
+        while bool((over := _over(s)).any()):
             group = s.group + (over & ~s.adding)
             finer = group * self.group >= levels.count[s.level]
             level = (s.level + finer).clamp(max=len(levels.count) - 1)
@@ -160,6 +161,11 @@ def _top(s: _State) -> Tensor:
     return key.argmax(1)
 
 
+def _over(s: _State) -> Tensor:
+    """(B,) bool: whether the queue promises nothing."""
+    return ~real(s.bound.amax(1), s.best)
+
+
 def _turned(s: _State, levels: _Levels, chosen: Tensor) -> Tensor:
     """(B, D) signs with one block turned."""
     return torch.where(levels.block[s.level] == chosen[:, None], -s.sign, s.sign)
@@ -177,7 +183,7 @@ def _settle(s: _State, levels: _Levels) -> _State:
     chosen = _top(s)
     at = chosen[:, None]
     gain = s.bound.gather(1, at)[:, 0]
-    taken = s.fresh.gather(1, at)[:, 0] & (gain > 0)
+    taken = s.fresh.gather(1, at)[:, 0] & real(gain, s.best)
     gone = s.bound.scatter(1, at, -INF)
     return replace(
         s,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from saddlepoint.attacks.corners import corner
+from saddlepoint.attacks.corners import corner, real
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
@@ -42,7 +42,7 @@ class SignHunter:
         """Start where all signs are plus."""
         oracle = oracle.aim(self.loss)
         sign = torch.ones_like(oracle.threat.start(oracle.x))
-        best = oracle.value(corner(oracle, sign))
+        best = oracle.value(corner(oracle, sign)).nan_to_num(0, 0, 0)
         place, dims = torch.arange(flat(sign).shape[1], device=sign.device), flat(sign).shape[1]
         length, first = dims, 0
         for _ in range(1, self.n_queries):
@@ -50,7 +50,7 @@ class SignHunter:
             inside = (place >= first) & (place < first + length)
             new = torch.where(inside.view(sign.shape[1:]), -sign, sign)
             value = oracle.value(corner(oracle, new))
-            better = value > best
+            better = real(value - best, best)
             sign, best = put(better, new, sign), torch.where(better, value, best)
             first += length
             if first >= dims:

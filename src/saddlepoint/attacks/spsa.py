@@ -35,7 +35,7 @@ class SPSA:
     n_queries: int = 5000
     pairs: int = 25
     c: float = 0.1
-    step_size: float = 0.2
+    step_size: float = 0.5
     loss: Loss | str | None = "margin"
 
     __repr__ = compact
