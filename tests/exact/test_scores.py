@@ -29,7 +29,7 @@ BALLS = {"linf": sp.Linf, "l2": sp.L2, "l1": sp.L1}
         (sp.SignHunter(n_queries=1 + 1 + 2 + 4 + 8), "linf", 1.0),
         (sp.Parsimonious(n_queries=1 + 8 + 8), "linf", 1.0),
         (sp.Bandits(n_queries=200), "linf", 0.99),
-        (sp.Bandits(n_queries=100), "l2", 0.99),
+        (sp.Bandits(n_queries=200), "l2", 0.99),
         (sp.Bandits(n_queries=200), "l1", 0.99),
         (sp.NES(n_queries=300, pairs=5), "l2", 0.99),
         (sp.SPSA(n_queries=300, pairs=5, step_size=0.2), "linf", 0.99),
