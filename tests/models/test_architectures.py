@@ -216,7 +216,10 @@ def test_the_path_of_modules_is_left_as_it_was(folder: Path) -> None:
         ("raises_for_test:net", "importing it raised ZeroDivisionError"),
         ("my_nets_for_test:missing", "my_nets_for_test has no missing; it has torch, nn, both"),
         ("my_nets_for_test:number", "must be a function or class; it is a int"),
-        ("my_nets_for_test:text", "must be a factory of torch.nn.Module; it returned a str"),
+        (
+            "my_nets_for_test:text",
+            "must be a factory of torch.nn.Module, or of another model; it returned a str",
+        ),
         ("my_nets_for_test:broken", "calling it raised RuntimeError: no weights today"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from saddlepoint.audit.asked import asked
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.described import described
 from saddlepoint.audit.evidence import Evidence
@@ -75,6 +76,7 @@ def document(
         "plan": plan.describe(),
         "seed": plan.seed,
         "environment": environment(device),
+        **({} if (found := asked(evidence)) is None else {"queries": found}),
         **({} if evidence.usage is None else {"usage": evidence.usage}),
         **({} if evidence.perceived is None else {"perceptual": evidence.perceived.as_json()}),
     }

@@ -17,13 +17,14 @@ from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
-from saddlepoint.core.access import Access, Attack
-from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.access import Access, Attack, granted
+from saddlepoint.core.door import Door, Precision
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.metered import is_metered
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.models.foreign import as_model
 from saddlepoint.models.perceptual import Perceptual
 
 __all__ = ["audit"]
@@ -40,7 +41,7 @@ def _seeing(network: Perceptual | nn.Module | None, samples: Samples) -> Percept
 
 
 def audit(
-    model: Model,
+    model: Any,  # noqa: ANN401 - a module, a callable, or what ``as_model`` takes
     data: Data,
     threat: ThreatModel,
     attacks: tuple[Attack[Any], ...] | str | None = None,
@@ -51,7 +52,7 @@ def audit(
     survivors: int | None = None,
     n: int | None = None,
     seed: int = 0,
-    access: Access = "gradients",
+    access: Access | None = None,
     precision: Precision = "float32",
     batch_size: int | None = None,
     eot: int = 1,
@@ -111,6 +112,9 @@ def audit(
     if under is not None:
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
+    model = as_model(model)
+    own: Any = "gradients" if isinstance(model, nn.Module) else None
+    access = granted(own or getattr(model, "access", "gradients"), access)
     folder, team = None if out is None else Path(out), team or Team()
     if folder is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")

@@ -78,8 +78,13 @@ def _make(folder: Path) -> bool:
 
 
 def model_hash(model: Model, of_file: str) -> str:
-    """Hash of a module's parameters and buffers; of the file for models that hide theirs."""
-    return state_hash(model) if isinstance(model, nn.Module) else of_file
+    """Hash of a module's parameters and buffers; of the file for models that hide theirs.
+
+    A model without either may know a hash of its own.
+    """
+    if isinstance(model, nn.Module):
+        return state_hash(model)
+    return of_file or str(getattr(model, "sha256", ""))
 
 
 @dataclass

@@ -59,6 +59,7 @@ from saddlepoint.cli.options import (
 from saddlepoint.cli.outcome import print_outcome
 from saddlepoint.cli.subject import load_subject
 from saddlepoint.cli.under import passes
+from saddlepoint.core.access import granted
 from saddlepoint.core.errors import Invalid
 from saddlepoint.presets import parse_attack, parse_target
 
@@ -183,7 +184,7 @@ def run_audit(
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
     origin = (settings.model, subject.arch, settings.data, settings.split, subject.sha256)
-    access, about = settings.access or subject.access, About(*origin)
+    access, about = granted(subject.access, settings.access), About(*origin)
     n = len(subject.samples) if settings.n is None else settings.n
     if gates:
         gates.admit(subject.samples, n, settings.data, settings.split)

@@ -73,9 +73,26 @@ def missed(document: Json) -> str:
             f"random survivors, so it breaks at most {percent(found['share_at_most'])} of all and "
             f"leaves at least {percent(found['low'])} (one-sided)"
         )
+    limit = document["plan"].get("max_queries")
+    if limit and document["plan"]["access"] != "gradients":
+        return f"stronger attacks: more than {limit:,} queries for a sample may break more"
     if document["plan"].get("suite") != "cascade":
         return ""
     return "stronger attacks: no survivor met the standard suite; --survivors 60 asks for it"
+
+
+def queried(document: Json) -> str:
+    """Say how many queries the broken samples took; "" where nobody counted, or none broke."""
+    said = document.get("queries")
+    if not said or not said["broken"]:
+        return ""
+    left = ", ".join(
+        f"{percent(a['robust_accuracy'])} after {a['queries']:,}" for a in said["after"]
+    )
+    return (
+        f"queries until a break: {said['median']:.4g} in the median, {said['mean']:.4g} on average "
+        f"({said['broken']} samples); accuracy left: {left}"
+    )
 
 
 def proof_table(found: Json) -> Table:
@@ -149,6 +166,6 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (f(result.document) for f in (aimed, proved, missed, seen)):
+    for said in (f(result.document) for f in (aimed, proved, queried, missed, seen)):
         if said:
             OUT.print(Text(said))

@@ -21,6 +21,7 @@ __all__ = [
     "Labels",
     "Scores",
     "check_fit",
+    "granted",
     "held_by",
 ]
 
@@ -136,6 +137,22 @@ class Attack(Protocol[O_contra]):
 
 
 _WIDTH = {Blind: 0, Labels: 1, Scores: 2, Gradients: 3}
+
+
+def granted(own: Access, asked: Access | None) -> Access:
+    """Return what may be asked of a model that grants ``own``; raises ``Invalid`` for more.
+
+    >>> granted("scores", None), granted("scores", "labels")
+    ('scores', 'labels')
+    """
+    if asked is None:
+        return own
+    if asked not in ACCESS:
+        raise Invalid("access", asked, "one of " + ", ".join(map(repr, ACCESS)))
+    if ACCESS.index(asked) > ACCESS.index(own):
+        allowed = " or ".join(map(repr, ACCESS[: ACCESS.index(own) + 1]))
+        raise Invalid("access", asked, allowed, f"this model gives {own} and no more")
+    return asked
 
 
 def held_by(attack: object) -> list[object]:

@@ -1,5 +1,6 @@
 """Models: reference nets, layers for their inputs, and loading without running foreign code."""
 
+from saddlepoint.models.foreign import Arrays, Estimator, SessionScores, as_model
 from saddlepoint.models.load import load_model
 from saddlepoint.models.loaded import Loaded, Model
 from saddlepoint.models.normalize import Normalize
@@ -14,11 +15,15 @@ from saddlepoint.models.stem import ThresholdStem
 __all__ = [
     "ARCHITECTURES",
     "DEFENCES",
+    "Arrays",
+    "Estimator",
     "Loaded",
     "Model",
     "Normalize",
     "Seen",
+    "SessionScores",
     "ThresholdStem",
+    "as_model",
     "build",
     "conv_medium",
     "conv_small",

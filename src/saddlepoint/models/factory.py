@@ -12,8 +12,10 @@ from typing import Any
 from torch import nn
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.models.foreign.adapt import as_model, asked
+from saddlepoint.models.loaded import Model
 
-__all__ = ["is_factory", "make"]
+__all__ = ["is_factory", "make", "make_model"]
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*")
 
@@ -30,18 +32,30 @@ def is_factory(name: str) -> bool:
 def make(name: str, options: Mapping[str, Any]) -> nn.Module:
     """Import ``package.module:factory`` and call it with those ``options`` its signature takes.
 
-    The current folder can be imported from, as with ``python -m``. A module instance in place of a
-    factory is returned as it is. This runs code: only ever pass a name that the user typed.
-    Raises ``Invalid`` when there is no such module or attribute, when it cannot be called, fails,
-    or returns something other than an ``nn.Module``.
+    As ``make_model``, for a torch module and nothing else.
 
     >>> make("torch.nn:Identity", {})
     Identity()
     """
+    model = make_model(name, options)
+    if not isinstance(model, nn.Module):
+        made = f"it returned a {type(model).__name__}"
+        raise Invalid("arch", name, "a factory of torch.nn.Module", made)
+    return model
+
+
+def make_model(name: str, options: Mapping[str, Any]) -> Model:
+    """Import ``package.module:factory`` and call it with those ``options`` its signature takes.
+
+    The current folder can be imported from, as with ``python -m``. A module instance or a fitted
+    classifier in place of a factory is taken as it is. This runs code: only ever pass a name that
+    the user typed. Raises ``Invalid`` when there is no such module or attribute, when it cannot be
+    called, fails, or returns something other than a model.
+    """
     with _current_folder():
         target = _find(name)
-        if isinstance(target, nn.Module):
-            return target
+        if isinstance(target, nn.Module) or (asked(target) and not isinstance(target, type)):
+            return as_model(target)
         if not callable(target):
             raise Invalid("arch", name, "a function or class", f"it is a {type(target).__name__}")
         try:
@@ -49,10 +63,11 @@ def make(name: str, options: Mapping[str, Any]) -> nn.Module:
         except Exception as error:
             problem = f"calling it raised {type(error).__name__}: {error}"
             raise Invalid("arch", name, "a factory that works", problem) from error
-    if not isinstance(model, nn.Module):
-        made = f"it returned a {type(model).__name__}"
-        raise Invalid("arch", name, "a factory of torch.nn.Module", made)
-    return model
+    try:
+        return as_model(model)
+    except Invalid as error:
+        allowed = "a factory of torch.nn.Module, or of another model"
+        raise Invalid("arch", name, allowed, f"it returned a {type(model).__name__}") from error
 
 
 @contextlib.contextmanager

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.core.door import state_hash
 from saddlepoint.core.errors import BadData, Invalid, closest
 from saddlepoint.models.card import Card, read_card
-from saddlepoint.models.factory import is_factory, make
+from saddlepoint.models.factory import is_factory, make_model
 from saddlepoint.models.fit import architectures_for, completed, fill, infer, mismatch
 from saddlepoint.models.loaded import Loaded
 from saddlepoint.models.registry import ARCHITECTURES, DEFENCES, build
@@ -79,8 +79,11 @@ def _nothing_there(name: str, path: Path) -> Exception:
 def _from_factory(name: str, shape: Shape | None, classes: int | None) -> Loaded:
     size = None if shape is None else tuple(shape)
     given: dict[str, Any] = {"shape": size, "classes": classes}
-    model = make(name, {k: v for k, v in given.items() if v is not None}).eval()
-    return Loaded(model, name, name, "gradients", state_hash(model), size, classes)
+    model = make_model(name, {k: v for k, v in given.items() if v is not None})
+    if not isinstance(model, nn.Module):
+        digest = str(getattr(model, "sha256", ""))
+        return Loaded(model, name, name, getattr(model, "access", "scores"), digest, size, classes)
+    return Loaded(model.eval(), name, name, "gradients", state_hash(model), size, classes)
 
 
 def _from_folder(

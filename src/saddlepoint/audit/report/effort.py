@@ -17,7 +17,7 @@ from saddlepoint.audit.report.run import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["effort", "short"]
+__all__ = ["effort", "short", "ticks"]
 
 LABELS = 5  # rounds named in the chart: those that broke most
 WRAPPERS = frozenset({"Restarts", "Targets", "Sequence", "Momentum"})
@@ -47,8 +47,8 @@ def points(audit: Mapping[str, Any]) -> list[Point]:
     return found if len(found) > 1 and found[0][0] > 0 else []
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """1, 2, 5 of each power of ten, or fewer where there are many."""
+def ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5 of each power of ten, or fewer where there are many."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in ((1, 2, 5), (1, 3), (1,)):
         kept = [s * 10.0**p for p in powers for s in steps if low <= s * 10.0**p <= high]
@@ -101,8 +101,8 @@ def _chart(runs: Sequence[Run], curves: Sequence[Sequence[Point]], floor: float,
         last = max(c[-1][0] for c in curves)
         first = min(c[0][0] for c in curves)
         axes.set_xlim(first * 0.85, last * 1.2)
-        ticks = _ticks(first * 0.99, last * 1.2)
-        axes.set_xticks(ticks, [f"{t:,.10g}" for t in ticks])
+        marks = ticks(first * 0.99, last * 1.2)
+        axes.set_xticks(marks, [f"{t:,.10g}" for t in marks])
         axes.minorticks_off()
         axes.set_ylim(floor, 1)
         levels = [v for v in np.arange(0, 1.01, 0.25 if floor == 0 else 0.1) if v >= floor - 1e-9]

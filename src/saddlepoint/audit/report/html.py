@@ -21,6 +21,7 @@ from saddlepoint.audit.report.insides import Insides, insides, side_by_side
 from saddlepoint.audit.report.intervals import Range, ranges
 from saddlepoint.audit.report.lights import Light, lights, summary
 from saddlepoint.audit.report.proof import Proof, proof
+from saddlepoint.audit.report.queries import queries
 from saddlepoint.audit.report.run import Run
 from saddlepoint.audit.report.untested import untested
 from saddlepoint.audit.report.versus import caveats, comparison, names, paired, paired_words
@@ -73,6 +74,11 @@ def _warnings(run: Run) -> list[str]:
     return [warning for warning in found if warning]
 
 
+def _overlays(runs: Sequence[Run], labels: Sequence[str]) -> dict[str, Figure]:
+    spent, asked = effort(runs, labels, "all"), queries(runs, labels, "all")
+    return {**overlay(runs, labels), **spent, **asked}
+
+
 def _section(run: Run, key: str, name: str) -> Section:
     folder = str(run.folder)
     spec = str(run.audit["model"].get("spec") or run.name)
@@ -86,7 +92,11 @@ def _section(run: Run, key: str, name: str) -> Section:
         ranges=ranges(run.audit),
         warnings=_warnings(run),
         card=card(run.audit),
-        figures={**effort([run], [name], key), **run_figures(run, key)},
+        figures={
+            **effort([run], [name], key),
+            **queries([run], [name], key),
+            **run_figures(run, key),
+        },
         arms=arms(run.audit),
         overlap=overlap(run),
         newly=[newly(row) for row in run.audit["attacks"]],
@@ -150,7 +160,7 @@ def _page(runs: Sequence[Run], title: str | None) -> str:
             comparison=comparison(runs) if several else "",
             caveats=caveats(runs) if several else [],
             pairs=_pairs(runs) if several else [],
-            overlays={**overlay(runs, labels), **effort(runs, labels, "all")} if several else {},
+            overlays=_overlays(runs, labels) if several else {},
             beside=side_by_side(runs) if several else [],
             colour=any(s.insides.colour for s in sections if s.insides),
         )

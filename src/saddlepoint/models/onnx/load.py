@@ -18,6 +18,7 @@ from saddlepoint.models.onnx.convert import convert
 from saddlepoint.models.onnx.file import read_onnx
 from saddlepoint.models.onnx.pieces import InPieces
 from saddlepoint.models.onnx.session import OnnxScores
+from saddlepoint.models.onnx.several import from_several, has_several
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -45,10 +46,15 @@ def load_onnx(path: Path, shape: tuple[int, ...] | None = None) -> FromOnnx:
 
     The converted graph is compared with onnxruntime on random inputs in [0, 1], at several batch
     sizes. Where operators are unknown or results differ, the model gives scores only and the note
-    says why. Raises ``BadData`` for damaged files, ``Unsupported`` for models that are not one
-    input to one output, ``Missing`` when onnx or onnxruntime is not installed.
+    says why, as for files that return a label beside their scores. Raises ``BadData`` for damaged
+    files, ``Unsupported`` for models of several inputs or without scores, ``Missing`` when onnx or
+    onnxruntime is not installed.
     """
     proto = read_onnx(path)
+    if has_several(proto):
+        note = "no gradients: the file returns a label beside its scores"
+        beside, size, count = from_several(proto, path, shape)
+        return FromOnnx(beside, beside.access, size, count, note)
     scores = OnnxScores(proto.SerializeToString(), path)
     if None not in (shape, scores.shape) and shape != scores.shape:
         raise BadData(f"{path}: the model has shape {scores.shape}, but the data has {shape}")
