@@ -183,6 +183,24 @@ def test_a_data_prior_saves_questions(threat: Any) -> None:  # noqa: ANN401
     assert gain[4] > 1.3 * gain[16]
 
 
+@pytest.mark.parametrize("k", [3, 5])
+def test_gains_that_depend_on_each_other_are_measured_again(k: int) -> None:
+    """The score is best with exactly k of eight signs up, not with all that gain by themselves."""
+    lean = torch.linspace(0.0, 0.07, 8)
+
+    def model(x: Tensor) -> Tensor:
+        up = (x > 0.5).float()
+        s = (up * lean).sum(1) - (up.sum(1) - k).square()
+        return torch.stack([torch.full_like(s, 9.0), s], 1)
+
+    x, y = torch.full((3, 8), 0.5), torch.zeros(3).long()
+    attack = sp.Parsimonious(n_queries=40, group=8)
+    found = sp.search(attack, model, x, y, sp.Linf(0.1), access="scores")
+    best = lean.flip(0)[:k].sum().double() - 9
+    torch.testing.assert_close(found.margin, best.expand(3), rtol=0, atol=1e-6)
+    assert bool(((found.u > 0).sum(1) == k).all())
+
+
 def test_bandits_do_not_mind_the_scale_of_the_loss() -> None:
     x, y = torch.full((2, 1, 16, 16), 0.5, dtype=torch.float64), torch.zeros(2).long()
     points = [

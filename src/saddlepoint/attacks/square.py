@@ -72,16 +72,14 @@ class Square:
         for first in range(1, self.n_queries, _AHEAD):
             last = min(first + _AHEAD, self.n_queries)
             place, sign = _chances(u, last - first, draw.tag(first))
+            elsewhere = draw.tag(first, "other").uniform(*place.shape[1:])
             for k in range(first, last):
-                oracle, u, best, shared, draw, place, sign = oracle.shrink(
-                    u, best, shared, draw, place, sign
+                oracle, u, best, shared, draw, place, elsewhere, sign = oracle.shrink(
+                    u, best, shared, draw, place, elsewhere, sign
                 )
                 pattern = _block(u, self.share(k), place[:, k - first], sign[:, k - first])
-                new = _jump(oracle, u, pattern)
-                if bool(shared.any()):
-                    other = draw.tag(k, "other").uniform(place.shape[2])
-                    source = _block(u, self.share(k), other, sign[:, 0]) != 0
-                    new = put(shared, exchange(oracle, u, pattern, source), new)
+                other = self.share(k), elsewhere[:, k - first]
+                new = _moved(oracle, u, pattern, shared, *other)
                 value = oracle.value(new)
                 better = value >= best
                 u, best = put(better, new, u), torch.where(better, value, best)
@@ -91,6 +89,23 @@ def _jump(oracle: Scores[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
     """Move by two radii, which crosses the set from anywhere in it."""
     step = oracle.threat.steepest(oracle.x, u, pattern)
     return oracle.threat.project(oracle.x, step.mul_(2).add_(u))
+
+
+def _moved(
+    oracle: Scores[ThreatModel],
+    u: Tensor,
+    pattern: Tensor,
+    shared: Tensor,
+    share: float,
+    place: Tensor,
+) -> Tensor:
+    """An exchange with the block at ``place`` in the rows marked ``shared``, a jump elsewhere."""
+    if not bool(shared.any()):
+        return _jump(oracle, u, pattern)
+    channels = _axes(u)[0]
+    source = _block(u, share, place, u.new_ones(len(u), *channels)) != 0
+    new = exchange(oracle, u, pattern, source)
+    return new if bool(shared.all()) else put(shared, new, _jump(oracle, u, pattern))
 
 
 def _stripes(oracle: Scores[ThreatModel], draw: Draw) -> Tensor:
