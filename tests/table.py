@@ -362,6 +362,32 @@ ATTACKS = (
         sized=True,
     ),
     AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
+    AttackRow("nes", sp.NES(n_queries=12, pairs=2), sp.NES(), scores=True),
+    AttackRow("spsa", sp.SPSA(n_queries=12, pairs=2), sp.SPSA(), scores=True),
+    AttackRow("zoo", sp.ZOO(n_queries=18, coordinates=4), sp.ZOO(), scores=True),
+    AttackRow(
+        "zoo-newton",
+        sp.ZOO(n_queries=18, coordinates=4, solver="newton"),
+        sp.ZOO(solver="newton"),
+        scores=True,
+    ),
+    AttackRow("bandits", sp.Bandits(n_queries=12, tiles=3), sp.Bandits(), scores=True, shaped=True),
+    AttackRow("simba", sp.SimBA(n_queries=12), sp.SimBA(), scores=True),
+    AttackRow(
+        "simba-dct",
+        sp.SimBA(n_queries=12, basis="dct"),
+        sp.SimBA(basis="dct"),
+        scores=True,
+        shaped=True,
+    ),
+    AttackRow("sign-hunter", sp.SignHunter(n_queries=12), sp.SignHunter(), True, seeded=False),
+    AttackRow(
+        "parsimonious",
+        sp.Parsimonious(n_queries=12, group=3),
+        sp.Parsimonious(),
+        scores=True,
+        shaped=True,
+    ),
 )
 # Attacks that need a set of few parameters.
 GRIDS = (

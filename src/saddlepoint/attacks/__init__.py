@@ -1,6 +1,7 @@
 """max, from below: algorithms that look for a witness, and know only a set's verbs."""
 
 from saddlepoint.attacks.apgd import APGD
+from saddlepoint.attacks.bandits import Bandits
 from saddlepoint.attacks.bisect import Bisect
 from saddlepoint.attacks.carlini_wagner import CW, CWLinf
 from saddlepoint.attacks.carlini_wagner_l0 import CWL0
@@ -15,7 +16,9 @@ from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
 from saddlepoint.attacks.jsma import JSMA
 from saddlepoint.attacks.lagrangian import Lagrangian
+from saddlepoint.attacks.nes import NES
 from saddlepoint.attacks.one_pixel import OnePixel
+from saddlepoint.attacks.parsimonious import Parsimonious
 from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
@@ -23,9 +26,13 @@ from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.refine import Refine
 from saddlepoint.attacks.sigma_zero import SigmaZero
+from saddlepoint.attacks.sign_hunter import SignHunter
+from saddlepoint.attacks.simba import SimBA
+from saddlepoint.attacks.spsa import SPSA
 from saddlepoint.attacks.square import Square
 from saddlepoint.attacks.transform import Momentum, Transform
 from saddlepoint.attacks.worst_of import WorstOf
+from saddlepoint.attacks.zoo import ZOO
 
 __all__ = [
     "APGD",
@@ -37,8 +44,12 @@ __all__ = [
     "FGSM",
     "FMN",
     "JSMA",
+    "NES",
     "PDPGD",
     "PGD",
+    "SPSA",
+    "ZOO",
+    "Bandits",
     "Bisect",
     "CWLinf",
     "DeepFool",
@@ -49,6 +60,7 @@ __all__ = [
     "Lagrangian",
     "Momentum",
     "OnePixel",
+    "Parsimonious",
     "PartOf",
     "Polish",
     "RandomSearch",
@@ -56,6 +68,8 @@ __all__ = [
     "Restarts",
     "Sequence",
     "SigmaZero",
+    "SignHunter",
+    "SimBA",
     "Square",
     "Targets",
     "Transform",
