@@ -16,6 +16,7 @@ from saddlepoint.attacks import (
     CWLinf,
     DeepFool,
     Each,
+    Earlier,
     FrankWolfe,
     Grid,
     Guess,
@@ -24,13 +25,16 @@ from saddlepoint.attacks import (
     OnePixel,
     PartOf,
     Polish,
+    PriorGuided,
     RandomSearch,
     Refine,
     Restarts,
     Sequence,
     SigmaZero,
+    Smooth,
     Square,
     Targets,
+    Transfer,
     WorstOf,
 )
 from saddlepoint.attacks.universal import Universal
@@ -59,6 +63,7 @@ from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
+from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
 from saddlepoint.threats import (
@@ -115,6 +120,7 @@ __all__ = [
     "Curve",
     "DeepFool",
     "Each",
+    "Earlier",
     "Expectation",
     "Features",
     "Found",
@@ -133,6 +139,7 @@ __all__ = [
     "Perspective",
     "Polish",
     "Printable",
+    "PriorGuided",
     "ProbabilityMargin",
     "Quantize",
     "Radii",
@@ -145,13 +152,16 @@ __all__ = [
     "Sequence",
     "Shared",
     "SigmaZero",
+    "Smooth",
     "Smoothed",
     "Smoothing",
     "Square",
     "Status",
+    "Surrogate",
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Transfer",
     "Unaware",
     "Undetected",
     "Union",

@@ -7,6 +7,7 @@ from saddlepoint.attacks.carlini_wagner_l0 import CWL0
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.ddn import DDN
 from saddlepoint.attacks.deepfool import DeepFool
+from saddlepoint.attacks.earlier import Earlier
 from saddlepoint.attacks.elastic_net import EAD
 from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
@@ -20,11 +21,13 @@ from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
+from saddlepoint.attacks.prior_guided import PriorGuided
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.refine import Refine
 from saddlepoint.attacks.sigma_zero import SigmaZero
 from saddlepoint.attacks.square import Square
-from saddlepoint.attacks.transform import Momentum, Transform
+from saddlepoint.attacks.transfer import Transfer
+from saddlepoint.attacks.transform import Momentum, Smooth, Transform
 from saddlepoint.attacks.worst_of import WorstOf
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "CWLinf",
     "DeepFool",
     "Each",
+    "Earlier",
     "FrankWolfe",
     "Grid",
     "Guess",
@@ -51,13 +55,16 @@ __all__ = [
     "OnePixel",
     "PartOf",
     "Polish",
+    "PriorGuided",
     "RandomSearch",
     "Refine",
     "Restarts",
     "Sequence",
     "SigmaZero",
+    "Smooth",
     "Square",
     "Targets",
+    "Transfer",
     "Transform",
     "WorstOf",
 ]
