@@ -224,7 +224,9 @@ def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
             )
         return False
     # Over NFS an open file without a name, such as a spool's, shows as .nfs….
-    if folder.exists() and any(not p.name.startswith(".nfs") for p in folder.iterdir()):
+    # Surrogates are trained before the run begins.
+    own = (".nfs", "surrogates")
+    if folder.exists() and any(not p.name.startswith(own) for p in folder.iterdir()):
         raise Invalid("out", str(folder), "an empty folder or a run's", "it holds other files")
     write_bytes(path, text.encode())
     return True

@@ -1,6 +1,7 @@
 """The audit itself: plan, rounds, evidence, report."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.audit.borrowing import Borrowed
 from saddlepoint.audit.plan import Plan, check_queries
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
@@ -22,6 +24,7 @@ from saddlepoint.core.door import Door, Precision
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.metered import is_metered
+from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models.foreign import as_model
@@ -61,6 +64,8 @@ def audit(
     verify: Verification | float | bool | None = None,
     target: Target | Tensor | int | str | None = None,
     perceptual: Perceptual | nn.Module | None = None,
+    surrogates: Sequence[Surrogate | nn.Module] = (),
+    warm: Sequence[str | Path] = (),
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
@@ -93,6 +98,8 @@ def audit(
     report, ``table()`` and ``audit.json`` then give; it changes nothing else.
     max_queries: how often one sample may be asked about over the whole audit, the clean input
     included: a hard limit, all of which goes to what survives where there are no gradients.
+    surrogates: other models, of which all is known; warm: folders of finished runs on the same
+    samples. What breaks these opens the audit, at a question each, whatever ``access`` is.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
@@ -122,11 +129,13 @@ def audit(
         raise Unsupported("a model that is paid for by the question is asked by one process only")
     samples = as_samples(data)
     effort_of = (effort, max_passes, survivors, under.draws if under else 1)
+    borrowed = Borrowed.of(surrogates, warm)
+    chosen = strategy(attacks, threat, access, *effort_of, max_queries)
     # Of a loader nobody knows the length; what else is wrong is said before it is read.
     known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
-        strategy=strategy(attacks, threat, access, *effort_of, max_queries),
+        strategy=borrowed.joined(chosen, threat, access),
         n=known if n is None else n,
         seed=seed,
         access=access,
@@ -147,6 +156,7 @@ def audit(
         if plan.target is not None:
             plan = replace(plan, target=plan.target.first(plan.n))
         session = Session(plan, model, samples, about or About(), folder, team, files)
+        session.borrowed = borrowed or None
         session.perceptual = _seeing(perceptual, samples)
         return session.run(figures, force, progress or (lambda *_: None), probes)
 

@@ -21,16 +21,20 @@ from saddlepoint.cli.audit_options import (
     QuantizeOption,
     QueriesOption,
     SuiteOption,
+    SurrogateArchOption,
+    SurrogateOption,
     SurvivorsOption,
     UnderOption,
     VerifyOption,
     VerifySecondsOption,
     VerifySubproblemsOption,
+    WarmOption,
 )
 from saddlepoint.cli.audit_settings import (
     AuditSettings,
     gates_of,
     perceptual_of,
+    surrogates_of,
     threat_of,
     verification_of,
 )
@@ -99,6 +103,9 @@ def audit_command(
     verify_subproblems: VerifySubproblemsOption = None,
     perceptual: PerceptualOption = None,
     perceptual_arch: PerceptualArchOption = None,
+    surrogate: SurrogateOption = None,
+    surrogate_arch: SurrogateArchOption = None,
+    warm: WarmOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -148,6 +155,9 @@ def attack_command(
     under: UnderOption = None,
     level: LevelOption = None,
     target: TargetOption = None,
+    surrogate: SurrogateOption = None,
+    surrogate_arch: SurrogateArchOption = None,
+    warm: WarmOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -188,6 +198,7 @@ def run_audit(
     n = len(subject.samples) if settings.n is None else settings.n
     if gates:
         gates.admit(subject.samples, n, settings.data, settings.split)
+    surrogates = surrogates_of(settings, team)
     with AuditProgress(max(n, 1)) as progress:
         result = audit(
             subject.model,
@@ -211,6 +222,8 @@ def run_audit(
             target=target,
             verify=verification_of(settings),
             perceptual=perceptual_of(settings),
+            surrogates=surrogates,
+            warm=settings.warm,
             force=settings.force,
             progress=progress,
             team=team,

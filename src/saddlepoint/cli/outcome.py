@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from saddlepoint.audit import Audit
+from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.cli.console import OUT, percent
 
 __all__ = ["attack_table", "print_outcome", "proof_table", "proved"]
@@ -166,6 +167,8 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (f(result.document) for f in (aimed, proved, queried, missed, seen)):
+    for said in (
+        f(result.document) for f in (aimed, proved, borrowed_words, queried, missed, seen)
+    ):
         if said:
             OUT.print(Text(said))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import prod, sqrt
 from typing import Any
 
+from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.audit.report.numerals import (
     GREY_LEVELS,
     number,
@@ -118,6 +119,7 @@ def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{passes(cost['forward'])} forward and {passes(cost['backward'])} backward passes "
             f"for each {noun(audit)}.",
         ),
+        ("Has beside it", borrowed_words(audit)),
         ("Wants", _goal(audit)),
     ]
     return [(question, answer) for question, answer in rows if answer and answer != "."]
