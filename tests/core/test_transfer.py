@@ -117,8 +117,9 @@ def test_access_none_takes_them_and_nothing_that_asks() -> None:
     check_fit(Transfer(CLIMB, (OTHER,)), LINF.make(2), "none")
     with pytest.raises(Unsupported, match="grants no question"):
         check_fit(PriorGuided(9, (OTHER,)), LINF.make(2), "none")
-    with pytest.raises(Unsupported, match="--surrogate"):
-        check_fit(PriorGuided(9), LINF.make(2), "scores")
+    for bare in (PriorGuided(9), Transfer(CLIMB)):
+        with pytest.raises(Unsupported, match="--surrogate"):
+            check_fit(bare, LINF.make(2), "scores")
 
 
 def test_surrogates_are_asked_in_eval_mode_and_left_as_found() -> None:
@@ -198,7 +199,6 @@ def test_refused_at_once(make: Callable[[], object], message: str) -> None:
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        (Transfer(CLIMB), "at least one"),
         (Transfer(CLIMB, (Surrogate(nn.Linear(5, 4).double(), "five"),)), "surrogate five"),
         (Transfer(CLIMB, (Surrogate(nn.Flatten(0), "flat"),)), r"scores of shape"),
         (Transfer(CLIMB, (OTHER, NOTHING)), r"linear 5, constant 4 classes"),

@@ -12,7 +12,7 @@ from saddlepoint.attacks.pgd import PGD
 from saddlepoint.attacks.transform import Momentum
 from saddlepoint.core.access import Attack, Blind, check_fit
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Exhausted
+from saddlepoint.core.errors import Exhausted, Unsupported
 from saddlepoint.core.expectation import Distribution
 from saddlepoint.core.goal import Goal, Untargeted
 from saddlepoint.core.oracle import Oracle
@@ -54,7 +54,9 @@ class Transfer:
             Variety(self.views, self.draws)
 
     def inside(self, threat: object) -> list[tuple[object, object]]:
-        """Say that nothing inside asks the model; raises ``Unsupported`` where the set is wrong."""
+        """Say that nothing inside asks the model; raises ``Unsupported`` where something lacks."""
+        if not self.surrogates:
+            raise Unsupported("Transfer has no surrogates: give models to work on (--surrogate)")
         check_fit(self.attack, threat, "gradients")
         return []
 
