@@ -20,7 +20,7 @@ from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack, granted
-from saddlepoint.core.door import Door, Precision
+from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.metered import is_metered
@@ -123,10 +123,7 @@ def audit(
     own: Any = "gradients" if isinstance(model, nn.Module) else None
     access = granted(own or getattr(model, "access", "gradients"), access)
     folder, team = None if out is None else Path(out), team or Team()
-    if folder is None and team.size > 1:
-        raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
-    if is_metered(model) and team.size > 1:
-        raise Unsupported("a model that is paid for by the question is asked by one process only")
+    _check_team(team, folder, model)
     samples = as_samples(data)
     effort_of = (effort, max_passes, survivors, under.draws if under else 1)
     borrowed = Borrowed.of(surrogates, warm)
@@ -159,6 +156,14 @@ def audit(
         session.borrowed = borrowed or None
         session.perceptual = _seeing(perceptual, samples)
         return session.run(figures, force, progress or (lambda *_: None), probes)
+
+
+def _check_team(team: Team, folder: Path | None, model: Model) -> None:
+    """Refuse what several processes cannot share."""
+    if folder is None and team.size > 1:
+        raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
+    if is_metered(model) and team.size > 1:
+        raise Unsupported("a model that is paid for by the question is asked by one process only")
 
 
 def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:

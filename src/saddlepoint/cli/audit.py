@@ -188,17 +188,15 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat, target = threat_of(settings), parse_target(settings.target)
-    attacks = tuple(parse_attack(text) for text in settings.attack)
-    subject = load_subject(
-        settings.model, settings.arch, settings.data, settings.split, settings.device
-    )
-    origin = (settings.model, subject.arch, settings.data, settings.split, subject.sha256)
+    threat, attacks = threat_of(settings), tuple(map(parse_attack, settings.attack))
+    of_data = (settings.data, settings.split)
+    subject = load_subject(settings.model, settings.arch, *of_data, settings.device)
+    origin = (settings.model, subject.arch, *of_data, subject.sha256)
     access, about = granted(subject.access, settings.access), About(*origin)
     n = len(subject.samples) if settings.n is None else settings.n
     if gates:
-        gates.admit(subject.samples, n, settings.data, settings.split)
-    surrogates = surrogates_of(settings, team)
+        gates.admit(subject.samples, n, *of_data)
+    borrowed = surrogates_of(settings, team)
     with AuditProgress(max(n, 1)) as progress:
         result = audit(
             subject.model,
@@ -219,10 +217,10 @@ def run_audit(
             figures=settings.figures,
             probes=settings.probes,
             **passes(settings.under, settings.eot, settings.votes, settings.level),
-            target=target,
+            target=parse_target(settings.target),
             verify=verification_of(settings),
             perceptual=perceptual_of(settings),
-            surrogates=surrogates,
+            surrogates=borrowed,
             warm=settings.warm,
             force=settings.force,
             progress=progress,
