@@ -28,7 +28,7 @@ from saddlepoint.audit.plan import Strategy
 from saddlepoint.audit.rationed import arms as long_run
 from saddlepoint.audit.rationed import rationed
 from saddlepoint.audit.scattered import arms
-from saddlepoint.core.access import ACCESS, SEEN, Access, Attack, check_fit
+from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
 from saddlepoint.core.threat import Gridded, Parted, ThreatModel, scattered
 
@@ -97,8 +97,8 @@ def autoattack(
     >>> autoattack("scores")
     (Square(),)
     """
-    if isinstance(threat, Gridded) and access in SEEN:
-        return gridded.suite(threat)
+    if isinstance(threat, Gridded):
+        return gridded.suite(threat, access)
     square = Square(n_queries=5000)
     if access != "gradients":
         return (square,) if access == "scores" else (Guess(k=1000),)
@@ -161,9 +161,9 @@ def _plain(
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
     long = None if queries is None else long_run(access, queries)
     opening, ladders = _BY_ACCESS[access]() if long is None else long
-    if isinstance(threat, Gridded) and access in SEEN:
+    if isinstance(threat, Gridded):
         (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
-    elif scattered(threat) and access in SEEN:
+    elif scattered(threat):
         opening, first = arms(access)
         ladders = (first, *ladders)
     elif getattr(threat, "costly", False) and access == "gradients":
