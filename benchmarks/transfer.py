@@ -2,8 +2,8 @@
 
     SADDLEPOINT_DATA=DIR python benchmarks/transfer.py ../shared/models --nets runs/transfer
 
-Trains what it needs below ``--nets`` first (natural and robust conv-small, natural mlp, and a
-natural conv-medium with another seed as a target), by the same code as ``--surrogate`` does.
+Nets are words as ``--surrogate`` takes them: folders, or architectures that are trained first, below
+``--nets``. N and M are natural surrogates, R a robust one, T a natural net under attack.
 """
 
 import argparse
@@ -23,6 +23,12 @@ from saddlepoint.views import Scale, Shift
 SEED = 0
 SETS = {"N": ("N",), "R": ("R",), "N + R": ("N", "R"), "N + M": ("N", "M")}
 MARKS = (10, 100, 1000)
+WORDS = {
+    "N": "natural:conv-small",
+    "R": "robust:conv-small",
+    "M": "natural:mlp",
+    "T": "natural:conv-medium",
+}
 
 
 def climb(transform: sp.Momentum | sp.Smooth | None, **options: Any) -> sp.PGD:  # noqa: ANN401
@@ -43,12 +49,13 @@ def transfers(team: tuple[sp.Surrogate, ...]) -> dict[str, sp.Transfer]:
     }
 
 
-def nets(shared: Path, folder: Path) -> tuple[dict[str, sp.Surrogate], dict[str, Any]]:
+def nets(
+    shared: Path, folder: Path, words: dict[str, str]
+) -> tuple[dict[str, sp.Surrogate], dict[str, Any]]:
     """Surrogates by letter, and the nets under attack with the radius."""
     data, threat = sp.load_data("mnist"), sp.Linf(0.3)
-    words = {"N": "natural:conv-small", "R": "robust:conv-small", "M": "natural:mlp"}
     mine = {k: surrogate_of(v, None, data, threat, folder, seed=SEED) for k, v in words.items()}
-    other = surrogate_of("natural:conv-medium", None, data, threat, folder, seed=SEED + 1).model
+    other = mine.pop("T").model
     given = {
         k: sp.load_model(shared / f"{k}.safetensors", "conv-small").model
         for k in ("mnist-fgsm", "mnist-pgd")
@@ -182,13 +189,16 @@ def main() -> None:
     parser.add_argument("--nets", type=Path, default=Path("runs/transfer"))
     parser.add_argument("--n", type=int, default=300)
     parser.add_argument("--queries", type=int, default=1000)
+    for letter, word in WORDS.items():
+        parser.add_argument(f"--{letter}", default=word)
     args = parser.parse_args()
     torch.set_num_threads(1)
     x, y = sp.load_data("mnist").split("test").batch(torch.arange(args.n))
-    mine, targets = nets(args.shared, args.nets)
+    mine, targets = nets(args.shared, args.nets, {k: getattr(args, k) for k in WORDS})
     said = {
         "n": args.n,
         "queries": args.queries,
+        "nets": {k: repr(s) for k, s in mine.items()},
         "transfer": by_transfer(mine, targets, x, y),
         "guided": by_queries(mine, targets, x, y, args.queries),
         "warm": by_warmth(args.shared, args.nets, x, y, args.queries),

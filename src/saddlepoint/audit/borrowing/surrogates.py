@@ -83,7 +83,7 @@ def _plan(name: str, way: str, data: Dataset, threat: ThreatModel, n: int, seed:
         attack=NFGSM() if isinstance(threat, Convex) else PGD(steps=3),
         check=PGD(steps=10),
         loss="madry" if robust else "natural",
-        epochs=epochs * 2 if robust else epochs,
+        epochs=epochs,
         batch_size=batch,
         eps_ramp=0.3 if robust and hasattr(threat, "eps") else 0.0,
         held_out=held_out,
