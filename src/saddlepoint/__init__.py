@@ -20,6 +20,7 @@ from saddlepoint.attacks import (
     CWLinf,
     DeepFool,
     Each,
+    Earlier,
     FrankWolfe,
     Grid,
     Guess,
@@ -29,6 +30,7 @@ from saddlepoint.attacks import (
     Parsimonious,
     PartOf,
     Polish,
+    PriorGuided,
     RandomSearch,
     Refine,
     Restarts,
@@ -36,8 +38,10 @@ from saddlepoint.attacks import (
     SigmaZero,
     SignHunter,
     SimBA,
+    Smooth,
     Square,
     Targets,
+    Transfer,
     WorstOf,
 )
 from saddlepoint.attacks.universal import Universal
@@ -66,6 +70,7 @@ from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
 from saddlepoint.core.search import Found, search
+from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model
 from saddlepoint.threats import (
@@ -126,6 +131,7 @@ __all__ = [
     "Curve",
     "DeepFool",
     "Each",
+    "Earlier",
     "Expectation",
     "Features",
     "Found",
@@ -145,6 +151,7 @@ __all__ = [
     "Perspective",
     "Polish",
     "Printable",
+    "PriorGuided",
     "ProbabilityMargin",
     "Quantize",
     "Radii",
@@ -159,13 +166,16 @@ __all__ = [
     "SigmaZero",
     "SignHunter",
     "SimBA",
+    "Smooth",
     "Smoothed",
     "Smoothing",
     "Square",
     "Status",
+    "Surrogate",
     "Targeted",
     "Targets",
     "TrainPlan",
+    "Transfer",
     "Unaware",
     "Undetected",
     "Union",

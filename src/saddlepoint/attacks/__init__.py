@@ -8,6 +8,7 @@ from saddlepoint.attacks.carlini_wagner_l0 import CWL0
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
 from saddlepoint.attacks.ddn import DDN
 from saddlepoint.attacks.deepfool import DeepFool
+from saddlepoint.attacks.earlier import Earlier
 from saddlepoint.attacks.elastic_net import EAD
 from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
@@ -23,6 +24,7 @@ from saddlepoint.attacks.parts import Each, PartOf
 from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
+from saddlepoint.attacks.prior_guided import PriorGuided
 from saddlepoint.attacks.random_search import RandomSearch
 from saddlepoint.attacks.refine import Refine
 from saddlepoint.attacks.sigma_zero import SigmaZero
@@ -30,7 +32,8 @@ from saddlepoint.attacks.sign_hunter import SignHunter
 from saddlepoint.attacks.simba import SimBA
 from saddlepoint.attacks.spsa import SPSA
 from saddlepoint.attacks.square import Square
-from saddlepoint.attacks.transform import Momentum, Transform
+from saddlepoint.attacks.transfer import Transfer
+from saddlepoint.attacks.transform import Momentum, Smooth, Transform
 from saddlepoint.attacks.worst_of import WorstOf
 from saddlepoint.attacks.zoo import ZOO
 
@@ -54,6 +57,7 @@ __all__ = [
     "CWLinf",
     "DeepFool",
     "Each",
+    "Earlier",
     "FrankWolfe",
     "Grid",
     "Guess",
@@ -63,6 +67,7 @@ __all__ = [
     "Parsimonious",
     "PartOf",
     "Polish",
+    "PriorGuided",
     "RandomSearch",
     "Refine",
     "Restarts",
@@ -70,8 +75,10 @@ __all__ = [
     "SigmaZero",
     "SignHunter",
     "SimBA",
+    "Smooth",
     "Square",
     "Targets",
+    "Transfer",
     "Transform",
     "WorstOf",
 ]
