@@ -361,6 +361,10 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
+    AttackRow("boundary", sp.Boundary(n_queries=30), scores=True),
+    AttackRow("hop-skip-jump", sp.HopSkipJump(n_queries=30, probes=4), scores=True),
+    AttackRow("geoda", sp.GeoDA(n_queries=30, rounds=2), scores=True, shaped=True),
+    AttackRow("rays", sp.RayS(n_queries=30), scores=True, seeded=False),
     AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
 )
 # Attacks that need a set of few parameters.

@@ -2,6 +2,7 @@
 
 from saddlepoint.attacks.apgd import APGD
 from saddlepoint.attacks.bisect import Bisect
+from saddlepoint.attacks.boundary_attack import Boundary
 from saddlepoint.attacks.carlini_wagner import CW, CWLinf
 from saddlepoint.attacks.carlini_wagner_l0 import CWL0
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
@@ -11,8 +12,10 @@ from saddlepoint.attacks.elastic_net import EAD
 from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
+from saddlepoint.attacks.geoda import GeoDA
 from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.hop_skip_jump import HopSkipJump
 from saddlepoint.attacks.jsma import JSMA
 from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.one_pixel import OnePixel
@@ -21,6 +24,7 @@ from saddlepoint.attacks.pdpgd import PDPGD
 from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.random_search import RandomSearch
+from saddlepoint.attacks.rays import RayS
 from saddlepoint.attacks.refine import Refine
 from saddlepoint.attacks.sigma_zero import SigmaZero
 from saddlepoint.attacks.square import Square
@@ -40,18 +44,22 @@ __all__ = [
     "PDPGD",
     "PGD",
     "Bisect",
+    "Boundary",
     "CWLinf",
     "DeepFool",
     "Each",
     "FrankWolfe",
+    "GeoDA",
     "Grid",
     "Guess",
+    "HopSkipJump",
     "Lagrangian",
     "Momentum",
     "OnePixel",
     "PartOf",
     "Polish",
     "RandomSearch",
+    "RayS",
     "Refine",
     "Restarts",
     "Sequence",
