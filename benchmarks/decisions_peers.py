@@ -4,8 +4,9 @@ What counts is the closest break among the points that a peer asked about: it ne
 """
 
 import contextlib
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,20 @@ PEERS: dict[str, dict[str, Run]] = {
 }
 
 
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
+    """Work in a folder of its own: ART's GeoDA writes a file where it stands."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        yield
+
+
 def trace(run: Run, model: nn.Module, x: Tensor, y: Tensor, order: float, limit: int) -> Tensor:
     """(B, limit) size of the closest break after each question."""
     rows = []
     for i in range(len(x)):
         one = slice(i, i + 1)
         counter = _Counter(model, x[one], y[one], order, limit).eval()
-        with contextlib.suppress(_Enough), torch.random.fork_rng():
+        with _aside(), contextlib.suppress(_Enough), torch.random.fork_rng():
             torch.manual_seed(i)
             run(counter, x[one], y[one], limit)
         best = counter.best or [torch.inf]

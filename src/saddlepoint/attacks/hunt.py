@@ -17,8 +17,7 @@ from saddlepoint.core.threat import Graded, parametric, radii
 
 __all__ = ["Hunt", "check_starts"]
 
-_TRIES = 100  # random points at most, before a row without a break is given up
-_FAR = 2.0**30  # in sizes of the set
+_GROWN = 12  # times that the set is doubled in search of a first break
 
 
 class Hunt:
@@ -88,19 +87,25 @@ class Hunt:
     def begin(self, starts: Tensor | None = None) -> None:
         """Find each row a break: the nearest of ``starts``, or a member of ever larger sets.
 
-        Rows that have none in the end have nothing left to ask: they survive.
+        Rows that find none have nothing left to ask: they survive.
         """
         if starts is not None:
             self._pick(starts)
-        eps = radii(self.oracle.threat, self.oracle.x)
-        base = torch.where(eps > 0, eps, 1)
-        for k in range(_TRIES):
-            need = ~self.known & (self.left > 0)
-            if not bool(need.any()):
-                return
-            larger = self.oracle.threat.at((base * min(2.0**k, _FAR)).clamp(max=RANGE))
-            self.ask(larger.sample(self.oracle.x, self.draw.tag("start", k)), need)
-        self.left = torch.where(self.known, self.left, 0)
+        k = 0
+        while bool((need := ~self.known & (self.left > 0)).any()):
+            self.ask(self._member(k), need)
+            k += 1
+
+    def _member(self, k: int) -> Tensor:
+        """(B, *P) the k-th random point: sets grow twelve times, and begin again."""
+        now, x = self.draw.tag("start", k), self.oracle.x
+        eps = radii(self.oracle.threat, x)
+        larger = self.oracle.threat.at(torch.where(eps > 0, eps, 1) * 2.0 ** (k // 2 % _GROWN))
+        if k % 2 == 0:
+            return larger.sample(x, now)
+        start = self.oracle.threat.start(x)
+        signs = now.sign(*start.shape[1:]).to(start.dtype)
+        return larger.project(x, start + 2 * larger.steepest(x, start, signs))
 
     def _pick(self, starts: Tensor) -> None:
         """Ask about given inputs, nearest first, until one breaks."""

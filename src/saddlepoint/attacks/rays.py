@@ -53,7 +53,7 @@ class RayS:
         signs = torch.ones_like(hunt.u)
         best = torch.full_like(hunt.r, RANGE)  # along the signs; the hunt may know a closer break
         with contextlib.suppress(Exhausted):
-            best = self._cross(hunt, signs, best)
+            best, k = self._cross(hunt, signs, best), 0
             while True:
                 before = best
                 for block in _blocks(signs):
@@ -61,7 +61,10 @@ class RayS:
                     new = torch.where(block, -signs, signs)
                     r = self._cross(hunt, new, best)
                     signs, best = put(r < best, new, signs), r
-                hunt.left = torch.where(best < before, hunt.left, 0)
+                hunt.left = torch.where((best < before) | (best >= RANGE), hunt.left, 0)
+                k += 1
+                other = hunt.draw.tag("signs", k).sign(*signs.shape[1:]).to(signs.dtype)
+                signs = put(best >= RANGE, other, signs)
 
     def _cross(self, hunt: Hunt, signs: Tensor, best: Tensor) -> Tensor:
         """(B,) the size at which the boundary is crossed along the signs, if below ``best``."""

@@ -19,7 +19,7 @@ from saddlepoint.attacks import (
     Square,
     Targets,
 )
-from saddlepoint.audit import costly, gridded
+from saddlepoint.audit import costly, gridded, labelled
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -69,22 +69,18 @@ def _scores() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     )
 
 
-def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    return _none()
-
-
-def _none() -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    asked = (50, 100, 200)
-    return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
-
-
 _SUITE_PASSES: dict[Access, float] = {
     "gradients": 9_800,
     "scores": 5_000,
-    "labels": 1_000,
+    "labels": 5_000,
     "none": 1_000,
 }
-_BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels, "none": _none}
+_BY_ACCESS = {
+    "gradients": _gradients,
+    "scores": _scores,
+    "labels": labelled.arms,
+    "none": labelled.guesses,
+}
 
 
 def autoattack(
@@ -99,6 +95,8 @@ def autoattack(
     """
     if isinstance(threat, Gridded) and access in SEEN:
         return gridded.suite(threat)
+    if access == "labels":
+        return labelled.suite(threat)
     square = Square(n_queries=5000)
     if access != "gradients":
         return (square,) if access == "scores" else (Guess(k=1000),)
@@ -159,10 +157,13 @@ def _plain(
 ) -> Cascade:
     """The cascade of one set, whatever it is made of; one long run of ``queries`` if they say."""
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
-    long = None if queries is None else long_run(access, queries)
+    long = None if queries is None else long_run(access, queries, threat)
     opening, ladders = _BY_ACCESS[access]() if long is None else long
     if isinstance(threat, Gridded) and access in SEEN:
         (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
+    elif access == "labels":
+        passes = labelled.suite_passes(threat)
+        opening, ladders = labelled.arms(threat) if long is None else long
     elif scattered(threat) and access in SEEN:
         opening, first = arms(access)
         ladders = (first, *ladders)
