@@ -26,9 +26,8 @@ def names(attacks: Any) -> set[str]:  # noqa: ANN401
         (sp.Linf(0.1), "RayS(n_queries=50)", {"RayS", "Sequence"}),
         (sp.L2(1.0), "RayS(n_queries=50)", {"Sequence"}),
         (sp.Patch(2), "Guess(k=20)", {"Guess"}),
-        (sp.RotateTranslate(30, 1), "Guess(k=20)", {"Guess"}),
     ],
-    ids=["box", "ball", "no sizes", "few parameters"],
+    ids=["box", "ball", "no sizes"],
 )
 def test_arms_suit_the_set(threat: Any, opening: str, arms: set[str]) -> None:  # noqa: ANN401
     plan = cascade("labels", threat=threat)

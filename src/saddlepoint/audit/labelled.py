@@ -5,7 +5,7 @@ from typing import Any
 from saddlepoint.attacks import GeoDA, Guess, HopSkipJump, RayS, Sequence
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.core.access import Attack
-from saddlepoint.core.threat import Graded, GradedConvex, Gridded, ThreatModel
+from saddlepoint.core.threat import Graded, GradedConvex, ThreatModel
 
 __all__ = ["arms", "guesses", "long_run", "suite", "suite_passes"]
 
@@ -24,8 +24,7 @@ def arms(threat: ThreatModel | None = None) -> tuple[Attack[Any], tuple[Ladder, 
 
     ``RayS`` gets closest in the first hundred questions, in boxes and elsewhere, and stays ahead in
     boxes; elsewhere ``HopSkipJump`` overtakes it, and goes on from where it has come. ``GeoDA``
-    looks among smooth directions. In sets without sizes nothing says which way is closer, and in
-    those of few parameters a random member is as good.
+    looks among smooth directions. In sets without sizes nothing says which way is closer.
 
     >>> arms()[0]
     RayS(n_queries=50)
@@ -89,7 +88,7 @@ def _then_plane(queries: int) -> Attack[Any]:
 
 
 def _sized(threat: ThreatModel | None) -> bool:
-    return threat is None or (isinstance(threat, Graded) and not isinstance(threat, Gridded))
+    return threat is None or isinstance(threat, Graded)
 
 
 def _is_box(threat: ThreatModel | None) -> bool:

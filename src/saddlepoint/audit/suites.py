@@ -28,7 +28,7 @@ from saddlepoint.audit.plan import Strategy
 from saddlepoint.audit.rationed import arms as long_run
 from saddlepoint.audit.rationed import rationed
 from saddlepoint.audit.scattered import arms
-from saddlepoint.core.access import ACCESS, SEEN, Access, Attack, check_fit
+from saddlepoint.core.access import ACCESS, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid, Unsupported, closest
 from saddlepoint.core.threat import Gridded, Parted, ThreatModel, scattered
 
@@ -78,9 +78,12 @@ _SUITE_PASSES: dict[Access, float] = {
 _BY_ACCESS = {
     "gradients": _gradients,
     "scores": _scores,
-    "labels": labelled.arms,
     "none": labelled.guesses,
 }
+
+
+def _arms(access: Access, threat: ThreatModel | None) -> tuple[Attack[Any], tuple[Ladder, ...]]:
+    return labelled.arms(threat) if access == "labels" else _BY_ACCESS[access]()
 
 
 def autoattack(
@@ -93,8 +96,8 @@ def autoattack(
     >>> autoattack("scores")
     (Square(),)
     """
-    if isinstance(threat, Gridded) and access in SEEN:
-        return gridded.suite(threat)
+    if isinstance(threat, Gridded):
+        return gridded.suite(threat, access)
     if access == "labels":
         return labelled.suite(threat)
     square = Square(n_queries=5000)
@@ -133,7 +136,7 @@ def cascade(
     """
     if effort not in EFFORTS:
         raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
-    if access not in _BY_ACCESS:
+    if access not in ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     if isinstance(threat, Parted):
         alone = [cascade(access, effort, None, survivors, p, price) for p in threat.parts]
@@ -157,14 +160,13 @@ def _plain(
 ) -> Cascade:
     """The cascade of one set, whatever it is made of; one long run of ``queries`` if they say."""
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
-    long = None if queries is None else long_run(access, queries, threat)
-    opening, ladders = _BY_ACCESS[access]() if long is None else long
-    if isinstance(threat, Gridded) and access in SEEN:
-        (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
-    elif access == "labels":
+    if access == "labels":
         passes = labelled.suite_passes(threat)
-        opening, ladders = labelled.arms(threat) if long is None else long
-    elif scattered(threat) and access in SEEN:
+    long = None if queries is None else long_run(access, queries, threat)
+    opening, ladders = _arms(access, threat) if long is None else long
+    if isinstance(threat, Gridded):
+        (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
+    elif scattered(threat):
         opening, first = arms(access)
         ladders = (first, *ladders)
     elif getattr(threat, "costly", False) and access == "gradients":

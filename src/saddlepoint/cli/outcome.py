@@ -73,6 +73,8 @@ def missed(document: Json) -> str:
             f"random survivors, so it breaks at most {percent(found['share_at_most'])} of all and "
             f"leaves at least {percent(found['low'])} (one-sided)"
         )
+    if not document["counts"]["survived"]:
+        return ""
     limit = document["plan"].get("max_queries")
     if limit and document["plan"]["access"] != "gradients":
         return f"stronger attacks: more than {limit:,} queries for a sample may break more"

@@ -51,6 +51,10 @@ class Blind(Protocol[T_co]):
         """(B, *P) the worst parameters seen so far in this search."""
         ...
 
+    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
+        """Return the same rows and ledger, with another objective to climb."""
+        ...
+
     def propose(self, u: Tensor) -> None:
         """Hand in u: it is judged, paid for and kept like any question, and not answered."""
         ...
@@ -120,10 +124,6 @@ class Scores(Labels[T_co], Protocol[T_co]):
 
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u, to be maximised."""
-        ...
-
-    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
-        """Return the same rows and ledger, with another objective to climb."""
         ...
 
 

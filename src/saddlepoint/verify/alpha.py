@@ -11,10 +11,11 @@ from saddlepoint.verify.adam import Adam
 from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
-from saddlepoint.verify.planes import Choice, Frames, Pull, frames, least
+from saddlepoint.verify.planes import Choice, Frames, Pull, Used, backward, frames
 from saddlepoint.verify.region import Region
+from saddlepoint.verify.slope import Slope, by_multiplier, by_t, values_of
 
-__all__ = ["Ascent", "Found", "Mixture", "Multiplier", "Slopes", "initial"]
+__all__ = ["Ascent", "Found", "Free", "Mixture", "Multiplier", "Slopes", "initial"]
 
 Slopes = dict[int, tuple[Tensor | None, Tensor | None]]
 
@@ -49,12 +50,14 @@ class Mixture(NamedTuple):
     """Rows of which a weighted sum is bounded: where it is above zero, so is one of them.
 
     row and shift: the sum of the rows and of their offsets for weights (B, R); weights: >= 0, a
-    start. Rows that are single have weight one and nothing to optimise.
+    start; rise: how the sum rises with the weights where the rows' node has the value z. Rows that
+    are single have weight one and nothing to optimise.
     """
 
     row: Callable[[Tensor], Tensor]
     shift: Callable[[Tensor], Tensor]
     weights: Tensor
+    rise: Callable[[Tensor, Tensor], Tensor]
 
 
 class Found(NamedTuple):
@@ -94,38 +97,40 @@ class Ascent:
         Rows that are good enough already go on with the others. Of a mixture one row is bounded,
         (B, 1), its offset included.
         """
-        free = _Free(a, slopes, multipliers or {})
+        free = Free(a, slopes, multipliers or {})
         adam = Adam(free.tensors, free.rates(self.lr, self.lr_multiplier), self.decay)
         made = frames(network, bounds, node)
         best = _Best()
-        for step in range(self.steps + 1):
-            last = step == self.steps or not free.tensors
-            with torch.set_grad_enabled(not last):
+        with torch.no_grad():
+            for step in range(self.steps + 1):
                 row, shift = free.row(a)
-                bound = least(network, region, node, row, bounds, free.choice(made)) + shift
-            best.see(bound.detach(), free.tensors)
-            if last or not bound.requires_grad or done(best.bound):
-                break
-            adam.step(torch.autograd.grad(-bound.sum(), free.tensors, materialize_grads=True))
-            free.clamp()
+                seen: dict[int, Used] = {}
+                plane = backward(network, node, row, bounds, free.choice(made), seen)
+                bound = region.least(plane.slope) + plane.constant + shift
+                best.see(bound, free.tensors)
+                if step == self.steps or not free.reaches(seen) or done(best.bound):
+                    break
+                x = region.minimiser(plane.slope)
+                adam.step([-g for g in free.rises(network, node, x, seen, made)])
+                free.clamp()
         return free.found(best)
 
 
-class _Free:
+class Free:
     """What an ascent moves: t, multipliers, and the weights of a mixture of several rows."""
 
     def __init__(
         self, a: Tensor | Mixture, slopes: Slopes, multipliers: Mapping[int, "Multiplier"]
     ) -> None:
-        self.multipliers = multipliers
+        self.multipliers, self.mixture = multipliers, a
         self.t: dict[Key, Tensor] = {
-            (n, side): _moving(t)
+            (n, side): t.detach().clone()
             for n, pair in slopes.items()
             for side, t in enumerate(pair)
             if t is not None
         }
-        self.beta = {n: _moving(m.value) for n, m in multipliers.items()}
-        self.weights = _moving(a.weights) if isinstance(a, Mixture) else None
+        self.beta = {n: m.value.detach().clone() for n, m in multipliers.items()}
+        self.weights = a.weights.detach().clone() if isinstance(a, Mixture) else None
         several = self.weights is not None and self.weights.shape[1] > 1
         self.mixed = [self.weights] if several and self.weights is not None else []
         self.tensors = [*self.t.values(), *self.beta.values(), *self.mixed]
@@ -142,12 +147,31 @@ class _Free:
             raise AssertionError("a mixture has weights")
         return a, 0.0
 
+    def reaches(self, seen: Mapping[int, Used]) -> bool:
+        """Whether anything that is free has a part in the bounds."""
+        return bool(self.mixed) or bool(self.beta) or any(n in seen for n, _ in self.t)
+
+    def rises(
+        self, network: Network, node: int, x: Tensor, seen: Mapping[int, Used], made: Frames
+    ) -> list[Tensor]:
+        """How the bounds rise with each tensor, at their minimisers x (B, R, *F)."""
+        wanted = {network.nodes[n].inputs[0] for n, _ in self.t} | {*self.multipliers}
+        values = values_of(network, {*wanted, *([node] if self.mixed else [])}, x, seen)
+        slope = Slope(values, seen, made)
+        found = [
+            by_t(network, n, side, slope) if n in seen else torch.zeros_like(t)
+            for (n, side), t in self.t.items()
+        ]
+        found += [by_multiplier(self.multipliers[n], values[n]) for n in self.beta]
+        if self.mixed and isinstance(self.mixture, Mixture):
+            found.append(self.mixture.rise(self.mixed[0], values[node]))
+        return [_summed(g, t) for g, t in zip(found, self.tensors, strict=True)]
+
     def choice(self, made: Frames) -> Choice:
         """What bounds are made with now."""
         pull = {n: m.pull(self.beta[n]) for n, m in self.multipliers.items()}
         return Choice(_pairs(self.t), pull, made)
 
-    @torch.no_grad()
     def clamp(self) -> None:
         """Back to where bounds are sound: t in [0, 1], multipliers >= 0, some weight above 0."""
         for t in self.t.values():
@@ -166,8 +190,9 @@ class _Free:
         return Found(best.bound, slopes, beta, next(kept) if self.mixed else weights)
 
 
-def _moving(t: Tensor) -> Tensor:
-    return t.detach().clone().requires_grad_()
+def _summed(g: Tensor, t: Tensor) -> Tensor:
+    """A derivative by what several rows share."""
+    return g if g.shape == t.shape else g.sum_to_size(t.shape)
 
 
 class _Best:
@@ -184,6 +209,10 @@ class _Best:
             return
         better = bound > self.bound
         self.bound = torch.maximum(self.bound, bound)
+        if bool(better.all()):
+            for new, old in zip(free, self.kept, strict=True):
+                old.copy_(new)
+            return
         for new, old in zip(free, self.kept, strict=True):
             keep(better, new, old)
 

@@ -59,6 +59,12 @@ class Batch:
         w = self.weights if weights is None else weights
         return (w * self.offset).sum(1, keepdim=True) / w.sum(1, keepdim=True)
 
+    def rise(self, weights: Tensor, z: Tensor) -> Tensor:
+        """(B, R) how the bound of the sum rises with the weights, at the output z (B, 1, *out)."""
+        rows = torch.einsum("brk,bk->br", self.a.flatten(2), z.flatten(1)) + self.offset
+        total = weights.sum(1, keepdim=True)
+        return (rows - (weights * rows).sum(1, keepdim=True) / total) / total
+
     def choice(self) -> Choice:
         """What the bounds of this batch are made with."""
         return Choice(self.slopes, {n: m.pull(m.value) for n, m in self.multipliers.items()})

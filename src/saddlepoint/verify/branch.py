@@ -15,7 +15,7 @@ from torch import Tensor
 from saddlepoint.verify.alpha import Ascent, Mixture
 from saddlepoint.verify.batch import Batch
 from saddlepoint.verify.descend import descend
-from saddlepoint.verify.planes import backward
+from saddlepoint.verify.planes import Used, backward
 from saddlepoint.verify.polytope import settle
 from saddlepoint.verify.problem import Problem, bent, root
 from saddlepoint.verify.score import best_splits, candidates
@@ -112,7 +112,7 @@ class _Search:
             return
         batch = batch.keep(torch.tensor(still))
         leaves = [leaves[i] for i in still]
-        seen: dict[int, Tensor] = {}
+        seen: dict[int, Used] = {}
         network = self.p.network
         with torch.no_grad():
             row, choice = batch.row(), batch.choice()
@@ -131,12 +131,12 @@ class _Search:
     def _bounded(self, leaves: list[Leaf]) -> tuple[list[Leaf], Batch]:
         batch = Batch.of(self.p, leaves, self.bent)
         ascent = Ascent(self.how.steps, self.how.lr, self.how.lr_multiplier)
-        network, mixture = self.p.network, Mixture(batch.row, batch.shift, batch.weights)
+        network, how = self.p.network, (batch.row, batch.shift, batch.weights, batch.rise)
         found = ascent(
             network,
             batch.region,
             network.output,
-            mixture,
+            Mixture(*how),
             batch.bounds,
             batch.slopes,
             batch.multipliers,
@@ -176,7 +176,7 @@ class _Search:
         if float(worst[i]) < 0:
             self.found = best[i : i + 1]
 
-    def _split(self, leaves: list[Leaf], batch: Batch, seen: dict[int, Tensor], x: Tensor) -> None:
+    def _split(self, leaves: list[Leaf], batch: Batch, seen: dict[int, Used], x: Tensor) -> None:
         found = candidates(self.p.network, batch.bounds, seen, x, self.how.tries)
         chosen = best_splits(self.p, batch, found)
         for i, (leaf, cut) in enumerate(zip(leaves, chosen, strict=True)):

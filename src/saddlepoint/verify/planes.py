@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor
 
 from saddlepoint.verify.interval import Bounds
@@ -16,6 +17,7 @@ __all__ = [
     "Frames",
     "Plane",
     "Pull",
+    "Used",
     "backward",
     "frames",
     "least",
@@ -35,6 +37,24 @@ class Pull(NamedTuple):
 
     slope: Tensor
     constant: Tensor
+
+
+class Used(NamedTuple):
+    """The line of each element that a bound is made with, and the coefficient that picked it.
+
+    coefficient: (B, R, *shape), of the function's value; at least 0 where the lower line is used.
+    """
+
+    coefficient: Tensor
+    slope: Tensor
+    lines: Lines
+
+    def at(self, z: Tensor) -> Tensor:
+        """(B, R, *shape) value of the lines at z."""
+        low = self.lines.low_offset
+        up = self.coefficient >= 0
+        offset = torch.where(up, z.new_zeros(()) if low is None else low, self.lines.high_offset)
+        return torch.addcmul(offset, self.slope, z)
 
 
 Frames = dict[int, tuple[Tensor, ...]]
@@ -70,12 +90,12 @@ def backward(
     a: Tensor,
     bounds: Bounds,
     choice: Choice | None = None,
-    seen: dict[int, Tensor] | None = None,
+    seen: dict[int, Used] | None = None,
 ) -> Plane:
     """Return a plane below <a, value of ``node``>, a function of the input: a is (B, R, *shape).
 
     ``bounds`` must hold the interval of every node that a relaxed node below ``node`` reads. The
-    coefficients that arrive at relaxed nodes are written to ``seen``, where branching reads them.
+    lines that are used are written to ``seen``, where branching and ascent read them.
     """
     choice = choice or Choice()
     waiting: dict[int, Tensor] = {node: a}
@@ -88,9 +108,7 @@ def backward(
             total = total + constant
         if coefficient is None:
             continue
-        if seen is not None and relaxes(network.nodes[n].op):
-            seen[n] = coefficient
-        parts, constants = _through(network, n, coefficient, bounds, choice)
+        parts, constants = _through(network, n, coefficient, bounds, choice, seen)
         total = total if constants is None else total + constants
         for i, part in zip(network.nodes[n].inputs, parts, strict=True):
             if part is not None:
@@ -100,7 +118,12 @@ def backward(
 
 
 def _through(
-    network: Network, n: int, a: Tensor, bounds: Bounds, choice: Choice
+    network: Network,
+    n: int,
+    a: Tensor,
+    bounds: Bounds,
+    choice: Choice,
+    seen: dict[int, Used] | None,
 ) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
     """Coefficients of the inputs of node n, and what it adds."""
     op, inputs = network.nodes[n].op, network.nodes[n].inputs
@@ -111,25 +134,26 @@ def _through(
         if n not in choice.t and n in network.prefix:
             # Flat lines: the least over a box is at a corner, where they are exact.
             t = a.new_zeros(()), a.new_zeros(())
-        part, constant = relax(a, op.turn(frame, *t))
-        return (part,), constant
+        used, constant = relax(a, op.turn(frame, *t))
+        if seen is not None:
+            seen[n] = used
+        return (a * used.slope,), constant
     if op is None or relaxes(op):
         raise AssertionError("only the first node is an input")
     linear = cast(Linear, op)
     return linear.transpose(a, tuple(network.nodes[i].shape for i in inputs)), linear.constant(a)
 
 
-def relax(a: Tensor, lines: Lines) -> tuple[Tensor, Tensor]:
-    """Coefficients and constant that put lines in the place of the function.
+def relax(a: Tensor, lines: Lines) -> tuple[Used, Tensor]:
+    """Lines that take the place of the function, and the constant that they add.
 
     A coefficient >= 0 needs the line below, one < 0 the line above.
     """
-    up, down = a.clamp(min=0), a.clamp(max=0)
-    slope = up * lines.low_slope + down * lines.high_slope
-    constant = weigh(down, lines.high_offset)
+    used = Used(a, torch.where(a >= 0, lines.low_slope, lines.high_slope), lines)
+    constant = weigh(a.clamp(max=0), lines.high_offset)
     if lines.low_offset is not None:
-        constant = constant + weigh(up, lines.low_offset)
-    return slope, constant
+        constant = constant + weigh(a.clamp(min=0), lines.low_offset)
+    return used, constant
 
 
 def weigh(a: Tensor, offset: Tensor) -> Tensor:

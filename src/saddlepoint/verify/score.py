@@ -10,7 +10,7 @@ from torch import Tensor
 from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
-from saddlepoint.verify.planes import least
+from saddlepoint.verify.planes import Used, least
 
 if TYPE_CHECKING:
     from saddlepoint.verify.batch import Batch
@@ -31,7 +31,7 @@ class Candidate:
 
 
 def gaps(
-    network: Network, bounds: Bounds, seen: dict[int, Tensor], values: list[Tensor] | None
+    network: Network, bounds: Bounds, seen: dict[int, Used], values: list[Tensor] | None
 ) -> dict[int, Tensor]:
     """(B, N) what each bent element may cost the bound, by the node that it is split at.
 
@@ -39,14 +39,14 @@ def gaps(
     values of all nodes at the minimiser x*: the part of f(x*) - bound(x*) that the element causes.
     """
     found: dict[int, Tensor] = {}
-    for n, a in seen.items():
+    for n, used in seen.items():
         node = network.nodes[n]
         op, source = node.op, node.inputs[0]
         if not relaxes(op) or n in network.prefix:
             continue
         x = bounds[source]
-        lines = op.lines(x, None, None)
-        up, down = a[:, 0].clamp(min=0), a[:, 0].clamp(max=0)
+        lines, a = op.lines(x, None, None), used.coefficient[:, 0]
+        up, down = a.clamp(min=0), a.clamp(max=0)
         low_offset = 0 if lines.low_offset is None else lines.low_offset[:, 0]
         z = op.knot(x) if values is None else values[source]
         f = op.forward(z)
@@ -60,7 +60,7 @@ def gaps(
 
 
 def candidates(
-    network: Network, bounds: Bounds, seen: dict[int, Tensor], x: Tensor, tries: int
+    network: Network, bounds: Bounds, seen: dict[int, Used], x: Tensor, tries: int
 ) -> list[list[Candidate]]:
     """Up to ``tries`` elements for each subproblem, half by either score."""
     values = network.values(x[:, 0])

@@ -29,6 +29,11 @@ class Leak:
         """(B, *shape) twice -> (B, *shape)."""
         return torch.where(z > 0, z, self.factor() * z)
 
+    def linear(self, z: Tensor, r: Tensor) -> Tensor:
+        """W z + (1 - w) r, whatever r is."""
+        w = self.factor()
+        return w * z + (1 - w) * r
+
     def ibp(self, z: Interval, r: Interval) -> Interval:
         """Ends mapped, and 0 where it lies inside: a negative weight falls and then rises."""
         one, two = self.forward(z.low, r.low), self.forward(z.high, r.high)

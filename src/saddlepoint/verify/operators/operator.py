@@ -71,6 +71,10 @@ class Relaxed(Operator, Protocol):
         """Return the lines of a frame for t as in ``lines``."""
         ...
 
+    def tilt(self, frame: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """(B, R, *shape) how fast the value of either line at z rises with t, None if not free."""
+        ...
+
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Lines for the interval x (B, *shape); ``low`` and ``high`` are t, (B or 1, R or none…).
 

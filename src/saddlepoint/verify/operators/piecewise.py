@@ -62,6 +62,10 @@ class Bend:
             slope = self.left + (self.right - self.left) * slope
         return Lines(torch.where(bent, slope, chord), None, chord, offset)
 
+    def tilt(self, frame: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor, None]:
+        """The lower line turns around the origin."""
+        return (self.right - self.left) * z * frame[2], None
+
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Return the lines over an interval."""
         return self.turn(self.frame(x), low, high)
@@ -129,6 +133,11 @@ class Clip:
         # Both lines go through the function's own values at the ends of its inner part.
         below = low_slope, low_value - low_slope * low_at
         return Lines(*below, high_slope, high_value - high_slope * high_at)
+
+    def tilt(self, frame: tuple[Tensor, ...], z: Tensor) -> tuple[Tensor, Tensor]:
+        """Both lines turn around points of the function."""
+        low_most, under, _, low_at, high_most, over, _, high_at = frame[:8]
+        return low_most * (z - low_at) * under, high_most * (z - high_at) * over
 
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Return the lines over an interval."""

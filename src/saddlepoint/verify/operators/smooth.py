@@ -72,6 +72,10 @@ class Smooth:
         low = torch.where(inside, least - 1e-6, torch.minimum(one, two))
         return Interval(low, torch.maximum(one, two))
 
+    def tilt(self, frame: tuple[Tensor, ...], z: Tensor) -> tuple[None, None]:
+        """Nothing turns."""
+        return None, None
+
     def lines(self, x: Interval, low: Tensor | None, high: Tensor | None) -> Lines:
         """Return the lines over an interval."""
         return self.turn(self.frame(x), low, high)
