@@ -82,7 +82,7 @@ def _row(norm: str, name: str, q: int, size: Tensor, seconds: float) -> dict[str
 def main() -> None:
     """Measure and write results/decisions.json or decisions-peers.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=50, help="test images")
+    parser.add_argument("--n", type=int, default=30, help="test images")
     parser.add_argument("--norms", nargs="+", default=list(RADII))
     parser.add_argument("--peers", action="store_true", help="Foolbox and ART instead of ours")
     args = parser.parse_args()

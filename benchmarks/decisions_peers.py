@@ -72,7 +72,7 @@ def _art(name: str, **options: Any) -> Run:  # noqa: ANN401
             clip_values=(0.0, 1.0),
             device_type="cpu",
         )
-        kind, steps = getattr(evasion, name), limit if name == "GeoDA" else _MANY
+        kind, steps = getattr(evasion, name), max(limit, 500) if name == "GeoDA" else _MANY
         kind(estimator, verbose=False, max_iter=steps, **options).generate(x.numpy())
 
     return run
