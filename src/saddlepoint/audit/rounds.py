@@ -22,7 +22,7 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.errors import Invalid, Unanswered, Unsound, Unsupported
 from saddlepoint.core.goal import Goal, Targeted, Untargeted
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.oracle import Oracle
@@ -139,7 +139,7 @@ class Rounds:
                 goal = target.goal(rows, y, self.door.scores(x, self._views("target", rows)))
             threat, views = _on(self.plan.threat[rows], x), self._views("clean", rows)
             oracle = Oracle(self.door, x, goal, threat, draw=views)
-        except (Invalid, Unsupported):
+        except (Invalid, Unsupported, Unanswered, Unsound):
             raise
         except Exception as error:
             raise Unsupported(

@@ -65,7 +65,7 @@ def audit(
     out: str | Path | None = None,
     about: About | None = None,
     figures: int = 64,
-    probes: int = 64,
+    probes: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     team: Team | None = None,
@@ -94,7 +94,8 @@ def audit(
     max_queries: how often one sample may be asked about over the whole audit, the clean input
     included: a hard limit, all of which goes to what survives where there are no gradients.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
-    measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
+    measure on, after the search; 0 for none, which is what a model gets that is paid for by the
+    question; 64 for others. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
     ``gathered()`` gives it under torchrun.
 
@@ -148,7 +149,8 @@ def audit(
             plan = replace(plan, target=plan.target.first(plan.n))
         session = Session(plan, model, samples, about or About(), folder, team, files)
         session.perceptual = _seeing(perceptual, samples)
-        return session.run(figures, force, progress or (lambda *_: None), probes)
+        few = (0 if is_metered(model) else 64) if probes is None else probes
+        return session.run(figures, force, progress or (lambda *_: None), few)
 
 
 def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from saddlepoint.core.expect import ballot, mean
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
+from saddlepoint.core.metered import spare
 from saddlepoint.core.referee import answered, close_calls, hits_of, judge, nth
 from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded
@@ -181,7 +182,7 @@ class Oracle(Aiming, Within, Roamer, Generic[T]):
         """Return the scores of each pass."""
         asked = self._ask()
         with torch.no_grad():
-            moved = self.threat.apply(self.x, u)
+            moved = spare(self._door.model, self.threat.apply(self.x, u), self.x, asked)
             views = self._views("pass")
             outs = [self._door.search(moved, nth(views, k)) for k in range(self._door.eot)]
         self.ledger.charge(self._index, asked, False)
