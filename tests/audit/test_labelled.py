@@ -11,6 +11,8 @@ import saddlepoint as sp
 from saddlepoint.audit.climb import Ranking
 from saddlepoint.audit.evidence import Round
 from saddlepoint.audit.suites import autoattack, cascade
+from saddlepoint.audit.sweep import default_nearest
+from saddlepoint.core.errors import Unsupported
 from tests.audit.nets import natural
 
 N = 40
@@ -85,3 +87,19 @@ def test_a_clean_margin_that_nobody_sees_ranks_nothing() -> None:
     assert ranking.open.tolist() == [True, False, True]
     ranking.observe(r)
     assert ranking.rows(1).tolist() == [2]
+
+
+def test_a_curve_from_labels() -> None:
+    x, y = data()
+    found = sp.curve(natural().model, (x, y), sp.Linf(1.0), sp.RayS(60), access="labels")
+    by_hand = sp.nearest(sp.RayS(60), natural().model, x, y, sp.Linf(1.0), access="labels")
+    assert found.distance == pytest.approx(by_hand.size.numpy(), abs=1e-5)
+    assert found.document["plan"]["access"] == "labels"
+    assert found.at(0.1).accuracy > found.at(0.3).accuracy
+    with pytest.raises(Unsupported, match="needs access to gradients"):
+        sp.curve(natural().model, (x, y), sp.Linf(1.0), sp.FMN(), access="labels")
+
+
+def test_the_attack_of_a_curve_asks_no_more_than_it_may() -> None:
+    assert repr(default_nearest(sp.Linf(0.3), "labels")).startswith("Sequence((RayS(")
+    assert repr(default_nearest(sp.Linf(0.3))) == "DDN()"

@@ -39,7 +39,7 @@ def arms(threat: ThreatModel | None = None) -> tuple[Attack[Any], tuple[Ladder, 
     return RayS(n_queries=_OPENING), tuple(ladders)
 
 
-def long_run(threat: ThreatModel | None, queries: int) -> tuple[Attack[Any], tuple[Ladder, ...]]:
+def long_run(threat: object | None, queries: int) -> tuple[Attack[Any], tuple[Ladder, ...]]:
     """Return one search for so many questions a sample, and guesses for what it leaves unasked.
 
     >>> long_run(None, 1000)[0]
@@ -87,9 +87,9 @@ def _then_plane(queries: int) -> Attack[Any]:
     return Sequence((RayS(n_queries=first), GeoDA(n_queries=queries - first)))
 
 
-def _sized(threat: ThreatModel | None) -> bool:
+def _sized(threat: object | None) -> bool:
     return threat is None or isinstance(threat, Graded)
 
 
-def _is_box(threat: ThreatModel | None) -> bool:
+def _is_box(threat: object | None) -> bool:
     return bool(getattr(threat, "is_box", False))
