@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from saddlepoint.audit import Audit
+from saddlepoint.audit.paid import paid
 from saddlepoint.cli.console import OUT, percent
 
 __all__ = ["attack_table", "print_outcome", "proof_table", "proved"]
@@ -168,6 +169,7 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (f(result.document) for f in (aimed, proved, queried, missed, seen)):
+    texts = [f(result.document) for f in (aimed, proved, queried, missed, seen)]
+    for said in (*texts, paid(result.document.get("usage"))):
         if said:
             OUT.print(Text(said))
