@@ -27,7 +27,7 @@ def names(attacks: Any) -> set[str]:  # noqa: ANN401
     [
         (sp.Linf(0.1), "RayS(n_queries=50)", {"RayS", "Sequence"}),
         (sp.L2(1.0), "RayS(n_queries=50)", {"Sequence"}),
-        (sp.Patch(2), "Guess(k=20)", {"Guess"}),
+        (sp.Patch(2, at=(1, 1)), "Guess(k=20)", {"Guess"}),
     ],
     ids=["box", "ball", "no sizes"],
 )
@@ -44,7 +44,7 @@ def test_a_limit_for_each_sample_is_one_long_run() -> None:
     box, ball = (cascade("labels", threat=t, max_queries=400) for t in (sp.Linf(0.1), sp.L2(1.0)))
     assert repr(box.opening) == "Sequence((RayS(n_queries=399), HopSkipJump(n_queries=399)))"
     assert repr(ball.opening) == "Sequence((RayS(n_queries=100), HopSkipJump(n_queries=299)))"
-    assert repr(cascade("labels", threat=sp.Patch(2), max_queries=40).opening) == "Guess(k=39)"
+    assert repr(cascade("labels", threat=sp.Patch(2, at=(1, 1)), max_queries=40).opening) == "Guess(k=39)"
 
 
 def data() -> tuple[Tensor, Tensor]:

@@ -41,7 +41,7 @@ class HopSkipJump:
 
     n_queries: int = 5000
     probes: int = 25
-    probe: float = 0.03
+    probe: float = 0.07
     starts: Tensor | None = None
 
     __repr__ = compact
