@@ -3,6 +3,7 @@
 from saddlepoint.attacks.apgd import APGD
 from saddlepoint.attacks.bandits import Bandits
 from saddlepoint.attacks.bisect import Bisect
+from saddlepoint.attacks.boundary_attack import Boundary
 from saddlepoint.attacks.carlini_wagner import CW, CWLinf
 from saddlepoint.attacks.carlini_wagner_l0 import CWL0
 from saddlepoint.attacks.combine import Restarts, Sequence, Targets
@@ -13,8 +14,10 @@ from saddlepoint.attacks.elastic_net import EAD
 from saddlepoint.attacks.fab import FAB
 from saddlepoint.attacks.fmn import FMN
 from saddlepoint.attacks.frank_wolfe import FrankWolfe
+from saddlepoint.attacks.geoda import GeoDA
 from saddlepoint.attacks.grid import Grid
 from saddlepoint.attacks.guess import Guess
+from saddlepoint.attacks.hop_skip_jump import HopSkipJump
 from saddlepoint.attacks.jsma import JSMA
 from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.nes import NES
@@ -26,6 +29,7 @@ from saddlepoint.attacks.pgd import FGSM, PGD
 from saddlepoint.attacks.polish import Polish
 from saddlepoint.attacks.prior_guided import PriorGuided
 from saddlepoint.attacks.random_search import RandomSearch
+from saddlepoint.attacks.rays import RayS
 from saddlepoint.attacks.refine import Refine
 from saddlepoint.attacks.sigma_zero import SigmaZero
 from saddlepoint.attacks.sign_hunter import SignHunter
@@ -54,13 +58,16 @@ __all__ = [
     "ZOO",
     "Bandits",
     "Bisect",
+    "Boundary",
     "CWLinf",
     "DeepFool",
     "Each",
     "Earlier",
     "FrankWolfe",
+    "GeoDA",
     "Grid",
     "Guess",
+    "HopSkipJump",
     "Lagrangian",
     "Momentum",
     "OnePixel",
@@ -69,6 +76,7 @@ __all__ = [
     "Polish",
     "PriorGuided",
     "RandomSearch",
+    "RayS",
     "Refine",
     "Restarts",
     "Sequence",

@@ -9,6 +9,7 @@ from torch import Tensor
 from saddlepoint.core.access import ACCESS, Access
 from saddlepoint.core.aim import Aiming
 from saddlepoint.core.answers import check_scores
+from saddlepoint.core.beyond import Roamer, remembers
 from saddlepoint.core.closest import Closest
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
@@ -28,7 +29,7 @@ __all__ = ["Oracle"]
 T = TypeVar("T", bound=ThreatModel)
 
 
-class Oracle(Aiming, Within, Generic[T]):
+class Oracle(Aiming, Within, Roamer, Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
@@ -76,6 +77,7 @@ class Oracle(Aiming, Within, Generic[T]):
             self.ledger.price = self.ledger.given = door.votes
             self.ledger.charge(None, everyone, False)
         self.ledger.price = door.eot
+        self._beyond = remembers(access, threat, x, start)
         self._begin(start, everyone, draws)
 
     # -- the questions -------------------------------------------------------------------------
@@ -217,6 +219,7 @@ class Oracle(Aiming, Within, Generic[T]):
         size = self._size(u)
         claims = ledger.claims(index, margin, size, self._door.precision == "float32")
         if self._roams:
+            self._note(u, asked & (margin > 0))
             asked = self._members(u, asked & (claims | ledger.improves(index, margin, size)))
         crossed = asked & claims
         if bool(crossed.any()):
