@@ -20,7 +20,7 @@ def test_the_forest_is_audited_from_all_sides(tmp_path: Path) -> None:
     bare = f"{sys.executable} -m saddlepoint"
     script = "set -e\n" + script.replace("--n 100", "--n 24").replace("saddlepoint ", f"{bare} ")
     found = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=600
+        ["/bin/bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert found.returncode == 0, found.stderr[-2000:]
     left = {}
