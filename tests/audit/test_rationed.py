@@ -159,6 +159,23 @@ def test_a_metered_model_under_views_goes_on(tmp_path: Path) -> None:
     assert result.document["plan"]["under"]
 
 
+def test_other_verbs_keep_the_ledger_with_their_run_as_well(tmp_path: Path) -> None:
+    shop = Shop()
+    shop.access = "labels"  # type: ignore[attr-defined]
+    x, y = data()
+    few = (x[:4], y[:4])
+    how = sp.Smoothing(sigma=0.1, n=10, n0=2)
+    sp.smooth(shop, few, how, out=tmp_path / "smoothed")
+    attack = sp.Guess(k=1)
+    sp.curve(shop, few, sp.Linf(0.1), attack, access="labels", out=tmp_path / "traced")
+    assert [line for line in shop.log if line != "drift"] == [
+        "open smoothed",
+        "close",
+        "open traced",
+        "close",
+    ]
+
+
 def test_one_process_asks_a_metered_model(tmp_path: Path) -> None:
     team = Team(rank=0, size=2)
     with pytest.raises(Unsupported, match="one process"):

@@ -121,11 +121,7 @@ def audit(
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
     model = as_model(model)
-    own, wanted = access_to(model), as_target(target)
-    access = granted(own, access)
-    if wanted is not None and wanted.asks and own not in SEEN:
-        allowed = f"a class or 'next': this model gives {own}, which do not rank the other classes"
-        raise Invalid("target", str(wanted), allowed)
+    access = granted(access_to(model), access)
     folder, team = None if out is None else Path(out), team or Team()
     _check_team(team, folder, model)
     samples = as_samples(data)
@@ -146,7 +142,7 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
-        target=wanted,
+        target=_wanted(target, access_to(model)),
         under=under,
         max_queries=max_queries,
     )
@@ -161,6 +157,15 @@ def audit(
         session.perceptual = _seeing(perceptual, samples)
         few = (0 if is_metered(model) else 64) if probes is None else probes
         return session.run(figures, force, progress or (lambda *_: None), few)
+
+
+def _wanted(target: Any, own: Access) -> Target | None:  # noqa: ANN401
+    """Return what the adversary wants; refuses ranks of classes that a model does not rank."""
+    wanted = as_target(target)
+    if wanted is not None and wanted.asks and own not in SEEN:
+        allowed = f"a class or 'next': this model gives {own}, which do not rank the other classes"
+        raise Invalid("target", str(wanted), allowed)
+    return wanted
 
 
 def _check_team(team: Team, folder: Path | None, model: Model) -> None:

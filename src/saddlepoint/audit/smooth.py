@@ -22,7 +22,8 @@ from saddlepoint.audit.spool import spool
 from saddlepoint.audit.team import Team
 from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
-from saddlepoint.core.errors import BadData, Invalid, Unsupported
+from saddlepoint.core.errors import BadData, Invalid, Unanswered, Unsound, Unsupported
+from saddlepoint.core.metered import attached
 from saddlepoint.core.shapes import pieces
 from saddlepoint.verify import Smoothing
 from saddlepoint.verify.ballot import Ballot
@@ -73,7 +74,8 @@ def smooth(
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= len(rows):
             raise Invalid("samples", n, f"a whole number in 1 … {len(rows)}, which there are")
         run = _Run(model, rows, smoothing, n, seed, confidence, about or About(), folder)
-        return run.run(progress or (lambda *_: None))
+        with attached(model, folder):
+            return run.run(progress or (lambda *_: None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +129,8 @@ class _Run:
         with Door(self.model, seed=self.seed, verify=False) as door:
             try:
                 out = door.scores(door.fit(x))
+            except (Unanswered, Unsound):
+                raise
             except Exception as error:
                 raise Unsupported(
                     f"the model failed on {len(x)} inputs of shape {tuple(x.shape[1:])}: {error}; "

@@ -17,6 +17,7 @@ from saddlepoint.audit.team import Team
 from saddlepoint.audit.tracing import Progress, Tracing
 from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
+from saddlepoint.core.metered import attached
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import Graded
 
@@ -77,4 +78,5 @@ def curve(
         if sweep.target is not None:
             sweep = replace(sweep, target=sweep.target.first(sweep.n))
         tracing = Tracing(sweep, model, samples, about or About(), folder)
-        return tracing.run(progress or (lambda *_: None))
+        with attached(model, folder):
+            return tracing.run(progress or (lambda *_: None))
