@@ -11,7 +11,7 @@ import saddlepoint as sp
 from saddlepoint.attacks.bandits import _spread
 from saddlepoint.attacks.blocks import cells
 from saddlepoint.attacks.differences import apart, uniform
-from saddlepoint.attacks.exchange import exchange
+from saddlepoint.attacks.exchange import exchange, tiles
 from saddlepoint.attacks.simba import _cosines, _pixels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -137,6 +137,36 @@ def test_an_exchange_keeps_length_and_the_rest() -> None:
     torch.testing.assert_close(put / norm(put, 2)[:, None], want / norm(want, 2)[:, None])
 
 
+@pytest.mark.parametrize("shape", [(10,), (3, 10, 15)])
+def test_tiles_have_two_halves(shape: tuple[int, ...]) -> None:
+    signs = tiles(torch.zeros(40, *shape), Draw.of(0, torch.arange(40)))
+    assert set(signs.unique().tolist()) == {-1.0, 1.0}
+    high, wide = (2, 3) if len(shape) > 1 else (1, 2)
+    grid = signs.view(-1, shape[-2] if len(shape) > 1 else 1, shape[-1])
+    seen = grid.unfold(1, high, high).unfold(2, wide, wide).flatten(0, 2).flatten(1).unique(dim=0)
+    halved = {(-1, 1, 1, -1, 1, 1), (-1, -1, -1, 1, 1, 1)} if len(shape) > 1 else {(-1, 1)}
+    both = halved | {tuple(-v for v in t) for t in halved}
+    assert {tuple(t) for t in seen.int().tolist()} == both
+
+
+@pytest.mark.parametrize("eps", [0.3, 3.0])
+def test_square_moves_along_the_sphere(eps: float) -> None:
+    """In an L2 ball that the input range does not cut, every question is eps away."""
+    asked = []
+
+    def model(x: Tensor) -> Tensor:
+        asked.append(x.clone())
+        s = x.flatten(1).cumsum(1)[:, 20]
+        return torch.stack([torch.full_like(s, 1e3), s], 1)
+
+    x, y = torch.zeros(3, 2, 8, 8), torch.zeros(3).long()
+    threat = sp.L2(eps, box=(-9.0, 9.0))
+    found = sp.search(sp.Square(n_queries=60), model, x, y, threat, access="scores")
+    size = norm(torch.cat(asked[1:]), 2)
+    torch.testing.assert_close(size, torch.full_like(size, eps))
+    assert bool((found.margin > found.clean_margin + eps).all())
+
+
 @pytest.mark.parametrize("shape", [(12,), (4, 5), (3, 4, 6), (2, 2, 4, 3)])
 def test_bases_are_orthonormal(shape: tuple[int, ...]) -> None:
     u = torch.zeros(1, *shape, dtype=torch.float64)
@@ -176,10 +206,10 @@ def tiled(x: Tensor) -> Tensor:
 def test_a_data_prior_saves_questions(threat: Any) -> None:  # noqa: ANN401
     x, y = torch.full((4, 1, 16, 16), 0.5), torch.zeros(4).long()
     gain = {}
-    for tiles in (4, 16):
-        attack = sp.Bandits(n_queries=120, tiles=tiles)
+    for count in (4, 16):
+        attack = sp.Bandits(n_queries=120, tiles=count)
         found = sp.search(attack, tiled, x, y, threat, access="scores")
-        gain[tiles] = float((found.margin - found.clean_margin).min())
+        gain[count] = float((found.margin - found.clean_margin).min())
     assert gain[4] > 1.3 * gain[16]
 
 
