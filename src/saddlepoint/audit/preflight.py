@@ -57,7 +57,8 @@ def first_look(
     if target is not None:
         refuse_rejecting(door.model, "a targeted audit")
         target.check(plan.n, out.shape[1])
-    blind = plan.access not in SEEN  # nobody climbs what the model returns
+    # Nobody climbs what the model returns; a curve always does.
+    blind = getattr(plan, "access", SEEN[-1]) not in SEEN
     half = door.dtype in (torch.bfloat16, torch.float16)
     sums = _check_values(out, 2e-2 if half else 1e-3, force or blind)
     notes = {

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from saddlepoint.audit import Audit
 from saddlepoint.audit.paid import paid
+from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.cli.console import OUT, percent
 
 __all__ = ["attack_table", "print_outcome", "proof_table", "proved"]
@@ -169,7 +170,7 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    texts = [f(result.document) for f in (aimed, proved, queried, missed, seen)]
-    for said in (*texts, paid(result.document.get("usage"))):
+    parts = (aimed, proved, borrowed_words, queried, missed, seen)
+    for said in (*(f(result.document) for f in parts), paid(result.document.get("usage"))):
         if said:
             OUT.print(Text(said))

@@ -47,6 +47,11 @@ class Blind(Protocol[T_co]):
         ...
 
     @property
+    def goal(self) -> Goal:
+        """The goal that counts as a break."""
+        ...
+
+    @property
     def worst(self) -> Tensor:
         """(B, *P) the worst parameters seen so far in this search."""
         ...
@@ -111,11 +116,6 @@ class Labels(Blind[T_co], Protocol[T_co]):
 
 class Scores(Labels[T_co], Protocol[T_co]):
     """Ask for the loss as well."""
-
-    @property
-    def goal(self) -> Goal:
-        """The goal that counts as a break."""
-        ...
 
     @property
     def clean(self) -> Tensor:

@@ -58,7 +58,7 @@ class Oracle(Aiming, Within, Roamer, Generic[T]):
         allowance: Tensor | None = None,
     ) -> None:
         self._door, self._access = door, ACCESS.index(access)
-        self._draw = None if door.under is None else draw
+        self._draw = draw if door.varied or door.under is not None else None
         door.admit(x)
         self.x, self.goal, self.threat = x, goal, threat
         self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
@@ -249,7 +249,8 @@ class Oracle(Aiming, Within, Roamer, Generic[T]):
     def _referee(self, u: Tensor, out: Any, margin: Tensor, crossed: Tensor) -> Tensor:  # noqa: ANN401
         """Margins of the rows that claim a break, as the original model sees them."""
         margin = margin.clone()
-        if self._door.precision != "float32" or self._door.votes > 1 or self._door.eot > 1:
+        door = self._door
+        if door.precision != "float32" or door.votes > 1 or door.eot > 1 or door.varied:
             rows = crossed.nonzero().squeeze(1)
             margin[rows] = self._judge(u, rows)
             return margin

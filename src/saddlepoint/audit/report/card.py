@@ -5,6 +5,7 @@ from math import prod, sqrt
 from typing import Any
 
 from saddlepoint.audit.paid import paid
+from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.audit.report.numerals import (
     GREY_LEVELS,
     number,
@@ -125,6 +126,7 @@ def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{passes(cost['forward'])} forward and {passes(cost['backward'])} backward passes "
             f"for each {noun(audit)}.",
         ),
+        ("Has beside it", borrowed_words(audit)),
         ("Paid", _paid(audit)),
         ("Wants", _goal(audit)),
     ]
