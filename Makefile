@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-.PHONY: help install dev demo test check format bench mutants clean
+.PHONY: help install dev demo test check docs format bench mutants clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ check: .venv/developed     ## format, lint, types, import contract, fast tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(PYTEST) -m "not slow"
+
+docs: .venv/documented     ## build the documentation into site/, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: .venv/developed    ## rewrite the code in the house format
 	$(BIN)/ruff format .
@@ -53,3 +56,7 @@ clean:           ## remove environments and caches
 .venv/developed: .venv/bin/python pyproject.toml requirements/lock.txt
 	$(PIP) -e '.[onnx,dev]'
 	@touch $@ .venv/installed
+
+.venv/documented: .venv/bin/python pyproject.toml requirements/lock.txt
+	$(PIP) -e '.[docs]'
+	@touch $@

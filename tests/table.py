@@ -293,6 +293,16 @@ class AttackRow:
     orders: tuple[float, ...] = (math.inf, 2.0, 1.0)  # of the norms that it finds the smallest in
 
 
+def _linear(x: Tensor) -> Tensor:
+    """Five classes, for inputs of any shape and type."""
+    v = x.flatten(1)
+    rows = torch.arange(v.shape[1], dtype=v.dtype, device=v.device)[:, None]
+    return v @ torch.sin(3 * rows + 2 * torch.arange(5.0, dtype=v.dtype, device=v.device))
+
+
+# What learns from other models than the one under attack.
+OTHER = sp.Surrogate(_linear, "linear", "5" * 64)
+
 ATTACKS = (
     AttackRow("fgsm", sp.FGSM(), seeded=False),
     AttackRow("pgd", sp.PGD(steps=6), sp.PGD()),
@@ -361,6 +371,10 @@ ATTACKS = (
         sp.Bisect(sp.PGD()),
         sized=True,
     ),
+    AttackRow("boundary", sp.Boundary(n_queries=30), scores=True),
+    AttackRow("hop-skip-jump", sp.HopSkipJump(n_queries=30, probes=4), scores=True),
+    AttackRow("geoda", sp.GeoDA(n_queries=30, rounds=2), scores=True, shaped=True),
+    AttackRow("rays", sp.RayS(n_queries=30), scores=True, seeded=False),
     AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
     AttackRow("nes", sp.NES(n_queries=12, pairs=2), sp.NES(), scores=True),
     AttackRow("spsa", sp.SPSA(n_queries=12, pairs=2), sp.SPSA(), scores=True),
@@ -388,7 +402,26 @@ ATTACKS = (
         scores=True,
         shaped=True,
     ),
+    AttackRow("transfer", sp.Transfer(sp.PGD(steps=4), (OTHER,)), scores=True),
+    AttackRow(
+        "transfer-smooth",
+        sp.Transfer(
+            sp.PGD(steps=3, transform=sp.Smooth(0.7, then=sp.Momentum())),
+            (OTHER, sp.Surrogate(lambda x: 2 * _linear(x).tanh(), "other", "6" * 64)),
+            fuse="probabilities",
+        ),
+        scores=True,
+        shaped=True,
+    ),
+    AttackRow(
+        "prior-guided",
+        sp.PriorGuided(8, (OTHER,), (sp.Transfer(sp.PGD(steps=2)),), every=2),
+        scores=True,
+        shaped=True,
+    ),
 )
+# Attacks on samples of an earlier run: tests/core/test_earlier.py.
+EARLIER = (sp.Earlier(),)
 # Attacks that need a set of few parameters.
 GRIDS = (
     AttackRow("grid", sp.Grid(counts=(2,)), sp.Grid(), scores=True, seeded=False),
@@ -491,7 +524,14 @@ def covered() -> set[str]:
     rows: tuple[ThreatRow | SetRow, ...] = (*THREATS, *COUNTS, *SETS)
     parts: list[object] = [t.make(2) for t in rows]
     parts += [a.small for a in (*ATTACKS, *GRIDS, *SPARSE, *PARTED)]
-    parts += [*LOSSES.values(), *(g.make(y, 3) for g in GOALS), *PROVERS, *SHARED, *REJECTING]
+    parts += [
+        *LOSSES.values(),
+        *(g.make(y, 3) for g in GOALS),
+        *PROVERS,
+        *SHARED,
+        *REJECTING,
+        *EARLIER,
+    ]
     parts += [row.views for row in VIEWS]
     parts += [sp.Confident(sp.Untargeted(y), kappa=1.0)]  # tests/core/test_confident.py
     return set().union(*map(_types, parts))

@@ -1,6 +1,7 @@
 """House rules that linters do not know."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,9 @@ HEAVY = (
     "scipy",
     "PIL",
     "kornia",
+    "httpx",
+    "jmespath",
+    "pydantic",
 )
 
 
@@ -104,3 +108,10 @@ def test_every_known_wrong_variant_can_be_planted() -> None:
     assert len(names) == len(set(names))
     lost = [m["name"] for m in listed if (SRC / m["file"]).read_text().count(m["old"]) != 1]
     assert not lost
+
+
+def test_every_page_has_its_place_in_the_documentation() -> None:
+    root = Path(__file__).parents[1]
+    listed = set(re.findall(r"[\w/-]+\.md", (root / "mkdocs.yml").read_text()))
+    pages = {str(p.relative_to(root / "docs")) for p in (root / "docs").rglob("*.md")}
+    assert pages <= listed

@@ -27,6 +27,7 @@ from saddlepoint.train import (
     Natural,
     RobustLoss,
 )
+from saddlepoint.views import Scale, Shift
 
 OBJECTS = [
     sp.Linf(eps=8 / 255),
@@ -42,6 +43,9 @@ OBJECTS = [
     sp.CW(kappa=2.0, loss="probability-margin"),
     sp.Sequence((sp.CWLinf(), sp.CWL0(), sp.DeepFool(), sp.EAD(rule="elastic"))),
     sp.OnePixel(places=5),
+    sp.PGD(transform=sp.Smooth(0.5, then=sp.Momentum(1.0))),
+    sp.Transfer(sp.PGD(steps=3), views=Scale((0.9, 1.0)) >> Shift(0.05), draws=2),
+    sp.Sequence((sp.Earlier(), sp.PriorGuided(n_queries=9))),
 ]
 
 
@@ -196,5 +200,5 @@ def test_every_attack_and_threat_of_the_package_has_a_name() -> None:
     from saddlepoint import attacks, threats
 
     assert set(threats.__all__) == set(THREATS)
-    assert {*ATTACKS, "Momentum", "Transform"} == set(attacks.__all__)
+    assert {*ATTACKS, "Momentum", "Smooth", "Transform"} == set(attacks.__all__)
     assert torch.is_tensor(THREATS["Linf"](0.1).start(torch.zeros(1, 2)))

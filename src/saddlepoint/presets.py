@@ -60,10 +60,11 @@ VIEWS: dict[str, Factory] = {name: getattr(views, name) for name in views.__all_
 ATTACKS: dict[str, Factory] = {
     name: getattr(attacks, name)
     for name in attacks.__all__
-    if name not in ("Momentum", "Transform")
+    if name not in ("Momentum", "Smooth", "Transform")
 }
 PARTS: dict[str, Factory] = {
     "Momentum": attacks.Momentum,
+    "Smooth": attacks.Smooth,
     **{
         n: getattr(losses, n)
         for n in ("CrossEntropy", "Margin", "ProbabilityMargin", "DLR", "Unaware")
@@ -195,6 +196,7 @@ _EXAMPLES = {
 _JOINS: dict[str, dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
     "threat": _SETS,
     "under": {ast.RShift: then},
+    "attack": {ast.RShift: then},
 }
 
 
@@ -257,7 +259,7 @@ class _Reader:
             raise self._refuse("a number that exists", str(error)) from error
 
     def _call(self, name: str, node: ast.Call, outer: bool) -> Any:  # noqa: ANN401
-        inner = PARTS if self.kind in ("attack", "loss") else {}
+        inner = {"attack": {**VIEWS, **PARTS}, "loss": PARTS}.get(self.kind, {})
         known = self.known if outer else {**self.known, **inner}
         if name not in known:
             what = {"under": "transformation"}.get(self.kind, self.kind)

@@ -67,7 +67,7 @@ def arms(threat: Any, access: Any = "gradients") -> set[str]:  # noqa: ANN401
 def test_arms_are_chosen_by_what_the_set_can_do(threat: Any) -> None:  # noqa: ANN401
     assert arms(threat) == {"Grid", "WorstOf", "Refine", "PGD", "Restarts"}
     assert arms(threat, "scores") == {"Grid", "WorstOf", "Refine"}
-    assert arms(threat, "labels") == {"Guess"}
+    assert arms(threat, "labels") == arms(threat, "none") == {"Grid", "WorstOf"}
     assert "Grid" not in arms(sp.Linf(0.1)) | arms(sp.L0(3)) | arms(None)
     assert {type(a) for a in autoattack("scores", threat)} == {sp.Grid, sp.Refine}
     strategy("autoattack", threat, "gradients").check(threat, "gradients")

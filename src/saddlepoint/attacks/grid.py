@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.pgd import check_steps
-from saddlepoint.core.access import Scores
+from saddlepoint.core.access import Blind
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.loss import Loss, check_loss
@@ -91,9 +91,9 @@ class Grid:
     def _counts(self, threat: Gridded) -> tuple[int, ...]:
         return of_axes(threat.counts if self.counts is None else self.counts, threat)
 
-    def __call__(self, oracle: Scores[Gridded], draw: Draw) -> None:
+    def __call__(self, oracle: Blind[Gridded], draw: Draw) -> None:
         """Ask about all points, on the rows that are still open."""
         oracle = oracle.aim(self.loss)
         for t in lattice(self._counts(oracle.threat)).to(oracle.x):
             (oracle,) = oracle.shrink(at=1.0)
-            oracle.value(oracle.threat.place(oracle.x, t.expand(len(oracle.x), -1)))
+            oracle.propose(oracle.threat.place(oracle.x, t.expand(len(oracle.x), -1)))

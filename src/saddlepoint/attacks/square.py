@@ -9,7 +9,7 @@ from torch import Tensor
 from saddlepoint.attacks.differences import uniform
 from saddlepoint.attacks.exchange import exchange, halves, tiles
 from saddlepoint.attacks.pgd import check_steps
-from saddlepoint.core.access import Scores
+from saddlepoint.core.access import Blind, Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Loss, check_loss
@@ -64,6 +64,11 @@ class Square:
         halved = sum(k / self.n_queries > at for at in _HALVINGS)
         return float(self.p / 2**halved)
 
+    def move(self, oracle: Blind[ThreatModel], u: Tensor, k: int, draw: Draw) -> Tensor:
+        """(B, *P) where query k could lead from u: another look at the same chance draws anew."""
+        place, sign = _chances(u, 1, draw)
+        return _jump(oracle, u, _block(u, self.share(k), place[:, 0], sign[:, 0]))
+
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Climb from one start of stripes."""
         oracle = oracle.aim(self.loss)
@@ -90,7 +95,7 @@ class Square:
                 u, best = put(better, new, u), torch.where(better, value, best)
 
 
-def _jump(oracle: Scores[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
+def _jump(oracle: Blind[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
     """Move by two radii, which crosses the set from anywhere in it."""
     step = oracle.threat.steepest(oracle.x, u, pattern)
     return oracle.threat.project(oracle.x, step.mul_(2).add_(u))

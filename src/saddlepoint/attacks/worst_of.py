@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from saddlepoint.attacks.pgd import check_steps
-from saddlepoint.core.access import Scores
+from saddlepoint.core.access import Blind
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
@@ -32,9 +32,9 @@ class WorstOf:
         check_steps("k", self.k)
         check_loss(self.loss)
 
-    def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
-        """Ask about k members."""
+    def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
+        """Hand in k members."""
         oracle = oracle.aim(self.loss)
         for i in range(self.k):
             oracle, draw = oracle.shrink(draw, at=1.0)
-            oracle.value(oracle.threat.sample(oracle.x, draw.tag("member", i)))
+            oracle.propose(oracle.threat.sample(oracle.x, draw.tag("member", i)))

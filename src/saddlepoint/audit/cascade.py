@@ -15,7 +15,7 @@ from saddlepoint.audit.climb import Climb, Ranking, price
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.plan import Course, Move
-from saddlepoint.core.access import Access, Attack, check_fit
+from saddlepoint.core.access import SEEN, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.threat import ThreatModel
@@ -38,7 +38,8 @@ class Cascade:
     max_passes: forward and backward passes, on average over all samples; only opening and pilot may
     exceed it. pilot: at most this many samples. suite_passes: what the suite costs on a sample that
     survives it. grow: spend as much again when the suite breaks what the ladders did not.
-    survivors: how many the suite meets, beyond the budget; None lets the budget decide.
+    survivors: how many the suite meets, beyond the budget; None lets the budget decide. first:
+    attacks that everyone meets before the opening, in order.
 
     >>> from saddlepoint import PGD, Square
     >>> ladder = Ladder((Square(100),), (101,))
@@ -54,6 +55,7 @@ class Cascade:
     suite_passes: float = 9_800
     grow: bool = True
     survivors: int | None = None
+    first: tuple[Attack[Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.ladders:
@@ -67,7 +69,8 @@ class Cascade:
 
     def attacks(self) -> list[Attack[Any]]:
         """Every attack that may run, in order."""
-        return [self.opening, *(a for ladder in self.ladders for a in ladder.rungs), *self.suite]
+        ladders = [a for ladder in self.ladders for a in ladder.rungs]
+        return [*self.first, self.opening, *ladders, *self.suite]
 
     def check(self, threat: ThreatModel, access: Access) -> None:
         """Raise ``Unsupported`` where an attack does not fit."""
@@ -121,13 +124,15 @@ class _Course:
     def next(self, e: Evidence) -> Move | None:
         """Return the next round."""
         for r in e.rounds[self.seen :]:
-            self.ranking.observe(r)
+            # By labels the clean margin says nothing, and attacks say how far the break is.
+            self.ranking.observe(r, told=e.plan.access in SEEN or r.stage != "clean")
         self.seen = len(e.rounds)
         self.ranking.open &= ~e.exempt & ~e.asked_out
         if not self.ranking.open.any():
             return None
-        if not e.attacks:
-            return Move(self.plan.opening, "attack", self.ranking.rows())
+        opening = (*self.plan.first, self.plan.opening)[len(e.attacks) :]
+        if opening:
+            return Move(opening[0], "attack", self.ranking.rows())
         move = self._pilot(e) or self._climb(e) or self._suite()
         if move is None and self._escalate(e):
             move = self._climb(e)

@@ -78,6 +78,7 @@ def document(
         "environment": environment(device),
         **({} if (found := asked(evidence)) is None else {"queries": found}),
         **({} if evidence.usage is None else {"usage": evidence.usage}),
+        **({} if evidence.borrowed is None else {"borrowed": evidence.borrowed}),
         **({} if evidence.perceived is None else {"perceptual": evidence.perceived.as_json()}),
     }
 

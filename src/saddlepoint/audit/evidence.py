@@ -107,7 +107,8 @@ class Evidence:
     target: (n,) the class to reach, None where any other will do.
     proofs: what bounds have shown, None where they were not asked for. perceived: how far a network
     sees the witnesses from their inputs, None where none was given. usage: what a model that is
-    paid for by the question was asked, None for others.
+    paid for by the question was asked, None for others. borrowed: how surrogates and earlier runs
+    did, None without any.
     """
 
     plan: Plan
@@ -121,6 +122,7 @@ class Evidence:
     proofs: Proofs | None = None
     perceived: "Perceived | None" = None
     usage: dict[str, Any] | None = None
+    borrowed: dict[str, Any] | None = None
     model_changed: bool = False
     prediction: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     target: Array | None = None

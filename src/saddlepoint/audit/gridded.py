@@ -4,7 +4,7 @@ from typing import Any
 
 from saddlepoint.attacks import PGD, Grid, Refine, Restarts, WorstOf
 from saddlepoint.audit.ladder import Ladder
-from saddlepoint.core.access import Access, Attack
+from saddlepoint.core.access import SEEN, Access, Attack
 from saddlepoint.core.threat import Gridded
 
 __all__ = ["arms", "cost", "suite"]
@@ -23,7 +23,8 @@ def arms(access: Access, threat: Gridded) -> tuple[Attack[Any], tuple[Ladder, ..
     The loss over few parameters has many small hills, which gradients climb and stay on
     (1712.02779, §3); a grid sees all of them.
     """
-    near = [(a, float(a.passes(threat))) for a in (*FINER, Grid())]
+    finer = FINER if access in SEEN else ()
+    near = [(a, float(a.passes(threat))) for a in (*finer, Grid())]
     near = [pair for pair in sorted(near, key=lambda pair: pair[1]) if pair[1] <= _MOST]
     ladders = [Ladder(tuple(WorstOf(k) for k in TRIES), TRIES)]
     if near:
@@ -37,14 +38,16 @@ def arms(access: Access, threat: Gridded) -> tuple[Attack[Any], tuple[Ladder, ..
     return ends if ends.passes(threat) <= _FEW else WorstOf(k=10), tuple(ladders)
 
 
-def suite(threat: Gridded) -> tuple[Attack[Any], ...]:
+def suite(threat: Gridded, access: Access = "gradients") -> tuple[Attack[Any], ...]:
     """Return what stands for the standard suite: the set's own grid, then the finest search.
+
+    Without scores no point says where to look more closely, and the grid is all.
 
     >>> from saddlepoint import RotateTranslate
     >>> suite(RotateTranslate(degrees=30, pixels=3))
     (Grid(), Refine(rounds=5, keep=12))
     """
-    return Grid(), FINER[-1]
+    return (Grid(), FINER[-1]) if access in SEEN else (Grid(),)
 
 
 def cost(threat: Gridded) -> float:

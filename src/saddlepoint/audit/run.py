@@ -1,6 +1,7 @@
 """The audit itself: plan, rounds, evidence, report."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.audit.borrowing import Borrowed
 from saddlepoint.audit.plan import Plan, check_queries
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
@@ -18,10 +20,11 @@ from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
 from saddlepoint.core.access import Access, Attack, granted
-from saddlepoint.core.door import Door, Precision
+from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.metered import is_metered
+from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models.foreign import as_model
@@ -61,11 +64,13 @@ def audit(
     verify: Verification | float | bool | None = None,
     target: Target | Tensor | int | str | None = None,
     perceptual: Perceptual | nn.Module | None = None,
+    surrogates: Sequence[Surrogate | nn.Module] = (),
+    warm: Sequence[str | Path] = (),
     confidence: float = 0.95,
     out: str | Path | None = None,
     about: About | None = None,
     figures: int = 64,
-    probes: int = 64,
+    probes: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     team: Team | None = None,
@@ -93,8 +98,11 @@ def audit(
     report, ``table()`` and ``audit.json`` then give; it changes nothing else.
     max_queries: how often one sample may be asked about over the whole audit, the clean input
     included: a hard limit, all of which goes to what survives where there are no gradients.
+    surrogates: other models, of which all is known; warm: folders of finished runs on the same
+    samples. What breaks these opens the audit, at a question each, whatever ``access`` is.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
-    measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
+    measure on, after the search; 0 for none, which is what a model gets that is paid for by the
+    question; 64 for others. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
     ``gathered()`` gives it under torchrun.
 
@@ -113,20 +121,18 @@ def audit(
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
     model = as_model(model)
-    own: Any = "gradients" if isinstance(model, nn.Module) else None
-    access = granted(own or getattr(model, "access", "gradients"), access)
+    access = granted(access_to(model), access)
     folder, team = None if out is None else Path(out), team or Team()
-    if folder is None and team.size > 1:
-        raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
-    if is_metered(model) and team.size > 1:
-        raise Unsupported("a model that is paid for by the question is asked by one process only")
+    _check_team(team, folder, model)
     samples = as_samples(data)
     effort_of = (effort, max_passes, survivors, under.draws if under else 1)
+    borrowed = Borrowed.of(surrogates, warm)
+    chosen = strategy(attacks, threat, access, *effort_of, max_queries)
     # Of a loader nobody knows the length; what else is wrong is said before it is read.
     known = 1 if samples is None else len(samples)
     plan = Plan(
         threat=threat,
-        strategy=strategy(attacks, threat, access, *effort_of, max_queries),
+        strategy=borrowed.joined(chosen, threat, access),
         n=known if n is None else n,
         seed=seed,
         access=access,
@@ -147,8 +153,24 @@ def audit(
         if plan.target is not None:
             plan = replace(plan, target=plan.target.first(plan.n))
         session = Session(plan, model, samples, about or About(), folder, team, files)
+        session.borrowed = borrowed or None
         session.perceptual = _seeing(perceptual, samples)
-        return session.run(figures, force, progress or (lambda *_: None), probes)
+        few = (0 if is_metered(model) else 64) if probes is None else probes
+        return session.run(figures, force, progress or (lambda *_: None), few)
+
+
+def _check_team(team: Team, folder: Path | None, model: Model) -> None:
+    """Refuse what several processes cannot share."""
+    if folder is None and team.size > 1:
+        raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
+    if is_metered(model) and team.size > 1:
+        raise Unsupported("a model that is paid for by the question is asked by one process only")
+
+
+def access_to(model: Any) -> Access:  # noqa: ANN401
+    """What a model lets itself be asked: modules anything, functions as well unless they say so."""
+    own: Access = "gradients"
+    return own if isinstance(model, nn.Module) else getattr(model, "access", own)
 
 
 def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:

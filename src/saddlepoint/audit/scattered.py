@@ -20,7 +20,7 @@ def arms(access: Access) -> tuple[Attack[Any], Ladder]:
     >>> arms("scores")[0]
     WorstOf(k=20)
     """
-    if access == "scores":
+    if access != "gradients":
         return WorstOf(k=20), Ladder(tuple(WorstOf(k) for k in TRIES), TRIES)
     rungs = tuple(Polish(WorstOf(k), steps=_STEPS) for k in TRIES)
     return Polish(WorstOf(k=20), steps=_STEPS), Ladder(

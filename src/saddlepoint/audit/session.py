@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -39,6 +39,9 @@ from saddlepoint.core.lock import alone
 from saddlepoint.core.metered import attached, is_metered
 from saddlepoint.core.threat import Convex, Graded, Gridded
 from saddlepoint.models.perceptual import Perceptual
+
+if TYPE_CHECKING:
+    from saddlepoint.audit.borrowing import Borrowed
 
 __all__ = ["Session", "held", "model_hash"]
 
@@ -100,6 +103,7 @@ class Session:
     files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # closed at the end
     hashes: dict[str, str] = field(default_factory=dict)
     perceptual: Perceptual | None = None
+    borrowed: "Borrowed | None" = None
 
     def run(self, figures: int, force: bool, progress: Progress, probes: int = 64) -> Audit:
         """Look, attack, measure what the figures need, examine, write."""
@@ -107,6 +111,8 @@ class Session:
         door_of = Door(self.model, p.precision, p.seed, True, p.eot, p.votes, p.under)
         with attached(self.model, self.folder), door_of as door:
             look, notes = first_look(door, self.plan, self.samples, force)
+            if self.borrowed is not None:
+                self.borrowed.check(self.samples, look.shape[1])
             self.hashes = {
                 "schema_version": SCHEMA_VERSION,
                 "model_sha256": model_hash(self.model, self.about.model_sha256),
@@ -121,6 +127,8 @@ class Session:
                 rounds = Rounds(door, self.plan, self.samples, *own)
                 self._same_answers(door, journal, notes)
                 self._search(rounds, force)
+                if self.borrowed is not None:
+                    evidence.borrowed = self.borrowed.summary(evidence, self.samples)
                 if p.verify is not None:
                     evidence.proofs = prove(rounds, p.verify, self.folder)
                 if self.perceptual is not None:
@@ -131,8 +139,8 @@ class Session:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal, scores)
                 self._insides(self.folder, door, evidence, journal, scores)
-            if is_metered(self.model):
-                evidence.usage = self.model.usage()
+        if is_metered(self.model):  # at the end it looks once more whether it answers alike
+            evidence.usage = self.model.usage()
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, scores, str(door.device or "cpu"))
 

@@ -21,16 +21,20 @@ from saddlepoint.cli.audit_options import (
     QuantizeOption,
     QueriesOption,
     SuiteOption,
+    SurrogateArchOption,
+    SurrogateOption,
     SurvivorsOption,
     UnderOption,
     VerifyOption,
     VerifySecondsOption,
     VerifySubproblemsOption,
+    WarmOption,
 )
 from saddlepoint.cli.audit_settings import (
     AuditSettings,
     gates_of,
     perceptual_of,
+    surrogates_of,
     threat_of,
     verification_of,
 )
@@ -99,6 +103,9 @@ def audit_command(
     verify_subproblems: VerifySubproblemsOption = None,
     perceptual: PerceptualOption = None,
     perceptual_arch: PerceptualArchOption = None,
+    surrogate: SurrogateOption = None,
+    surrogate_arch: SurrogateArchOption = None,
+    warm: WarmOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -148,6 +155,9 @@ def attack_command(
     under: UnderOption = None,
     level: LevelOption = None,
     target: TargetOption = None,
+    surrogate: SurrogateOption = None,
+    surrogate_arch: SurrogateArchOption = None,
+    warm: WarmOption = None,
     force: ForceOption = None,
 ) -> None:
     """Run one attack and save its witnesses: the perturbed inputs that broke the model.
@@ -178,16 +188,15 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat, target = threat_of(settings), parse_target(settings.target)
-    attacks = tuple(parse_attack(text) for text in settings.attack)
-    subject = load_subject(
-        settings.model, settings.arch, settings.data, settings.split, settings.device
-    )
-    origin = (settings.model, subject.arch, settings.data, settings.split, subject.sha256)
+    threat, attacks = threat_of(settings), tuple(map(parse_attack, settings.attack))
+    of_data = (settings.data, settings.split)
+    subject = load_subject(settings.model, settings.arch, *of_data, settings.device)
+    origin = (settings.model, subject.arch, *of_data, subject.sha256)
     access, about = granted(subject.access, settings.access), About(*origin)
     n = len(subject.samples) if settings.n is None else settings.n
     if gates:
-        gates.admit(subject.samples, n, settings.data, settings.split)
+        gates.admit(subject.samples, n, *of_data)
+    borrowed = surrogates_of(settings, team)
     with AuditProgress(max(n, 1)) as progress:
         result = audit(
             subject.model,
@@ -208,9 +217,11 @@ def run_audit(
             figures=settings.figures,
             probes=settings.probes,
             **passes(settings.under, settings.eot, settings.votes, settings.level),
-            target=target,
+            target=parse_target(settings.target),
             verify=verification_of(settings),
             perceptual=perceptual_of(settings),
+            surrogates=borrowed,
+            warm=settings.warm,
             force=settings.force,
             progress=progress,
             team=team,

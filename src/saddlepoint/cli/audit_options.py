@@ -22,11 +22,14 @@ __all__ = [
     "QuantizeOption",
     "QueriesOption",
     "SuiteOption",
+    "SurrogateArchOption",
+    "SurrogateOption",
     "SurvivorsOption",
     "UnderOption",
     "VerifyOption",
     "VerifySecondsOption",
     "VerifySubproblemsOption",
+    "WarmOption",
 ]
 
 AccessOption = Annotated[
@@ -146,5 +149,26 @@ VerifySubproblemsOption = Annotated[
         "--verify-subproblems",
         help="Subproblems for each sample, which makes verdicts independent of the machine; "
         "without --verify-seconds there is no limit of time.",
+    ),
+]
+SurrogateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--surrogate",
+        help="A model of which all may be asked, to make inputs on: a file or folder, or an "
+        "architecture that is trained on the train split first, such as conv-small or "
+        "robust:conv-small; repeat for several.",
+    ),
+]
+SurrogateArchOption = Annotated[
+    str | None,
+    typer.Option("--surrogate-arch", help="Architecture of surrogates whose file does not say."),
+]
+WarmOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--warm",
+        help="Folder of a finished run on the same samples: its witnesses are tried first; repeat "
+        "for several.",
     ),
 ]

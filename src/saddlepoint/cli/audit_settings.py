@@ -5,17 +5,29 @@ from typing import Any, Literal
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, field_validator
 
+from saddlepoint.audit.borrowing import surrogate_of, to_train
 from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.suites import Effort
+from saddlepoint.audit.team import Team
 from saddlepoint.cli.gates import Gates, Verdict
 from saddlepoint.cli.options import Settings
+from saddlepoint.cli.subject import pick_device
 from saddlepoint.core.access import Access
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.surrogate import Surrogate
+from saddlepoint.data import load_data
 from saddlepoint.models.perceptual import Perceptual, load_perceptual
 from saddlepoint.presets import parse_threat
 from saddlepoint.threats import Quantize
 
-__all__ = ["AuditSettings", "gates_of", "perceptual_of", "threat_of", "verification_of"]
+__all__ = [
+    "AuditSettings",
+    "gates_of",
+    "perceptual_of",
+    "surrogates_of",
+    "threat_of",
+    "verification_of",
+]
 
 
 class AuditSettings(Settings):
@@ -41,7 +53,7 @@ class AuditSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
-    probes: StrictInt = Field(64, ge=0)
+    probes: StrictInt | None = Field(None, ge=0)
     eot: StrictInt | None = Field(None, ge=1)
     votes: StrictInt | None = Field(None, ge=1)
     under: str | None = None
@@ -52,16 +64,19 @@ class AuditSettings(Settings):
     verify_subproblems: StrictInt | None = None
     perceptual: str | None = None
     perceptual_arch: str | None = None
+    surrogate: tuple[str, ...] = ()
+    surrogate_arch: str | None = None
+    warm: tuple[Path, ...] = ()
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
     fail_on: Verdict | None = None
     baseline: Path | None = None
 
-    @field_validator("attack", mode="before")
+    @field_validator("attack", "surrogate", "warm", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str | Path) else value
 
 
 def gates_of(settings: AuditSettings) -> Gates:
@@ -101,3 +116,19 @@ def threat_of(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
     if settings.quantize and not isinstance(threat, Quantize):
         return Quantize(threat, settings.quantize)
     return threat
+
+
+def surrogates_of(settings: AuditSettings, team: Team | None) -> tuple[Surrogate, ...]:
+    """Load the surrogates that the settings name, or train them into the run's folder."""
+    if not settings.surrogate:
+        if settings.surrogate_arch is not None:
+            given = settings.surrogate_arch
+            raise Invalid("surrogate_arch", given, "beside --surrogate", "it is its architecture")
+        return ()
+    if team is not None and team.size > 1 and any(map(to_train, settings.surrogate)):
+        raise Unsupported("one process trains surrogates: train them first, and give their folders")
+    place = (threat_of(settings), settings.out / "surrogates", str(pick_device(settings.device)))
+    data = load_data(settings.data)
+    return tuple(
+        surrogate_of(spec, settings.surrogate_arch, data, *place) for spec in settings.surrogate
+    )

@@ -6,6 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from saddlepoint.audit import Audit
+from saddlepoint.audit.paid import paid
+from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.cli.console import OUT, percent
 
 __all__ = ["attack_table", "print_outcome", "proof_table", "proved"]
@@ -73,6 +75,8 @@ def missed(document: Json) -> str:
             f"random survivors, so it breaks at most {percent(found['share_at_most'])} of all and "
             f"leaves at least {percent(found['low'])} (one-sided)"
         )
+    if not document["counts"]["survived"]:
+        return ""
     limit = document["plan"].get("max_queries")
     if limit and document["plan"]["access"] != "gradients":
         return f"stronger attacks: more than {limit:,} queries for a sample may break more"
@@ -166,6 +170,7 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (f(result.document) for f in (aimed, proved, queried, missed, seen)):
+    parts = (aimed, proved, borrowed_words, queried, missed, seen)
+    for said in (*(f(result.document) for f in parts), paid(result.document.get("usage"))):
         if said:
             OUT.print(Text(said))

@@ -47,8 +47,17 @@ class Blind(Protocol[T_co]):
         ...
 
     @property
+    def goal(self) -> Goal:
+        """The goal that counts as a break."""
+        ...
+
+    @property
     def worst(self) -> Tensor:
         """(B, *P) the worst parameters seen so far in this search."""
+        ...
+
+    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
+        """Return the same rows and ledger, with another objective to climb."""
         ...
 
     def propose(self, u: Tensor) -> None:
@@ -97,14 +106,16 @@ class Labels(Blind[T_co], Protocol[T_co]):
         """(B,) the smallest size of a break known so far, infinite where there is none."""
         ...
 
+    def closest(self) -> tuple[Tensor, Tensor]:
+        """(B, *P) the closest break that roaming has found, and (B,) its size, else infinite.
+
+        Kept where labels alone are granted, in sets that have sizes.
+        """
+        ...
+
 
 class Scores(Labels[T_co], Protocol[T_co]):
     """Ask for the loss as well."""
-
-    @property
-    def goal(self) -> Goal:
-        """The goal that counts as a break."""
-        ...
 
     @property
     def clean(self) -> Tensor:
@@ -113,10 +124,6 @@ class Scores(Labels[T_co], Protocol[T_co]):
 
     def value(self, u: Tensor) -> Tensor:
         """(B,) loss at u, to be maximised."""
-        ...
-
-    def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:
-        """Return the same rows and ledger, with another objective to climb."""
         ...
 
 

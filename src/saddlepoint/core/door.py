@@ -69,6 +69,8 @@ class Door:
     torch.Size([1, 2])
     """
 
+    varied = False  # whether a search sees other inputs than a judge does
+
     def __init__(
         self,
         model: Model,

@@ -88,6 +88,10 @@ class Lean(Aiming, Within, Generic[T]):
         with without_graph(self.x.device.type):
             return widen(self._model(self.threat.apply(self.x, u)))
 
+    def propose(self, u: Tensor) -> None:
+        """Take u in without an answer."""
+        self.value(u)
+
     def solved(self, u: Tensor) -> Tensor:
         """(B,) bool: whether u reaches the goal."""
         reached: Tensor = self.goal.margin(self._scores(u)) > 0

@@ -27,6 +27,7 @@ class Adam:
         self.values, self.rates, self.decay = list(values), list(rates), decay
         self.means = [torch.zeros_like(v) for v in values]
         self.squares = [torch.zeros_like(v) for v in values]
+        self.room = [torch.empty_like(v) for v in values]  # memory that is new costs more than sqrt
         self.steps = 0
 
     @torch.no_grad()
@@ -35,8 +36,9 @@ class Adam:
         self.steps += 1
         unbias = (1 - self.second**self.steps) ** 0.5 / (1 - self.first**self.steps)
         shrink = self.decay ** (self.steps - 1)
-        state = zip(self.values, self.means, self.squares, self.rates, gradients, strict=True)
-        for value, mean, square, rate, g in state:
+        own = self.values, self.means, self.squares, self.room, self.rates
+        for value, mean, square, room, rate, g in zip(*own, gradients, strict=True):
             mean.lerp_(g, 1 - self.first)
             square.mul_(self.second).addcmul_(g, g, value=1 - self.second)
-            value.addcdiv_(mean, square.sqrt().add_(self.least), value=-rate * unbias * shrink)
+            torch.sqrt(square, out=room).add_(self.least)
+            value.addcdiv_(mean, room, value=-rate * unbias * shrink)

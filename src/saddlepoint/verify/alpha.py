@@ -209,6 +209,10 @@ class _Best:
             return
         better = bound > self.bound
         self.bound = torch.maximum(self.bound, bound)
+        if bool(better.all()):
+            for new, old in zip(free, self.kept, strict=True):
+                old.copy_(new)
+            return
         for new, old in zip(free, self.kept, strict=True):
             keep(better, new, old)
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from saddlepoint.audit.evidence import Evidence
-from saddlepoint.core.access import SEEN
 from saddlepoint.core.threat import Gridded, scattered
 
 __all__ = ["Check", "Finding", "Verdict", "by_chance", "by_grid", "probe", "unmeasured"]
@@ -37,12 +36,12 @@ Check = Callable[[Evidence], Finding]
 
 def by_grid(e: Evidence) -> bool:
     """Whether the set has so few parameters that a grid searches it, and gradients lag behind."""
-    return isinstance(e.plan.threat, Gridded) and e.plan.access in SEEN
+    return isinstance(e.plan.threat, Gridded)
 
 
 def by_chance(e: Evidence) -> bool:
     """Whether the set is in pieces, of which random members find what no gradient leads to."""
-    return scattered(e.plan.threat) and e.plan.access in SEEN
+    return scattered(e.plan.threat)
 
 
 def probe(e: Evidence, name: str) -> dict[str, Any] | None:

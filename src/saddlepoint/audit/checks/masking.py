@@ -40,7 +40,9 @@ def _ran(e: Evidence, gradients: bool) -> tuple[Mask, Mask]:
 
 
 def black_box(e: Evidence) -> Finding:
-    """Warn when score searches break what no gradient attack on the same samples broke.
+    """Warn when attacks without gradients break what none with them broke, on the same samples.
+
+    Score searches are such attacks, and points made on surrogates or taken from earlier runs.
 
     Compared are the samples that both were run on, or that gradients broke. The threshold is that
     of the flags of AutoAttack (2003.01690): 0.2 points, and two samples at least.
@@ -63,11 +65,11 @@ def black_box(e: Evidence) -> Finding:
         return Finding(check, "inconclusive", "no gradients", "there is nothing to compare with")
     only = int((compared & hit & ~fell).sum())
     share = only / max(1, int(compared.sum()))
-    text = f"score searches alone broke {only} of {int(compared.sum())} samples ({share:.1%})"
+    text = f"attacks without them alone broke {only} of {int(compared.sum())} samples ({share:.1%})"
     if only >= 2 and share > _POINTS:
         serious = only > 0.05 * int(white.sum())
         return Finding(check, "fail" if serious else "warn", text, _MASKED, _NEXT)
-    return Finding(check, "ok", text, "gradients find what score searches find")
+    return Finding(check, "ok", text, "gradients find what attacks without them find")
 
 
 def transfer(e: Evidence) -> Finding:

@@ -94,6 +94,10 @@ def _access(audit: Audit) -> str:
     access = audit["threat"].get("access")
     if access == "gradients":
         return ""
+    if access == "none":
+        return (
+            "Access: an adversary who gets answers, or has the weights; neither was granted here."
+        )
     seen = f" ({access} only)" if access else ""
     return f"Access: an adversary who has the model's weights; none was granted here{seen}."
 

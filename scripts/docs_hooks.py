@@ -1,0 +1,71 @@
+"""Pages of the documentation that are made from the code: the command line and the schemas."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from typer.main import get_command
+
+ROOT = Path(__file__).parents[1]
+SCHEMAS = ("audit/audit.schema.json", "audit/compare.schema.json")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that no file in docs/ holds."""
+    for name, content in (("reference/cli.md", command_line()), ("reference/files.md", schemas())):
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def command_line() -> str:
+    """One section per verb: what it does and its options."""
+    from saddlepoint.cli.main import app
+
+    group: Any = get_command(app)
+    context = typer.Context(group, info_name="saddlepoint")
+    parts = ["# Command line", ""]
+    todo = [((name,), command) for name, command in group.commands.items()]
+    while todo:
+        names, command = todo.pop(0)
+        inner = getattr(command, "commands", None)
+        if inner:
+            todo = [((*names, n), c) for n, c in inner.items()] + todo
+        parts += [f"## saddlepoint {' '.join(names)}", "", _prose(command.help or ""), ""]
+        parts += _options(command, context)
+    return "\n".join(parts) + "\n"
+
+
+def _prose(text: str) -> str:
+    """Paragraphs of a help text; the example, if there is one, as code."""
+    before, _, example = text.replace("\f", "").partition("Example:")
+    code = ["", "```sh", " ".join(example.split()), "```"] if example.strip() else []
+    return "\n".join([before.strip(), *code])
+
+
+def _options(command: Any, context: Any) -> list[str]:  # noqa: ANN401 - click's own types
+    rows = []
+    for p in command.params:
+        if getattr(p, "hidden", False) or p.name in ("help", None):
+            continue
+        name = (
+            ", ".join(f"`{o}`" for o in p.opts)
+            if p.param_type_name == "option"
+            else f"`{p.name.upper()}`"
+        )
+        said = " ".join((getattr(p, "help", None) or "").split()).replace("|", "\\|")
+        rows.append(f"| {name} | {said} |")
+    return ["| option | |", "|---|---|", *rows, ""] if rows else []
+
+
+def schemas() -> str:
+    """The schemas of what a run writes."""
+    parts = ["# Files", "", "What a run writes as JSON, by its schema.", ""]
+    for name in SCHEMAS:
+        schema = json.loads((ROOT / "src/saddlepoint" / name).read_text())
+        parts += [f"## {Path(name).name.replace('.schema', '')}", ""]
+        parts += [str(schema.get("description", "")), "", "```json"]
+        parts += [json.dumps(schema, indent=1), "```", ""]
+    return "\n".join(parts)
