@@ -11,7 +11,7 @@ import saddlepoint as sp
 from saddlepoint.attacks.bandits import _spread
 from saddlepoint.attacks.blocks import cells
 from saddlepoint.attacks.differences import apart, uniform
-from saddlepoint.attacks.exchange import exchange, tiles
+from saddlepoint.attacks.exchange import bump, exchange, tiles
 from saddlepoint.attacks.simba import _cosines, _pixels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -137,16 +137,29 @@ def test_an_exchange_keeps_length_and_the_rest() -> None:
     torch.testing.assert_close(put / norm(put, 2)[:, None], want / norm(want, 2)[:, None])
 
 
-@pytest.mark.parametrize("shape", [(10,), (3, 10, 15)])
-def test_tiles_have_two_halves(shape: tuple[int, ...]) -> None:
-    signs = tiles(torch.zeros(40, *shape), Draw.of(0, torch.arange(40)))
-    assert set(signs.unique().tolist()) == {-1.0, 1.0}
-    high, wide = (2, 3) if len(shape) > 1 else (1, 2)
-    grid = signs.view(-1, shape[-2] if len(shape) > 1 else 1, shape[-1])
-    seen = grid.unfold(1, high, high).unfold(2, wide, wide).flatten(0, 2).flatten(1).unique(dim=0)
-    halved = {(-1, 1, 1, -1, 1, 1), (-1, -1, -1, 1, 1, 1)} if len(shape) > 1 else {(-1, 1)}
-    both = halved | {tuple(-v for v in t) for t in halved}
-    assert {tuple(t) for t in seen.int().tolist()} == both
+def test_a_bump_is_two_hills_of_opposite_sign() -> None:
+    """A block of 5 x 5, worked out by hand: 1 + 1/4 + … at the top, less from ring to ring."""
+    tail = [sum(1 / k**2 for k in range(m + 1, 6)) for m in range(4)]
+    up, down = [tail[m] for m in (2, 1, 0, 1, 2)], [tail[m] for m in (2, 1, 1, 1, 2)]
+    want = torch.tensor([[-v for v in down], [-v for v in up], down, up, down])
+    u = torch.zeros(2, 2, 5, 7, dtype=torch.float64)
+    hill = bump(u, 5, torch.tensor([[0.0, 0.0], [0.9, 0.99]]), torch.tensor([0, 1]))
+    torch.testing.assert_close(hill[0, :, :, :5], want.double().expand(2, 5, 5))
+    torch.testing.assert_close(hill[1, :, :, 2:], want.T.double().expand(2, 5, 5))
+    assert int((hill != 0).sum()) == 4 * 25
+    vector = bump(torch.zeros(1, 9), 3, torch.tensor([[0.5]]), torch.tensor([0]))
+    assert vector.sign().tolist() == [[0, 0, 0, -1, 1, 1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("shape", [(10,), (3, 25, 15), (2, 2, 11, 9)])
+def test_the_first_point_is_a_grid_of_bumps(shape: tuple[int, ...]) -> None:
+    hills = tiles(torch.zeros(40, *shape), Draw.of(0, torch.arange(40)))
+    assert hills.shape == (40, *shape)
+    assert bool((hills != 0).all())
+    assert abs(float(hills.sign().mean())) < 0.2
+    if len(shape) == 3:
+        one = hills[:, :, :5, :3]  # a tile: every sign occurs, whichever way it is turned
+        assert bool((one.flatten(2).amin(2) * one.flatten(2).amax(2) < 0).all())
 
 
 @pytest.mark.parametrize("eps", [0.3, 3.0])

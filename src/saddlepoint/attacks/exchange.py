@@ -9,7 +9,7 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import dot, like, norm
 from saddlepoint.core.threat import ThreatModel
 
-__all__ = ["exchange", "halves", "tiles"]
+__all__ = ["bump", "exchange", "tiles"]
 
 _TILES = 5  # along each axis, as published
 
@@ -19,7 +19,7 @@ def exchange(oracle: Scores[ThreatModel], u: Tensor, pattern: Tensor, source: Te
 
     The Euclidean move of Square (1912.00049, §3.3, alg. 3): the new content is the old one and the
     pattern, each at length one, at the length that one radius has and the other coordinates leave.
-    pattern: (B, *P) signs on a block, zero elsewhere. source: (B, *P) bool.
+    pattern: (B, *P) zero outside of a block. source: (B, *P) bool.
     """
     threat, x = oracle.threat, oracle.x
     start, block = threat.start(x), pattern != 0
@@ -36,38 +36,55 @@ def _unit(v: Tensor) -> Tensor:
     return v / like(size.masked_fill(size == 0, 1), v)
 
 
-def halves(block: Tensor, turn: Tensor) -> Tensor:
-    """(B, *P) a block of signs, the first half of it turned along one of the axes that it spans.
+def bump(u: Tensor, side: int, place: Tensor, turn: Tensor) -> Tensor:
+    """(B, *P) two hills of opposite sign on a block, zero elsewhere, the same for all channels.
 
-    A pair of opposite signs finds edges, and half of it is left where the input range cuts one
-    sign off. block: (B, *P). turn: (B,) which of the axes.
-
-    >>> halves(torch.tensor([[0.0, 1.0, 1.0, 1.0, 1.0]]), torch.tensor([0])).long()
-    tensor([[ 0, -1, -1,  1,  1]])
+    side: of the block. place: (B, axes) in [0, 1), where it is. turn: (B,) along which of the axes
+    one hill follows the other.
     """
-    _, axes = split(block)
-    out = block
-    for i in range(len(axes)):
-        dim = block.dim() - len(axes) + i
-        inside = (block != 0).to(block.dtype)
-        seen, size = inside.cumsum(dim), inside.sum(dim, keepdim=True)
-        turned = torch.where(seen <= (size / 2).floor(), -block, block)
-        out = torch.where(like(turn == i, block), turned, out)
-    return out
+    channels, axes = split(u)
+    at, sizes = [], [min(side, length) for length in axes]
+    inside = torch.ones((), dtype=torch.bool, device=u.device)
+    for i, (length, size) in enumerate(zip(axes, sizes, strict=True)):
+        first = (place[:, i : i + 1] * (length - size + 1)).floor().long()
+        behind = torch.arange(length, device=u.device) - first
+        at.append(behind.view(len(u), *[1] * i, length, *[1] * (len(axes) - 1 - i)))
+        inside = inside & (at[-1] >= 0) & (at[-1] < size)
+    hill = torch.where(inside, _hills(at, sizes, like(turn, inside)), 0).to(u.dtype)
+    return hill.view(len(u), *[1] * len(channels), *axes).expand_as(u)
 
 
 def tiles(u: Tensor, draw: Draw) -> Tensor:
-    """(B, *P) signs on a grid of tiles, one for each channel and tile, each tile in two halves."""
+    """(B, *P) a grid of tiles with two hills each; every channel and tile has a sign of its own."""
     channels, axes = split(u)
     sides = [max(1, length // _TILES) for length in axes]
     counts = [-(-length // side) for length, side in zip(axes, sides, strict=True)]
     sign = draw.tag("sign").sign(*channels, *counts).to(u.dtype)
-    turn = draw.tag("turn").integers(max(1, len(axes)), *[1] * len(channels), *counts)
-    places = [torch.arange(length, device=u.device) for length in axes]
-    for i, (at, side) in enumerate(zip(places, sides, strict=True)):
-        dim = u.dim() - len(axes) + i
-        sign, turn = sign.index_select(dim, at // side), turn.index_select(dim, at // side)
-    for i, (at, side) in enumerate(zip(places, sides, strict=True)):
-        early = (at % side < side // 2).view(-1, *[1] * (len(axes) - 1 - i))
+    turn = draw.tag("turn").integers(max(1, len(axes)), *counts)
+    at = []
+    for i, (length, side) in enumerate(zip(axes, sides, strict=True)):
+        place = torch.arange(length, device=u.device)
+        sign = sign.index_select(sign.dim() - len(axes) + i, place // side)
+        turn = turn.index_select(1 + i, place // side)
+        at.append((place % side).view(1, *[1] * i, length, *[1] * (len(axes) - 1 - i)))
+    hills = _hills(at, sides, turn).to(u.dtype)
+    return sign * hills.view(len(u), *[1] * len(channels), *axes)
+
+
+def _hills(at: list[Tensor], sizes: list[int], turn: Tensor) -> Tensor:
+    """(B, *axes) heights in blocks of those sizes: minus in the first half along the axis ``turn``.
+
+    At distance m from the middle of its half, by the largest of the axes, a coordinate has the sum
+    of 1 / k^2 over k > m, as published. at: places within the blocks.
+    """
+    far, sign = torch.zeros_like(turn), torch.ones_like(turn)
+    for i, (place, size) in enumerate(zip(at, sizes, strict=True)):
+        half = size // 2
+        early = place < half
+        middle = torch.where(early, half // 2, half + (size - half) // 2)
+        middle = torch.where(turn == i, middle, half)
+        far = torch.maximum(far, (place - middle).abs())
         sign = torch.where((turn == i) & early, -sign, sign)
-    return sign
+    top = max([1, *sizes])
+    heights = (1 / torch.arange(1, top + 1, device=turn.device).square()).flip(0).cumsum(0).flip(0)
+    return sign * heights[far.clamp(max=top - 1)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.differences import uniform
-from saddlepoint.attacks.exchange import exchange, halves, tiles
+from saddlepoint.attacks.exchange import bump, exchange, tiles
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind, Scores
 from saddlepoint.core.draw import Draw
@@ -22,7 +22,7 @@ __all__ = ["Square"]
 # Shares of the run after which the block's area halves: the published run is 10,000 queries long,
 # and its schedule is stretched or squeezed to the number of queries there are.
 _AHEAD = 64  # queries whose random numbers are drawn at once
-_LEAST = 3  # side of a block with two halves
+_LEAST = 3  # side of a block with two hills
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
@@ -33,10 +33,10 @@ class Square:
     Blocks are squares over the last two axes of u, intervals where it has one; the other axes count
     as channels. In the L_inf ball a move sets the block to plus or minus eps, as published. Where a
     radius is one Euclidean length in all directions, as in the L2 ball, a second block is undone,
-    and the first, half of it with the sign turned, takes the length that it gives up. In other sets
-    ``steepest`` and ``project`` say what a block may take from the rest. The first point has
-    stripes along the last but one axis, or, in the second case, a grid of such blocks. n_queries:
-    evaluations per sample. p: share of the coordinates in the first block, halved nine times over
+    and the first takes the length that it gives up on two hills of opposite sign, as published. In
+    other sets ``steepest`` and ``project`` say what a block may take from the rest. The first point
+    has stripes along the last but one axis, or a grid of such hills. n_queries: evaluations per
+    sample. p: share of the coordinates in the first block, halved nine times over
     the run. loss: what to climb.
 
     >>> Square(n_queries=200)
@@ -114,9 +114,10 @@ def _moved(
     """An exchange between two blocks in the rows marked ``shared`` (B,), a jump in the others."""
     if not bool(shared.any()):
         return _jump(oracle, u, _block(u, share, place, sign))
-    pattern = halves(_block(u, share, place, sign, least=_LEAST), turn)
-    source = _block(u, share, elsewhere, sign, least=_LEAST) != 0
-    new = exchange(oracle, u, pattern, source)
+    side = max(round(_side(u, share)), _LEAST) | 1  # odd: every hill has a top
+    signs = sign.reshape(*sign.shape, *[1] * len(_axes(u)[1]))
+    source = bump(u, side, elsewhere, turn) != 0
+    new = exchange(oracle, u, signs * bump(u, side, place, turn), source)
     if bool(shared.all()):
         return new
     return put(shared, new, _jump(oracle, u, _block(u, share, place, sign)))
@@ -143,16 +144,22 @@ def _chances(u: Tensor, count: int, draw: Draw) -> tuple[Tensor, Tensor]:
     return place, draw.tag("sign").sign(count, *channels).to(u.dtype)
 
 
-def _block(u: Tensor, share: float, place: Tensor, sign: Tensor, least: int = 1) -> Tensor:
+def _side(u: Tensor, share: float) -> float:
+    """Length of a block with that share of the coordinates of a channel."""
+    _, axes = _axes(u)
+    return float((share * math.prod(axes)) ** (1 / len(axes)))
+
+
+def _block(u: Tensor, share: float, place: Tensor, sign: Tensor) -> Tensor:
     """(B, *P) one sign per channel on a block, zero elsewhere; the last row and column count too.
 
-    place: (B, axes) in [0, 1). sign: (B, *channels). least: length of a side.
+    place: (B, axes) in [0, 1). sign: (B, *channels).
     """
     channels, axes = _axes(u)
-    side = (share * math.prod(axes)) ** (1 / len(axes))
+    side = _side(u, share)
     pattern = sign.reshape(len(u), *channels, *[1] * len(axes))
     for i, length in enumerate(axes):
-        size = min(max(round(side), least) | (least > 1), length)
+        size = min(max(round(side), 1), length)
         first = (place[:, i : i + 1] * (length - size + 1)).floor()
         at = torch.arange(length, device=u.device)
         inside = (at >= first) & (at < first + size)
