@@ -55,19 +55,25 @@ def bump(u: Tensor, side: int, place: Tensor, turn: Tensor) -> Tensor:
 
 
 def tiles(u: Tensor, draw: Draw) -> Tensor:
-    """(B, *P) a grid of tiles with two hills each; every channel and tile has a sign of its own."""
+    """(B, *P) a grid of tiles with two hills each; every channel and tile has a sign of its own.
+
+    There are five along an axis, in its middle, or as many as it has coordinates.
+    """
     channels, axes = split(u)
     sides = [max(1, length // _TILES) for length in axes]
-    counts = [-(-length // side) for length, side in zip(axes, sides, strict=True)]
+    counts = [min(length, _TILES) for length in axes]
     sign = draw.tag("sign").sign(*channels, *counts).to(u.dtype)
     turn = draw.tag("turn").integers(max(1, len(axes)), *counts)
-    at = []
-    for i, (length, side) in enumerate(zip(axes, sides, strict=True)):
-        place = torch.arange(length, device=u.device)
-        sign = sign.index_select(sign.dim() - len(axes) + i, place // side)
-        turn = turn.index_select(1 + i, place // side)
-        at.append((place % side).view(1, *[1] * i, length, *[1] * (len(axes) - 1 - i)))
-    hills = _hills(at, sides, turn).to(u.dtype)
+    at, inside = [], torch.ones((), dtype=torch.bool, device=u.device)
+    for i, (length, side, count) in enumerate(zip(axes, sides, counts, strict=True)):
+        place = torch.arange(length, device=u.device) - (length - side * count) // 2
+        number = (place // side).clamp(0, count - 1)
+        sign = sign.index_select(sign.dim() - len(axes) + i, number)
+        turn = turn.index_select(1 + i, number)
+        behind = [1] * (len(axes) - 1 - i)
+        inside = inside & ((place >= 0) & (place < side * count)).view(-1, *behind)
+        at.append((place % side).view(1, *[1] * i, length, *behind))
+    hills = torch.where(inside, _hills(at, sides, turn), 0).to(u.dtype)
     return sign * hills.view(len(u), *[1] * len(channels), *axes)
 
 
@@ -75,7 +81,7 @@ def _hills(at: list[Tensor], sizes: list[int], turn: Tensor) -> Tensor:
     """(B, *axes) heights in blocks of those sizes: minus in the first half along the axis ``turn``.
 
     At distance m from the middle of its half, by the largest of the axes, a coordinate has the sum
-    of 1 / k^2 over k > m, as published. at: places within the blocks.
+    of 1 / k^2 over m < k <= side / 2 + 1, as published. at: places within the blocks.
     """
     far, sign = torch.zeros_like(turn), torch.ones_like(turn)
     for i, (place, size) in enumerate(zip(at, sizes, strict=True)):
@@ -85,6 +91,6 @@ def _hills(at: list[Tensor], sizes: list[int], turn: Tensor) -> Tensor:
         middle = torch.where(turn == i, middle, half)
         far = torch.maximum(far, (place - middle).abs())
         sign = torch.where((turn == i) & early, -sign, sign)
-    top = max([1, *sizes])
+    top = max([1, *sizes]) // 2 + 1
     heights = (1 / torch.arange(1, top + 1, device=turn.device).square()).flip(0).cumsum(0).flip(0)
     return sign * heights[far.clamp(max=top - 1)]

@@ -91,7 +91,7 @@ class Square:
                 chances = place[:, at], sign[:, at], elsewhere[:, at], turn[:, at]
                 new = _moved(oracle, u, shared, self.share(k), *chances)
                 value = oracle.value(new)
-                better = value >= best
+                better = (value > best) | ~shared & (value == best)
                 u, best = put(better, new, u), torch.where(better, value, best)
 
 
