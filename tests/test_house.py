@@ -21,6 +21,9 @@ HEAVY = (
     "scipy",
     "PIL",
     "kornia",
+    "httpx",
+    "jmespath",
+    "pydantic",
 )
 
 

@@ -11,6 +11,7 @@ import saddlepoint as sp
 from saddlepoint.audit.asked import asked, spent_at_break
 from saddlepoint.audit.evidence import Evidence, Round, code
 from saddlepoint.audit.listed import Listed
+from saddlepoint.audit.paid import paid
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.report.queries import curve_of
 from saddlepoint.core.ledger import Status
@@ -73,3 +74,14 @@ def test_the_report_shows_it(tmp_path: Path) -> None:
 )
 def test_curves_that_are_none_are_not_drawn(curve: Any) -> None:  # noqa: ANN401
     assert curve_of({"queries": {"curve": curve}}) is None
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"queries": "many"}, {"queries": True}])
+def test_nothing_is_said_of_what_nobody_counted(usage: Any) -> None:  # noqa: ANN401
+    assert paid(usage) == ""
+
+
+def test_losses_are_named() -> None:
+    assert paid({"queries": 5, "lost": 2, "doubtful": 1}) == (
+        "5 queries paid for; 2 lost; 1 doubtful"
+    )

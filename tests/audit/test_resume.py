@@ -140,6 +140,12 @@ def test_another_plan_is_refused(subject: Subject, tmp_path: Path) -> None:
     assert (tmp_path / "audit.json").read_bytes() == before
 
 
+def test_what_was_paid_for_before_there_was_a_run_is_kept(subject: Subject, tmp_path: Path) -> None:
+    (tmp_path / "queries.sqlite-lock").touch()
+    run(subject, tmp_path)
+    assert (tmp_path / "audit.json").exists()
+
+
 def test_foreign_folders_are_refused(subject: Subject, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(Invalid, match="it holds other files"):

@@ -21,7 +21,7 @@ EVERY = pytest.mark.parametrize("row", COUNTS, ids=lambda r: r.name)
 DTYPE = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 CONVEX = (
     *("fgsm", "frank-wolfe", "frank-wolfe-random", "sequence", "ddn", "pdpgd"),
-    *("cw-linf", "deepfool", "ead", "ead-ista"),
+    *("cw-linf", "deepfool", "ead", "ead-ista", "geoda"),
 )
 SMOOTH = ("lagrangian",)
 FITTING = [

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saddlepoint.attacks.differences import uniform
+from saddlepoint.attacks.exchange import exchange
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind, Scores
 from saddlepoint.core.draw import Draw
@@ -28,10 +30,12 @@ class Square:
     """u' = project(u + 2 steepest(one sign per channel on a block)); keep gains (1912.00049, §3).
 
     Blocks are squares over the last two axes of u, intervals where it has one; the other axes count
-    as channels. In the L_inf ball a move sets the block to plus or minus eps, as published; in
-    other sets ``steepest`` and ``project`` say what a block may take from the rest. The first point
-    has stripes along the last but one axis. n_queries: evaluations per sample. p: share of the
-    coordinates in the first block, halved nine times over the run. loss: what to climb.
+    as channels. In the L_inf ball a move sets the block to plus or minus eps, as published. Where a
+    radius is one Euclidean length in all directions, as in the L2 ball, a second block is undone
+    and the first takes the length that it gives up. In other sets ``steepest`` and ``project`` say
+    what a block may take from the rest. The first point has stripes along the last but one axis.
+    n_queries: evaluations per sample. p: share of the coordinates in the first block, halved nine
+    times over the run. loss: what to climb.
 
     >>> Square(n_queries=200)
     Square(n_queries=200)
@@ -66,15 +70,21 @@ class Square:
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Climb from one start of stripes."""
         oracle = oracle.aim(self.loss)
-        u = _jump(oracle, oracle.threat.start(oracle.x), _stripes(oracle, draw.tag("stripes")))
+        start = oracle.threat.start(oracle.x)
+        u = _jump(oracle, start, _stripes(oracle, draw.tag("stripes")))
+        shared = uniform(oracle, start, draw.tag("shared").normal(*start.shape[1:]).to(start.dtype))
         best = oracle.value(u)
         for first in range(1, self.n_queries, _AHEAD):
             last = min(first + _AHEAD, self.n_queries)
             place, sign = _chances(u, last - first, draw.tag(first))
+            elsewhere = draw.tag(first, "other").uniform(*place.shape[1:])
             for k in range(first, last):
-                oracle, u, best, draw, place, sign = oracle.shrink(u, best, draw, place, sign)
+                oracle, u, best, shared, draw, place, elsewhere, sign = oracle.shrink(
+                    u, best, shared, draw, place, elsewhere, sign
+                )
                 pattern = _block(u, self.share(k), place[:, k - first], sign[:, k - first])
-                new = _jump(oracle, u, pattern)
+                other = self.share(k), elsewhere[:, k - first]
+                new = _moved(oracle, u, pattern, shared, *other)
                 value = oracle.value(new)
                 better = value >= best
                 u, best = put(better, new, u), torch.where(better, value, best)
@@ -84,6 +94,23 @@ def _jump(oracle: Blind[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
     """Move by two radii, which crosses the set from anywhere in it."""
     step = oracle.threat.steepest(oracle.x, u, pattern)
     return oracle.threat.project(oracle.x, step.mul_(2).add_(u))
+
+
+def _moved(
+    oracle: Scores[ThreatModel],
+    u: Tensor,
+    pattern: Tensor,
+    shared: Tensor,
+    share: float,
+    place: Tensor,
+) -> Tensor:
+    """An exchange with the block at ``place`` in the rows marked ``shared``, a jump elsewhere."""
+    if not bool(shared.any()):
+        return _jump(oracle, u, pattern)
+    channels = _axes(u)[0]
+    source = _block(u, share, place, u.new_ones(len(u), *channels)) != 0
+    new = exchange(oracle, u, pattern, source)
+    return new if bool(shared.all()) else put(shared, new, _jump(oracle, u, pattern))
 
 
 def _stripes(oracle: Scores[ThreatModel], draw: Draw) -> Tensor:

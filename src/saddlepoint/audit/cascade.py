@@ -15,7 +15,7 @@ from saddlepoint.audit.climb import Climb, Ranking, price
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.plan import Course, Move
-from saddlepoint.core.access import Access, Attack, check_fit
+from saddlepoint.core.access import SEEN, Access, Attack, check_fit
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.threat import ThreatModel
@@ -124,7 +124,8 @@ class _Course:
     def next(self, e: Evidence) -> Move | None:
         """Return the next round."""
         for r in e.rounds[self.seen :]:
-            self.ranking.observe(r)
+            # By labels the clean margin says nothing, and attacks say how far the break is.
+            self.ranking.observe(r, told=e.plan.access in SEEN or r.stage != "clean")
         self.seen = len(e.rounds)
         self.ranking.open &= ~e.exempt & ~e.asked_out
         if not self.ranking.open.any():

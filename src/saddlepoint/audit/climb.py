@@ -21,9 +21,10 @@ class Ranking:
         self.margin = np.full(n, -np.inf, dtype=np.float32)
         self.open = np.ones(n, dtype=np.bool_)
 
-    def observe(self, r: Round) -> None:
-        """Learn from a finished round."""
-        self.margin[r.rows] = np.fmax(self.margin[r.rows], r.margin)
+    def observe(self, r: Round, told: bool = True) -> None:
+        """Learn from a finished round; told: whether the adversary knows its margins."""
+        if told:
+            self.margin[r.rows] = np.fmax(self.margin[r.rows], r.margin)
         self.open[r.where(Status.BROKEN)] = False
 
     def rows(self, most: int | None = None, among: Array | None = None) -> Array:

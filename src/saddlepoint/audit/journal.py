@@ -19,6 +19,7 @@ import numpy as np
 
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import full_disk, write_bytes
+from saddlepoint.core.metered import LEDGER
 
 __all__ = ["Journal", "Record"]
 
@@ -223,10 +224,10 @@ def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
                 f"it holds another run ({'; '.join(other)}): choose another --out or delete it",
             )
         return False
-    # Over NFS an open file without a name, such as a spool's, shows as .nfs….
-    # Surrogates are trained before the run begins.
-    own = (".nfs", "surrogates")
-    if folder.exists() and any(not p.name.startswith(own) for p in folder.iterdir()):
+    # Over NFS an open file without a name, such as a spool's, shows as .nfs…. What was paid for
+    # before the run had a header is kept, and surrogates are trained before the run begins.
+    mine = (".nfs", LEDGER, "surrogates")
+    if folder.exists() and any(not p.name.startswith(mine) for p in folder.iterdir()):
         raise Invalid("out", str(folder), "an empty folder or a run's", "it holds other files")
     write_bytes(path, text.encode())
     return True

@@ -22,7 +22,7 @@ def of_parts(alone: Sequence[Cascade], joint: Cascade | None) -> Cascade:
     budget is that of all these together.
 
     >>> from saddlepoint.audit.suites import cascade
-    >>> of_parts([cascade("labels"), cascade("labels")], None).opening
+    >>> of_parts([cascade("none"), cascade("none")], None).opening
     Each(Guess(k=20))
     """
     ladders = [_in_part(ladder, k) for k, c in enumerate(alone) for ladder in c.ladders]

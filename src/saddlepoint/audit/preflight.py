@@ -15,7 +15,7 @@ from saddlepoint.core.access import SEEN
 from saddlepoint.core.answers import check_scores
 from saddlepoint.core.detected import against, refuse_rejecting, rejects
 from saddlepoint.core.door import Door, Model
-from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.errors import Invalid, Unanswered, Unsound, Unsupported
 from saddlepoint.core.goal import Untargeted
 from saddlepoint.core.metered import is_metered
 from saddlepoint.core.referee import batch_gap, repeat_gap
@@ -44,6 +44,8 @@ def first_look(
     door.admit(x)
     try:
         out = door.scores(x)
+    except (Unanswered, Unsound):
+        raise
     except Exception as error:
         shape = "x".join(map(str, x.shape[1:]))
         raise Unsupported(

@@ -4,16 +4,20 @@ from dataclasses import replace
 from typing import Any
 
 from saddlepoint.attacks import Guess, RandomSearch, Square
+from saddlepoint.audit import labelled
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.core.access import Access, Attack
+from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["arms", "rationed"]
 
 _MORE = (100, 400)
 
 
-def arms(access: Access, queries: int) -> tuple[Attack[Any], tuple[Ladder, ...]] | None:
+def arms(
+    access: Access, queries: int, threat: ThreatModel | None = None
+) -> tuple[Attack[Any], tuple[Ladder, ...]] | None:
     """Return opening and ladders for so many questions a sample, None where there are no others.
 
     A search that plans for all its questions from the start gets further with them than several
@@ -24,7 +28,9 @@ def arms(access: Access, queries: int) -> tuple[Attack[Any], tuple[Ladder, ...]]
     """
     if access == "gradients":
         return None
-    if access != "scores":
+    if access == "labels":
+        return labelled.long_run(threat, queries - 1)
+    if access == "none":
         return Guess(k=queries - 1), (Ladder(tuple(Guess(k=q) for q in _MORE), _MORE),)
     more = Ladder(tuple(RandomSearch(n_queries=q) for q in _MORE), _MORE)
     return Square(n_queries=queries - 1), (more,)

@@ -22,9 +22,9 @@ from saddlepoint.core.access import Attack
 from saddlepoint.core.detected import wanted
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.errors import Invalid, Unanswered, Unsound, Unsupported
 from saddlepoint.core.goal import Goal, Targeted, Untargeted
-from saddlepoint.core.ledger import Ledger, Status
+from saddlepoint.core.ledger import Status
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
@@ -139,7 +139,7 @@ class Rounds:
                 goal = target.goal(rows, y, self.door.scores(x, self._views("target", rows)))
             threat, views = _on(self.plan.threat[rows], x), self._views("clean", rows)
             oracle = Oracle(self.door, x, goal, threat, draw=views)
-        except (Invalid, Unsupported):
+        except (Invalid, Unsupported, Unanswered, Unsound):
             raise
         except Exception as error:
             raise Unsupported(
@@ -203,7 +203,7 @@ class Rounds:
         stored, way = self._store(moved), ledger.u[broken].cpu().numpy()
         goal = oracle.goal[broken]
         faults, margin = self._faults(name, goal, x.cpu().numpy(), stored, number, way)
-        place, columns = broken.cpu().numpy(), _counters(ledger)
+        place, columns = broken.cpu().numpy(), _counters(oracle)
         # A witness that the checker refuses proves nothing, and neither does its sample.
         status[place[faults != ""]] = CODES.index(Status.ERROR)
         lost = faults == _RIGHT if self.plan.votes > 1 else np.zeros(len(faults), dtype=np.bool_)
@@ -274,9 +274,10 @@ class Rounds:
         return moved
 
 
-def _counters(ledger: Ledger) -> Record:
+def _counters(oracle: Oracle[Any]) -> Record:
+    ledger = oracle.ledger
     return {
-        "margin": ledger.margin.cpu().numpy().astype(np.float32),
+        "margin": oracle.nearness().cpu().numpy().astype(np.float32),
         "forward": ledger.forward.cpu().numpy(),
         "backward": ledger.backward.cpu().numpy(),
         "nonfinite": ledger.nonfinite.cpu().numpy(),

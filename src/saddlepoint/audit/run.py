@@ -70,7 +70,7 @@ def audit(
     out: str | Path | None = None,
     about: About | None = None,
     figures: int = 64,
-    probes: int = 64,
+    probes: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     team: Team | None = None,
@@ -101,7 +101,8 @@ def audit(
     surrogates: other models, of which all is known; warm: folders of finished runs on the same
     samples. What breaks these opens the audit, at a question each, whatever ``access`` is.
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
-    measure on, after the search; 0 for none. force: go on when clean accuracy is at chance, or the
+    measure on, after the search; 0 for none, which is what a model gets that is paid for by the
+    question; 64 for others. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
     ``gathered()`` gives it under torchrun.
 
@@ -120,8 +121,7 @@ def audit(
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
     model = as_model(model)
-    own: Any = "gradients" if isinstance(model, nn.Module) else None
-    access = granted(own or getattr(model, "access", "gradients"), access)
+    access = granted(access_to(model), access)
     folder, team = None if out is None else Path(out), team or Team()
     _check_team(team, folder, model)
     samples = as_samples(data)
@@ -155,7 +155,8 @@ def audit(
         session = Session(plan, model, samples, about or About(), folder, team, files)
         session.borrowed = borrowed or None
         session.perceptual = _seeing(perceptual, samples)
-        return session.run(figures, force, progress or (lambda *_: None), probes)
+        few = (0 if is_metered(model) else 64) if probes is None else probes
+        return session.run(figures, force, progress or (lambda *_: None), few)
 
 
 def _check_team(team: Team, folder: Path | None, model: Model) -> None:
@@ -164,6 +165,12 @@ def _check_team(team: Team, folder: Path | None, model: Model) -> None:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
     if is_metered(model) and team.size > 1:
         raise Unsupported("a model that is paid for by the question is asked by one process only")
+
+
+def access_to(model: Any) -> Access:  # noqa: ANN401
+    """What a model lets itself be asked: modules anything, functions as well unless they say so."""
+    own: Access = "gradients"
+    return own if isinstance(model, nn.Module) else getattr(model, "access", own)
 
 
 def _counts(under: Expectation, eot: int, votes: int) -> tuple[int, int]:

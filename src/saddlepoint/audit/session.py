@@ -139,8 +139,8 @@ class Session:
                 self._figures(self.folder, door, evidence, figures, progress)
                 self._gallery(self.folder, door, evidence, journal, scores)
                 self._insides(self.folder, door, evidence, journal, scores)
-            if is_metered(self.model):
-                evidence.usage = self.model.usage()
+        if is_metered(self.model):  # at the end it looks once more whether it answers alike
+            evidence.usage = self.model.usage()
         evidence.model_changed = door.changed
         return self._finish(evidence, journal, scores, str(door.device or "cpu"))
 

@@ -19,7 +19,7 @@ from saddlepoint.attacks import (
     Square,
     Targets,
 )
-from saddlepoint.audit import costly, gridded
+from saddlepoint.audit import costly, gridded, labelled
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.listed import Listed
@@ -69,22 +69,21 @@ def _scores() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     )
 
 
-def _labels() -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    return _none()
-
-
-def _none() -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    asked = (50, 100, 200)
-    return Guess(k=20), (Ladder(tuple(Guess(k=q) for q in asked), asked),)
-
-
 _SUITE_PASSES: dict[Access, float] = {
     "gradients": 9_800,
     "scores": 5_000,
-    "labels": 1_000,
+    "labels": 5_000,
     "none": 1_000,
 }
-_BY_ACCESS = {"gradients": _gradients, "scores": _scores, "labels": _labels, "none": _none}
+_BY_ACCESS = {
+    "gradients": _gradients,
+    "scores": _scores,
+    "none": labelled.guesses,
+}
+
+
+def _arms(access: Access, threat: ThreatModel | None) -> tuple[Attack[Any], tuple[Ladder, ...]]:
+    return labelled.arms(threat) if access == "labels" else _BY_ACCESS[access]()
 
 
 def autoattack(
@@ -99,6 +98,8 @@ def autoattack(
     """
     if isinstance(threat, Gridded):
         return gridded.suite(threat, access)
+    if access == "labels":
+        return labelled.suite(threat)
     square = Square(n_queries=5000)
     if access != "gradients":
         return (square,) if access == "scores" else (Guess(k=1000),)
@@ -135,7 +136,7 @@ def cascade(
     """
     if effort not in EFFORTS:
         raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
-    if access not in _BY_ACCESS:
+    if access not in ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     if isinstance(threat, Parted):
         alone = [cascade(access, effort, None, survivors, p, price) for p in threat.parts]
@@ -159,8 +160,10 @@ def _plain(
 ) -> Cascade:
     """The cascade of one set, whatever it is made of; one long run of ``queries`` if they say."""
     suite, passes = autoattack(access, threat), _SUITE_PASSES[access]
-    long = None if queries is None else long_run(access, queries)
-    opening, ladders = _BY_ACCESS[access]() if long is None else long
+    if access == "labels":
+        passes = labelled.suite_passes(threat)
+    long = None if queries is None else long_run(access, queries, threat)
+    opening, ladders = _arms(access, threat) if long is None else long
     if isinstance(threat, Gridded):
         (opening, ladders), passes = gridded.arms(access, threat), gridded.cost(threat)
     elif scattered(threat):

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks import DDN, FAB, FMN, Each, Sequence
-from saddlepoint.core.access import Attack, check_fit
+from saddlepoint.audit import labelled
+from saddlepoint.core.access import Access, Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -19,6 +20,7 @@ __all__ = ["Sweep", "default_nearest"]
 # The closest breaks per norm that a few hundred passes buy; docs/results.md has the table.
 # FAB comes closest in L_2 and L_1 but finds no break at all of some samples; FMN finds one.
 _BOTH = Sequence((FMN(), FAB()))
+_QUESTIONS = 2000  # without gradients
 _BEST: dict[str, Attack[Any]] = {
     "Linf": DDN(),
     "L2": _BOTH,
@@ -27,15 +29,19 @@ _BEST: dict[str, Attack[Any]] = {
 }
 
 
-def default_nearest(threat: object) -> Attack[Any]:
+def default_nearest(threat: object, access: Access = "gradients") -> Attack[Any]:
     """Return the attack that came closest in a set of this kind, by measurement.
+
+    Without gradients it is a search by labels, since no search by scores here knows of sizes.
 
     >>> from saddlepoint import Linf
     >>> default_nearest(Linf(eps=0.3))
     DDN()
     """
     if isinstance(threat, Parted):
-        return Each(tuple(map(default_nearest, threat.parts)))
+        return Each(tuple(default_nearest(part, access) for part in threat.parts))
+    if access != "gradients":
+        return labelled.long_run(graded(threat), _QUESTIONS)[0]
     return _BEST.get(type(getattr(threat, "threat", threat)).__name__, FMN())
 
 
@@ -45,7 +51,7 @@ class Sweep:
 
     threat: the set of the largest size of interest. attack: looks for the closest break of each of
     the first n samples. confidence: of the intervals. batch_size: samples per chunk. target: the
-    class that the adversary wants; None: any other than the label.
+    class that the adversary wants; None: any other than the label. access: what the attack may see.
     """
 
     threat: Graded
@@ -56,6 +62,7 @@ class Sweep:
     confidence: float = 0.95
     batch_size: int = 128
     target: Target | None = None
+    access: Access = "gradients"
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
@@ -68,11 +75,12 @@ class Sweep:
         eps = graded(self.threat).eps
         if isinstance(eps, Tensor) or not eps > 0:
             raise Invalid("eps", eps, "one number above 0: the largest radius of the curve")
-        check_fit(self.attack, self.threat, "gradients")
+        check_fit(self.attack, self.threat, self.access)
 
     def describe(self) -> dict[str, Any]:
         """What decides the distances, as JSON."""
         named = ("n", "seed", "precision", "confidence")
         words = {"threat": repr(self.threat), "attack": repr(self.attack)}
         aimed = {} if self.target is None else {"target": str(self.target)}
-        return {**words, **{k: getattr(self, k) for k in named}, **aimed}
+        seen = {} if self.access == "gradients" else {"access": self.access}
+        return {**words, **{k: getattr(self, k) for k in named}, **aimed, **seen}

@@ -15,7 +15,7 @@ from saddlepoint.audit.spool import spool
 from saddlepoint.audit.sweep import Sweep, default_nearest
 from saddlepoint.audit.team import Team
 from saddlepoint.audit.tracing import Progress, Tracing
-from saddlepoint.core.access import Attack
+from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import Graded
@@ -36,6 +36,7 @@ def curve(
     confidence: float = 0.95,
     out: str | Path | None = None,
     target: Target | Tensor | int | str | None = None,
+    access: Access = "gradients",
     about: About | None = None,
     progress: Progress | None = None,
 ) -> Curve:
@@ -45,7 +46,7 @@ def curve(
     radii below it. attack: ``default_nearest`` unless given; any attack will do. out: a folder for
     curve.json, distances.npz, witnesses.safetensors and the figure; calling again with the same
     arguments continues an interrupted run. target: the class that the adversary wants, as in
-    ``audit``; None: any but the label.
+    ``audit``; None: any but the label. access: what the attack may see of the model.
 
     Raises ``Invalid`` for what cannot be measured, before any long work.
 
@@ -64,13 +65,14 @@ def curve(
             samples = files.enter_context(contextlib.closing(spool(data, n, folder)))
         sweep = Sweep(
             threat=threat,
-            attack=default_nearest(threat) if attack is None else attack,
+            attack=default_nearest(threat, access) if attack is None else attack,
             n=len(samples) if n is None else n,
             seed=seed,
             precision=precision,
             confidence=confidence,
             batch_size=Door(model, precision).batch_size if batch_size is None else batch_size,
             target=as_target(target),
+            access=access,
         )
         if sweep.target is not None:
             sweep = replace(sweep, target=sweep.target.first(sweep.n))

@@ -103,6 +103,7 @@ class Tracing:
             ids=rows,
             batch_size=len(rows),
             precision=self.sweep.precision,
+            access=self.sweep.access,
         )
         record = self._judged(door, rows, x, goal, found)
         return {**record, "seconds": np.array(time.perf_counter() - began)}

@@ -53,7 +53,7 @@ class AuditSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     quantize: Literal["uint8"] | None = None
     figures: StrictInt = Field(64, ge=0)
-    probes: StrictInt = Field(64, ge=0)
+    probes: StrictInt | None = Field(None, ge=0)
     eot: StrictInt | None = Field(None, ge=1)
     votes: StrictInt | None = Field(None, ge=1)
     under: str | None = None

@@ -134,12 +134,11 @@ def _radii(asked: tuple[str, ...], threat: Any) -> tuple[float, ...]:  # noqa: A
 
 
 def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
-    attack = parse_attack(settings.attack) if settings.attack else default_nearest(threat)
     subject = load_subject(
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
-    if subject.access != "gradients":
-        raise Unsupported("a curve needs gradients, and this model grants scores only")
+    named = settings.attack
+    attack = parse_attack(named) if named else default_nearest(threat, subject.access)
     about = About(settings.model, subject.arch, settings.data, settings.split, subject.sha256)
     with CurveProgress(repr(attack)) as progress:
         return curve(
@@ -153,6 +152,7 @@ def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
             batch_size=settings.batch_size,
             out=settings.out,
             target=parse_target(settings.target),
+            access=subject.access,
             about=about,
             progress=progress,
         )

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from saddlepoint.core.errors import BadData, Invalid, Missing, Unsound, Unsupported
+from saddlepoint.core.errors import BadData, Invalid, Missing, Unanswered, Unsound, Unsupported
 from saddlepoint.train import Diverged
 
 __all__ = ["readable", "say"]
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 # (exception, how it is introduced, exit code): the first that fits.
 _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, int], ...] = (
     (KeyboardInterrupt, "interrupted", 130),
-    ((Invalid, BadData, Unsupported, Missing, OSError), "error", 2),
+    ((Invalid, BadData, Unsupported, Missing, Unanswered, OSError), "error", 2),
     (Diverged, "diverged", 1),
     (Unsound, "unsound", 1),
     (Exception, "internal error", 3),

@@ -9,7 +9,9 @@ from saddlepoint.cli.audit import attack_command, audit_command
 from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.curve import curve_command
 from saddlepoint.cli.demo import demo_command
+from saddlepoint.cli.doctor import doctor_command
 from saddlepoint.cli.errors import readable
+from saddlepoint.cli.query import query_command
 from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
 from saddlepoint.cli.smooth import smooth_command
@@ -32,11 +34,13 @@ app.command("attack")(readable(attack_command))
 app.command("curve")(readable(curve_command))
 app.command("smooth")(readable(smooth_command))
 app.command("universal")(readable(universal_command))
+app.command("query")(readable(query_command))
 app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
 app.command("verify")(readable(verify_command))
 app.command("demo")(readable(demo_command))
+app.command("doctor")(readable(doctor_command))
 app.add_typer(data.app, name="data")
 app.add_typer(studies.app, name="study")
 

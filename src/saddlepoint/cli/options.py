@@ -39,7 +39,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
-        "or package.module:factory.",
+        "a .toml that describes a model behind HTTP, or package.module:factory.",
     ),
 ]
 ArchOption = Annotated[
@@ -103,7 +103,9 @@ VotesOption = Annotated[
 ]
 ProbesOption = Annotated[
     int | None,
-    typer.Option("--probes", help="Samples that health checks measure on (64); 0: none."),
+    typer.Option(
+        "--probes", help="Samples that health checks measure on (64; of a paid service 0); 0: none."
+    ),
 ]
 
 

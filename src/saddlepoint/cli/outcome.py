@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from saddlepoint.audit import Audit
+from saddlepoint.audit.paid import paid
 from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.cli.console import OUT, percent
 
@@ -169,8 +170,7 @@ def print_outcome(result: Audit) -> None:
             style="bold",
         )
     )
-    for said in (
-        f(result.document) for f in (aimed, proved, borrowed_words, queried, missed, seen)
-    ):
+    parts = (aimed, proved, borrowed_words, queried, missed, seen)
+    for said in (*(f(result.document) for f in parts), paid(result.document.get("usage"))):
         if said:
             OUT.print(Text(said))

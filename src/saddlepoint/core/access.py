@@ -106,6 +106,13 @@ class Labels(Blind[T_co], Protocol[T_co]):
         """(B,) the smallest size of a break known so far, infinite where there is none."""
         ...
 
+    def closest(self) -> tuple[Tensor, Tensor]:
+        """(B, *P) the closest break that roaming has found, and (B,) its size, else infinite.
+
+        Kept where labels alone are granted, in sets that have sizes.
+        """
+        ...
+
 
 class Scores(Labels[T_co], Protocol[T_co]):
     """Ask for the loss as well."""

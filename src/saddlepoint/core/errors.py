@@ -3,7 +3,16 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BadData", "Exhausted", "Invalid", "Missing", "Unsound", "Unsupported", "closest"]
+__all__ = [
+    "BadData",
+    "Exhausted",
+    "Invalid",
+    "Missing",
+    "Unanswered",
+    "Unsound",
+    "Unsupported",
+    "closest",
+]
 
 
 class Invalid(ValueError):
@@ -37,6 +46,10 @@ class Missing(ImportError):
 
 class Unsound(RuntimeError):
     """Evidence contradicts itself, such as a broken sample that carries a certificate."""
+
+
+class Unanswered(RuntimeError):
+    """A service gave no usable answer, or may not be asked any more; no verdict on any sample."""
 
 
 class BadData(ValueError):

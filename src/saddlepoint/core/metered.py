@@ -6,7 +6,11 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from torch import Tensor
 
-__all__ = ["Metered", "attached", "is_metered"]
+from saddlepoint.core.shapes import put
+
+__all__ = ["LEDGER", "Metered", "attached", "is_metered", "spare"]
+
+LEDGER = "queries.sqlite"  # in the folder of a run; others beside it begin with that name
 
 
 @runtime_checkable
@@ -52,3 +56,14 @@ def is_metered(model: object) -> TypeGuard[Metered]:
 def attached(model: object, folder: Path | None) -> contextlib.AbstractContextManager[Any]:
     """Keep a metered model's ledger in the folder while the context lasts; others have none."""
     return model.attached(folder) if is_metered(model) else contextlib.nullcontext()
+
+
+def spare(model: object, moved: Tensor, x: Tensor, asked: Tensor) -> Tensor:
+    """Return moved (B, *F) with x, which has been asked about, where nobody waits for the answer.
+
+    asked: (B,) bool. Closed rows stay in a batch until it is worth shrinking; they cost a machine
+    little, and money where each question is paid for.
+    """
+    if bool(asked.all()) or not is_metered(model):
+        return moved
+    return put(asked, moved, x)

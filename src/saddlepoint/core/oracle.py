@@ -9,6 +9,7 @@ from torch import Tensor
 from saddlepoint.core.access import ACCESS, Access
 from saddlepoint.core.aim import Aiming
 from saddlepoint.core.answers import check_scores
+from saddlepoint.core.beyond import Roamer, remembers
 from saddlepoint.core.closest import Closest
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
@@ -17,6 +18,7 @@ from saddlepoint.core.expect import ballot, mean
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Ledger, of_rows, tally
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
+from saddlepoint.core.metered import spare
 from saddlepoint.core.referee import answered, close_calls, hits_of, judge, nth
 from saddlepoint.core.shapes import INF, norm, pieces, put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded
@@ -27,7 +29,7 @@ __all__ = ["Oracle"]
 T = TypeVar("T", bound=ThreatModel)
 
 
-class Oracle(Aiming, Within, Generic[T]):
+class Oracle(Aiming, Within, Roamer, Generic[T]):
     """Rows of a batch, the set around each, and what may be asked about them.
 
     The clean input is asked about first (or its scores are handed in as ``clean``), so the worst
@@ -75,6 +77,7 @@ class Oracle(Aiming, Within, Generic[T]):
             self.ledger.price = self.ledger.given = door.votes
             self.ledger.charge(None, everyone, False)
         self.ledger.price = door.eot
+        self._beyond = remembers(access, threat, x, start)
         self._begin(start, everyone, draws)
 
     # -- the questions -------------------------------------------------------------------------
@@ -179,7 +182,7 @@ class Oracle(Aiming, Within, Generic[T]):
         """Return the scores of each pass."""
         asked = self._ask()
         with torch.no_grad():
-            moved = self.threat.apply(self.x, u)
+            moved = spare(self._door.model, self.threat.apply(self.x, u), self.x, asked)
             views = self._views("pass")
             outs = [self._door.search(moved, nth(views, k)) for k in range(self._door.eot)]
         self.ledger.charge(self._index, asked, False)
@@ -216,6 +219,7 @@ class Oracle(Aiming, Within, Generic[T]):
         size = self._size(u)
         claims = ledger.claims(index, margin, size, self._door.precision == "float32")
         if self._roams:
+            self._note(u, asked & (margin > 0))
             asked = self._members(u, asked & (claims | ledger.improves(index, margin, size)))
         crossed = asked & claims
         if bool(crossed.any()):

@@ -13,7 +13,7 @@ from saddlepoint.core.answers import check_labels
 from saddlepoint.core.detected import meant
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Exhausted, Invalid, Unsound, Unsupported
+from saddlepoint.core.errors import Exhausted, Invalid, Unanswered, Unsound, Unsupported
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
@@ -205,7 +205,7 @@ def attack_rows(attack: Attack[Any], oracle: Oracle[Any], draw: Draw) -> str | N
         attack(*oracle.shrink(draw, at=1.0))
     except Exhausted:
         pass
-    except (Unsupported, Unsound):
+    except (Unsupported, Unsound, Unanswered):
         raise
     except Exception:  # noqa: BLE001 - an attack is foreign code; its failure is a verdict
         error = traceback.format_exc()

@@ -26,7 +26,7 @@ from saddlepoint.models.weights import (
 
 __all__ = ["load_model"]
 
-_SUFFIXES = (".safetensors", ".onnx", *TORCH_SUFFIXES)
+_SUFFIXES = (".safetensors", ".onnx", *TORCH_SUFFIXES, ".toml")
 _FORMS = (
     f"a {', '.join(_SUFFIXES)} file, a folder with model.safetensors and model.json, "
     "or package.module:factory"
@@ -43,9 +43,10 @@ def load_model(
     """Load a model without running code that its file contains.
 
     ``spec`` is weights (``.safetensors``, or ``.pt .pth .bin .ckpt`` holding a state dict; these
-    need ``arch``), a folder with ``model.safetensors`` and ``model.json``, an ``.onnx`` file, or
-    ``package.module:factory``. ``arch`` is a known architecture or such a factory. ``shape`` of one
-    sample and ``classes`` are checked against, or completed from, what the file says.
+    need ``arch``), a folder with ``model.safetensors`` and ``model.json``, an ``.onnx`` file, a
+    ``.toml`` that describes a model behind HTTP, or ``package.module:factory``. ``arch`` is a known
+    architecture or such a factory. ``shape`` of one sample and ``classes`` are checked against, or
+    completed from, what the file says.
     Raises ``Invalid`` for arguments that cannot be, ``BadData`` for files that are missing,
     damaged, unsafe or do not fit the architecture, ``Missing`` when ONNX is not installed.
 
@@ -127,6 +128,10 @@ def _from_file(path: Path, arch: str | None, shape: Shape | None, classes: int |
         if arch is not None:
             raise Invalid("arch", arch, "left out, as an ONNX file holds its architecture")
         return _from_onnx(path, shape, classes)
+    if suffix == ".toml":
+        if arch is not None:
+            raise Invalid("arch", arch, "left out, as a service keeps its architecture to itself")
+        return _from_service(path, shape, classes)
     if suffix in PICKLE_SUFFIXES:
         raise refuse_pickle(path)
     if suffix not in _SUFFIXES:
@@ -149,6 +154,15 @@ def _from_onnx(path: Path, shape: Shape | None, classes: int | None) -> Loaded:
         found.classes,
         found.note,
     )
+
+
+def _from_service(path: Path, shape: Shape | None, classes: int | None) -> Loaded:
+    from saddlepoint.models.service import load_service
+
+    loaded = load_service(path)
+    _require_equal(path, "shape", shape, loaded.shape)
+    _require_equal(path, "classes", classes, loaded.classes)
+    return loaded
 
 
 def _from_weights(

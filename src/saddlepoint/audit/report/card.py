@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import prod, sqrt
 from typing import Any
 
+from saddlepoint.audit.paid import paid
 from saddlepoint.audit.report.borrowed import borrowed_words
 from saddlepoint.audit.report.numerals import (
     GREY_LEVELS,
@@ -101,6 +102,12 @@ def _limit(audit: Mapping[str, Any]) -> str:
     return f"At most {most:,} times for each {noun(audit)}." if most else _FREELY
 
 
+def _paid(audit: Mapping[str, Any]) -> str:
+    usage = audit.get("usage")
+    said = paid(usage if isinstance(usage, dict) else None)
+    return f"{said}." if said else ""
+
+
 def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of the threat-model card: a question and its answer."""
     threat, cost = audit["threat"], audit["cost"]
@@ -120,6 +127,7 @@ def card(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"for each {noun(audit)}.",
         ),
         ("Has beside it", borrowed_words(audit)),
+        ("Paid", _paid(audit)),
         ("Wants", _goal(audit)),
     ]
     return [(question, answer) for question, answer in rows if answer and answer != "."]
