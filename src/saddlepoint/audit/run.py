@@ -19,7 +19,7 @@ from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
-from saddlepoint.core.access import Access, Attack, granted
+from saddlepoint.core.access import SEEN, Access, Attack, granted
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
@@ -121,7 +121,11 @@ def audit(
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
     model = as_model(model)
-    access = granted(access_to(model), access)
+    own, wanted = access_to(model), as_target(target)
+    access = granted(own, access)
+    if wanted is not None and wanted.asks and own not in SEEN:
+        allowed = f"a class or 'next': this model gives {own}, which do not rank the other classes"
+        raise Invalid("target", str(wanted), allowed)
     folder, team = None if out is None else Path(out), team or Team()
     _check_team(team, folder, model)
     samples = as_samples(data)
@@ -142,7 +146,7 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
-        target=as_target(target),
+        target=wanted,
         under=under,
         max_queries=max_queries,
     )
