@@ -34,6 +34,14 @@ def asked_of(result: sp.Audit) -> Any:  # noqa: ANN401
     return result.evidence.total("forward")
 
 
+@pytest.mark.parametrize(("counts", "least"), [({"votes": 9}, 10), ({"eot": 4}, 5)])
+def test_a_limit_that_allows_no_question_is_refused(counts: Any, least: int) -> None:  # noqa: ANN401
+    """Samples that nobody may ask about would pass for robust ones."""
+    with pytest.raises(Invalid, match=f"max_queries = {least - 1}: must be .* at least {least}"):
+        Plan(sp.Linf(0.1), cascade("scores"), n=4, max_queries=least - 1, **counts)
+    assert Plan(sp.Linf(0.1), cascade("scores"), n=4, max_queries=least, **counts).n == 4
+
+
 @pytest.mark.parametrize("access", ["none", "labels", "scores", "gradients"])
 @pytest.mark.parametrize("most", [2, 30])
 def test_no_sample_costs_more_than_it_may(access: Any, most: int) -> None:  # noqa: ANN401

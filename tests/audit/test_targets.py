@@ -206,3 +206,16 @@ def test_a_sample_of_the_targets_class_is_no_break_to_replay(
     (out / "audit.json").write_text(json.dumps(document))
     failed = replay(Witnesses.load(out), subject.model, Pair(*data), THREAT).failed
     assert failed == dict.fromkeys(rows.tolist(), "its label is its target: nobody moves it there")
+
+
+@pytest.mark.parametrize("rule", ["runner-up", "least-likely"])
+def test_labels_have_no_runner_up(rule: str) -> None:
+    """Of rows with a single one it would be the first class, for all."""
+
+    def model(x: Tensor) -> Tensor:
+        return torch.eye(3)[(x.flatten(1)[:, 0] > 0.5).long()]
+
+    model.access = "labels"  # type: ignore[attr-defined]
+    x, y = torch.rand(4, 2), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(Invalid, match=f"target = '{rule}': must be a class or 'next'"):
+        sp.audit(model, (x, y), sp.Linf(0.1), target=rule)

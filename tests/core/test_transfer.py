@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saddlepoint import (
     PGD,
+    Earlier,
     Guess,
     Linf,
     PriorGuided,
@@ -21,11 +22,12 @@ from saddlepoint import (
     Transfer,
     search,
 )
+from saddlepoint.attacks.earlier import Points
 from saddlepoint.core.access import check_fit
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.views import Noise, Render, Scale, Shift
-from tests.laws.models import Spy, problem
+from tests.laws.models import Spy, mlp, problem
 from tests.table import OTHER, THREATS
 
 LINF = THREATS[0]
@@ -165,6 +167,27 @@ def test_the_prior_saves_questions_where_it_is_right() -> None:
     alone = search(Square(60), net, x, y, threat)
     assert int(guided.broken.sum()) >= int(alone.broken.sum())
     assert int(guided.cost.forward.sum()) < int(alone.cost.forward.sum())
+
+
+@pytest.mark.parametrize("n_queries", [1, 2, 3, 9])
+def test_all_questions_are_asked_and_no_more(n_queries: int) -> None:
+    """Suggestions are among them, two of which are more than one question allows."""
+    net, x, y, _ = problem(LINF)
+    y = mlp(dtype=x.dtype).eval()(x).argmax(1)
+    found = search(PriorGuided(n_queries, (OTHER,)), net, x, y, Linf(0.001))
+    assert found.error is None
+    assert found.cost.forward.tolist() == [1 + n_queries] * len(x)
+
+
+def test_a_start_that_knows_few_leaves_the_others_all_their_questions() -> None:
+    net, x, y, _ = problem(LINF)
+    y = mlp(dtype=x.dtype).eval()(x).argmax(1)
+    early = Earlier(Points(torch.tensor([0, 2]), x[[0, 2]], "c0ffee"))
+    guided = PriorGuided(7, (OTHER,), (early, Transfer(CLIMB)))
+    found = search(guided, net, x, y, Linf(0.001), ids=torch.arange(8))
+    assert found.cost.forward.tolist() == [8] * 8
+    part = search(guided, net, x[:3], y[:3], Linf(0.001), ids=torch.arange(3))
+    torch.testing.assert_close(part.u, found.u[:3])
 
 
 def test_smoothing_is_a_convolution_with_a_gaussian() -> None:

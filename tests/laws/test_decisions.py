@@ -11,6 +11,7 @@ from saddlepoint import (
     L2,
     Boundary,
     Budget,
+    Each,
     GeoDA,
     HopSkipJump,
     Linf,
@@ -60,6 +61,18 @@ def test_the_class_is_all_they_see(attack: Any) -> None:  # noqa: ANN401
     assert a.status == b.status
     assert torch.equal(a.cost.forward, b.cost.forward)
     assert torch.equal(a.u[a.broken], b.u[b.broken])
+
+
+def test_the_class_is_all_that_a_part_in_turn_goes_on_from() -> None:
+    """Which of two unbroken points is the worst would take scores to say."""
+    net, x, y, _ = problem(NORM2, n=24)
+    threat = RotateTranslate(4, 0.3) >> Linf(0.05)
+    attack = Each((RayS(n_queries=20), RayS(n_queries=40)))
+    a, b = (search(attack, m, x, y, threat, access="labels") for m in (net, OneHot(net)))
+    assert a.error is None
+    assert Status.SURVIVED in a.status
+    assert a.status == b.status
+    assert torch.equal(a.cost.forward, b.cost.forward)
 
 
 @ATTACK

@@ -103,27 +103,35 @@ class PriorGuided:
         """Ask about the suggestions, then climb from the best of them."""
         self.inside(oracle.threat)
         oracle, search = oracle.aim(self.loss), Square(self.n_queries)
-        oracle, u, best, draw = self._begin(oracle, search, draw)
+        oracle, u, best, left, draw = self._begin(oracle, search, draw)
         with contextlib.ExitStack() as held:
             judge = self._judge(oracle, held)
-            for k in range(len(self.ready) + 1, self.n_queries):
-                oracle, judge, u, best, draw = oracle.shrink(judge, u, best, draw)
+            k = len(self.ready)
+            while bool((left > 0).any()):
+                k += 1
+                state = oracle.rest(left <= 0).shrink(judge, u, best, left, draw)
+                oracle, judge, u, best, left, draw = state
                 new = self._proposed(search, oracle, judge, u, k, draw.tag(k))
                 value = oracle.value(new)
-                better = value >= best
+                better = (left > 0) & (value >= best)
                 u, best = put(better, new, u), torch.where(better, value, best)
+                left = left - 1
 
-    def _begin(self, oracle: Any, search: Square, draw: Draw) -> tuple[Any, Tensor, Tensor, Draw]:  # noqa: ANN401
-        """Ask about every suggestion, and about a chance move where there was none."""
+    def _begin(self, oracle: Any, search: Square, draw: Draw) -> tuple[Any, ...]:  # noqa: ANN401
+        """Ask about every suggestion, and about a chance move where there was none.
+
+        Returns the oracle, points, their values, questions that are left to each, and the draw.
+        """
         u = oracle.threat.start(oracle.x)
         best = torch.full((len(u),), -INF, dtype=u.dtype, device=u.device)
-        for i, start in enumerate(self.ready):
-            oracle, u, best, draw = oracle.shrink(u, best, draw, at=1.0)
-            u, best = _asked(oracle, *start.suggest(oracle, draw.tag("start", i)), u, best)
-        oracle, u, best, draw = oracle.shrink(u, best, draw, at=1.0)
-        new = search.move(oracle, u, 0, draw.tag("chance"))
-        u, best = _asked(oracle, new, best == -INF, u, best)
-        return oracle, u, best, draw
+        left = torch.full((len(u),), self.n_queries, device=u.device)
+        for i, start in enumerate(self.ready[: self.n_queries]):
+            oracle, u, best, left, draw = oracle.shrink(u, best, left, draw, at=1.0)
+            new, known = start.suggest(oracle, draw.tag("start", i))
+            u, best, left = *_asked(oracle, new, known, u, best), left - known.to(left.dtype)
+        oracle, u, best, left, draw = oracle.shrink(u, best, left, draw, at=1.0)
+        new, lost = search.move(oracle, u, 0, draw.tag("chance")), left == self.n_queries
+        return oracle, *_asked(oracle, new, lost, u, best), left - lost.to(left.dtype), draw
 
     def _judge(self, oracle: Any, held: contextlib.ExitStack) -> Any:  # noqa: ANN401
         """Open the surrogates on the same rows; None where there are none."""

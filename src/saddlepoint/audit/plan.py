@@ -106,7 +106,7 @@ class Plan:
             raise Invalid("precision", self.precision, "'float32' or 'bfloat16'")
         check_draws("eot", self.eot)
         check_draws("votes", self.votes)
-        check_queries(self.max_queries)
+        check_queries(self.max_queries, self.votes + self.eot)
         self.strategy.check(self.threat, self.access)
 
     def describe(self) -> dict[str, Any]:
@@ -130,13 +130,14 @@ class Plan:
         }
 
 
-def check_queries(most: int | None) -> None:
-    """Raise ``Invalid`` unless a sample may be asked about beyond its clean answer."""
+def check_queries(most: int | None, least: int = 2) -> None:
+    """Raise ``Invalid`` unless a sample may be asked about beyond its clean answer.
+
+    least: passes of the clean answer and of one question.
+    """
     whole = isinstance(most, int) and not isinstance(most, bool)
-    if most is not None and (not whole or most < 2):
-        raise Invalid(
-            "max_queries",
-            most,
-            "a whole number of at least 2, or None",
-            "the clean input is the first question about a sample",
-        )
+    if most is not None and (not whole or most < least):
+        hint = "the clean input is the first question about a sample"
+        if least > 2:
+            hint += ", and each takes as many passes as there are draws"
+        raise Invalid("max_queries", most, f"a whole number of at least {least}, or None", hint)

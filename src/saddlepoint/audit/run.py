@@ -19,7 +19,7 @@ from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.spool import spool
 from saddlepoint.audit.suites import strategy
 from saddlepoint.audit.team import Team
-from saddlepoint.core.access import Access, Attack, granted
+from saddlepoint.core.access import SEEN, Access, Attack, granted
 from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.expectation import Expectation
@@ -121,7 +121,7 @@ def audit(
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
     model = as_model(model)
-    access = granted(access_to(model), access)
+    access, wanted = granted(access_to(model), access), _wanted(target, access_to(model))
     folder, team = None if out is None else Path(out), team or Team()
     _check_team(team, folder, model)
     samples = as_samples(data)
@@ -142,7 +142,7 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
-        target=as_target(target),
+        target=wanted,
         under=under,
         max_queries=max_queries,
     )
@@ -165,6 +165,15 @@ def _check_team(team: Team, folder: Path | None, model: Model) -> None:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
     if is_metered(model) and team.size > 1:
         raise Unsupported("a model that is paid for by the question is asked by one process only")
+
+
+def _wanted(target: Target | Tensor | int | str | None, own: Access) -> Target | None:
+    """Return the target; raise ``Invalid`` for one that takes scores where there are none."""
+    wanted = as_target(target)
+    if wanted is not None and wanted.asks and own not in SEEN:
+        allowed = f"a class or 'next': this model gives {own}, which do not rank the other classes"
+        raise Invalid("target", str(wanted), allowed)
+    return wanted
 
 
 def access_to(model: Any) -> Access:  # noqa: ANN401

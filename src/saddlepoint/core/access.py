@@ -53,7 +53,7 @@ class Blind(Protocol[T_co]):
 
     @property
     def worst(self) -> Tensor:
-        """(B, *P) the worst parameters seen so far in this search."""
+        """(B, *P) the worst parameters seen so far; without scores, where the search begins."""
         ...
 
     def aim(self, loss: Loss | str | None = None, goal: Goal | None = None) -> Self:

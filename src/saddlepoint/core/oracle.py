@@ -127,7 +127,13 @@ class Oracle(Aiming, Within, Roamer, Generic[T]):
 
     @property
     def worst(self) -> Tensor:
-        """(B, *P) the worst parameters seen so far: where a later attack can go on."""
+        """(B, *P) the worst parameters seen so far: where a later attack can go on.
+
+        Which of two unbroken points is worse takes scores to say: without them, where it begins.
+        """
+        if self._access < ACCESS.index("scores"):
+            start: Tensor = self.threat.start(self.x)
+            return start
         if self._inside is not None:
             return self._inside.worst
         return of_rows(self.ledger.u, self._index)

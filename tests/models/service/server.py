@@ -47,6 +47,7 @@ class Server:
     ill: list[Callable[["Server"], Reply | None]] = field(default_factory=list)
     hold: Callable[[], object] = lambda: None  # before an answer
     drip: Callable[[], object] | None = None  # between the bytes of an answer
+    reason: str | None = None  # in place of the usual word beside a status
     port: int = 0
 
     @property
@@ -82,7 +83,7 @@ def running(**settings: Any) -> Iterator[Server]:  # noqa: ANN401
                 self.close_connection = True
                 return
             status, headers, content = found
-            self.send_response(status)
+            self.send_response(status, server.reason)
             for name, value in ({"Content-Length": str(len(content))} | headers).items():
                 self.send_header(name, value)
             self.end_headers()

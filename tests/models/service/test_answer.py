@@ -88,6 +88,16 @@ def test_one_instance_per_request(tmp_path: Path) -> None:
 
 FAULTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "nothing there": (LOGITS, {"x": 1}, "answer.scores = 's' finds nothing"),
+    "no function": (
+        LOGITS | {"scores": "foo(s)"},
+        {"s": 1},
+        "fails on the answer: Unknown function",
+    ),
+    "other type": (
+        LOGITS | {"scores": "sort(s)"},
+        {"s": [[1]]},
+        "answer.scores = 'sort(s)' fails on the answer: In function sort(), invalid type",
+    ),
     "other count": (LOGITS, {"s": [[1, 2, 3]] * 2}, "finds 2 items for 1 instances"),
     "no list": (LOGITS, {"s": "x"}, "finds str for 1 instances"),
     "few": (LOGITS, {"s": [[1, 2]]}, "there are 2 scores for 3 classes"),

@@ -24,6 +24,7 @@ def send(server: Server, **said: Any) -> Outcome:  # noqa: ANN401
             "url": server.url + "?key=${QUERY_KEY}",
             "method": "POST",
             "headers": {"Authorization": "Bearer ${SERVICE_TOKEN}"},
+            "names": [],
             "timeout": 5.0,
             "concurrency": 2,
             "max_response_bytes": 1000,
@@ -73,6 +74,12 @@ ILL: dict[str, tuple[Callable[[Server], Reply | None], str, bool, str]] = {
         False,
         "does it take the credentials in QU",
     ),
+    "escaped": (
+        lambda _: (400, {}, b'{"a": "s3cret\\u002ft0ken", "b": "<p>s3cret&#x2F;t0ken an%2bother"}'),
+        REFUSED,
+        False,
+        '{"a": "[redacted]", "b": "<p>[redacted] [redacted]"}',
+    ),
     "too large a question": (lambda _: (413, {}, b""), REFUSED, False, "limits.batch_size"),
     "html": (
         lambda s: (200, {"Content-Type": "text/html"}, b"<html>Sign in" + echo(s)),
@@ -106,6 +113,12 @@ ILL: dict[str, tuple[Callable[[Server], Reply | None], str, bool, str]] = {
         REFUSED,
         False,
         "a redirect to another path of the same host: redirects are not followed",
+    ),
+    "moved nowhere": (
+        lambda _: (302, {"Location": "http://[an+other"}, b""),
+        REFUSED,
+        False,
+        "answered 302, a redirect to what is no address",
     ),
     "hangs up": (lambda _: None, LOST, True, "the connection broke"),
     "cut short": (
@@ -194,3 +207,43 @@ def test_secrets_in_a_good_answer_are_not_kept() -> None:
         "scores": [1.5],
         "you [redacted]": ["[redacted]", "[redacted]"],
     }
+
+
+def test_a_secret_in_a_reason_is_not_shown() -> None:
+    """The words beside a status are the service's own as well."""
+    with running(ill=[lambda _: (403, {}, b"")], reason=f"No {TOKEN}") as server:
+        found = send(server)
+    assert "answered 403 No [redacted]" in found.words
+    assert TOKEN not in found.words
+
+
+def test_a_secret_in_the_host_of_a_redirect_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts have no case, and secrets have."""
+    monkeypatch.setenv("SERVICE_TOKEN", "S3cretToken")
+    moved = {"Location": "http://S3cretToken.other.example/"}
+    with running(ill=[lambda _: (302, moved, b"")]) as server:
+        found = send(server)
+    assert "another host, [redacted].other.example" in found.words
+
+
+def test_a_number_may_be_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "123456789012")
+    with running() as server:
+        server.answer = lambda _: {"account": 123456789012, "scores": [0.5, 123456789]}
+        found = send(server)
+    assert found.answer == '{"account": "[redacted]", "scores": [0.5, 123456789]}'
+
+
+def test_names_of_classes_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region in the address is a variable, and may be in the name of a class as well."""
+    monkeypatch.setenv("SERVICE_TOKEN", "eu")
+    with running() as server:
+        server.answer = lambda _: {"museum": ["museum", "eu-1"]}
+        found = send(server, names=["museum"])
+    assert found.answer == '{"museum": ["museum", "[redacted]-1"]}'
+
+
+def test_no_coding_at_all_is_one() -> None:
+    with running(ill=[lambda _: (200, {"Content-Encoding": ""}, b"[1]")]) as server:
+        found = send(server)
+    assert (found.state, found.answer) == (ANSWERED, "[1]")

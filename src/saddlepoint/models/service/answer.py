@@ -66,8 +66,12 @@ class Reader:
         return np.array(rows, dtype=np.float64).reshape(count, self._k)
 
     def _items(self, key: str, value: Any, count: int) -> list[Any]:  # noqa: ANN401
-        found = self._paths[key].search(value)
         path = getattr(self._said, key)
+        try:
+            found = self._paths[key].search(value)
+        except ValueError as error:  # jmespath's own: a function that is unknown or does not fit
+            said = " ".join(str(error).split())[:_SHOWN]
+            raise Unreadable(f"answer.{key} = {path!r} fails on the answer: {said}") from None
         if found is None:
             raise Unreadable(f"answer.{key} = {path!r} finds nothing in the answer")
         if not self._many:

@@ -134,6 +134,7 @@ class Client:
             "url": e.url,
             "method": e.method,
             "headers": e.headers,
+            "names": list(e.names or ()),
             "body": e.around,
             "many": e.many,
             "batch_size": limits.batch_size if e.many else 1,

@@ -38,7 +38,7 @@ def host(endpoint: Endpoint) -> str:
     >>> host(Endpoint(url="http://a.b/c", shape=(2,), classes=2, body="{instance}", answer=answer))
     'a.b'
     """
-    return urlsplit(endpoint.url).netloc.rpartition("@")[2]
+    return urlsplit(endpoint.url).netloc.rpartition("@")[2] or endpoint.url
 
 
 def _fit(name: str) -> bool:

@@ -13,7 +13,7 @@ __all__ = ["VARIABLE", "Redactor", "expand", "secrets_of", "variables"]
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 HIDDEN = "[redacted]"
-_LITERAL = 8  # characters from which a value written out in the URL's query is taken for a secret
+_LITERAL = 8  # characters from which a value in the URL's query, or a number, may be a secret
 
 
 def variables(template: str) -> list[str]:
@@ -55,24 +55,50 @@ class Redactor:
     'you sent [redacted] or [redacted]'
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], public: Iterable[str] = ()) -> None:
+        """public: texts that are no secrets as a whole, such as the names of classes."""
         forms = {form for secret in secrets for form in _forms(secret) if form}
         longest_first = sorted(forms, key=len, reverse=True)
-        self._any = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._public = frozenset(public)
+        self._plain, self._escaped = None, None
+        if forms:
+            self._plain = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            self._escaped = re.compile("|".join(map(_escapes, longest_first)), re.IGNORECASE)
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
-        return text if self._any is None else self._any.sub(HIDDEN, text)
+        if self._plain is None or self._escaped is None:
+            return text
+        text = self._plain.sub(HIDDEN, text)
+        return self._escaped.sub(HIDDEN, text) if any(c in text for c in "\\%&") else text
 
     def inside(self, value: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold
-        """Return the same JSON value with every text in it redacted; numbers stay as they are."""
+        """Return the same JSON value with every text in it redacted; numbers that are no secret
+        stay as they are.
+        """
         if isinstance(value, str):
-            return self(value)
+            return value if value in self._public else self(value)
         if isinstance(value, list):
             return [self.inside(v) for v in value]
         if isinstance(value, dict):
-            return {self(k): self.inside(v) for k, v in value.items()}
-        return value
+            return {k if k in self._public else self(k): self.inside(v) for k, v in value.items()}
+        return HIDDEN if self._is_secret(value) else value
+
+    def _is_secret(self, value: Any) -> bool:  # noqa: ANN401
+        """Whether a number is a secret as a whole; short ones are too likely to be scores."""
+        if self._plain is None or isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        text = str(value)
+        return len(text) >= _LITERAL and self._plain.fullmatch(text) is not None
+
+
+def _escapes(secret: str) -> str:
+    """Return a pattern for a secret of which any character may be escaped, in any common way."""
+    return "".join(
+        rf"(?:{re.escape(c)}|\\+{re.escape(c)}|\\+u00{ord(c):02x}|\\+x{ord(c):02x}|%{ord(c):02x}"
+        rf"|&\#0*{ord(c)};|&\#x0*{ord(c):x};)"
+        for c in secret
+    )
 
 
 def _forms(secret: str) -> list[str]:

@@ -53,10 +53,10 @@ class Wire:
 
         url, headers = said["url"], said["headers"]
         self._names = sorted({n for t in (url, *headers.values()) for n in variables(t)})
-        self.redact = Redactor(secrets_of(url, headers, os.environ))
+        self.redact = Redactor(secrets_of(url, headers, os.environ), said["names"])
         self._method, self._url = said["method"], expand(url, os.environ)
         self._timeout, self._most = said["timeout"], said["max_response_bytes"]
-        self._host = urlsplit(url).netloc  # as it is written: a variable in it stays one
+        self._host = urlsplit(url).netloc or url  # as written: a variable in it stays one
         own = {"Accept": "application/json", "Content-Type": "application/json"}
         own |= {"Accept-Encoding": "identity", "User-Agent": "saddlepoint"}
         sent = httpx.Headers(own)
@@ -109,7 +109,8 @@ class Wire:
             return self._answer(status, text, response.headers.get("content-type", ""))
         again = status in _AGAIN or status >= 500
         hint = _HINTS.get(status, "").format(names=", ".join(self._names) or "the headers")
-        words = f"answered {status} {response.reason_phrase}".rstrip() + self._quoted(text)
+        reason = self.redact(response.reason_phrase)[:_SHOWN]
+        words = f"answered {status} {reason}".rstrip() + self._quoted(text)
         words = self._by(words + (f"; {hint}" if hint else ""))
         return Outcome(REFUSED, status, words=words, again=again, wait=_asked_wait(response))
 
@@ -129,9 +130,10 @@ class Wire:
         if int(response.headers.get("content-length") or 0) > self._most:
             return b"", False
         coding = response.headers.get("content-encoding", "identity").lower()
-        if coding not in ("identity", "", "gzip", "deflate"):
+        unpacked = coding in ("gzip", "deflate")
+        if not unpacked and coding not in ("identity", ""):
             raise ValueError(f"content-encoding {coding} was not asked for")
-        unpack = zlib.decompressobj(47 if coding == "gzip" else 15) if coding[:1] in "gd" else None
+        unpack = zlib.decompressobj(47 if coding == "gzip" else 15) if unpacked else None
         found = bytearray()
         async for chunk in response.aiter_raw():
             left = self._most + 1 - len(found)
@@ -142,9 +144,13 @@ class Wire:
 
     def _elsewhere(self, response: "httpx.Response") -> str:
         """Words on a redirect; of the address only the host is shown, as the rest may be secret."""
-        target = urlsplit(urljoin(self._url, response.headers.get("location", "")))
+        try:
+            target = urlsplit(urljoin(self._url, response.headers.get("location", "")))
+        except ValueError:
+            return "a redirect to what is no address"
         if target.netloc != urlsplit(self._url).netloc:
-            where = f"a redirect to another host, {self.redact(target.hostname or 'unknown')}"
+            to = target.netloc.rpartition("@")[2] or "unknown"
+            where = f"a redirect to another host, {self.redact(to)}"
             advice = "nothing is sent there, credentials least of all"
         else:
             scheme = target.scheme != urlsplit(self._url).scheme
