@@ -20,6 +20,7 @@ from saddlepoint.audit.samples import Pair
 from saddlepoint.audit.suites import cascade
 from saddlepoint.audit.team import Team
 from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.views import Noise
 from tests.audit.nets import natural
 
 N = 40
@@ -138,6 +139,24 @@ def test_a_metered_model_that_changes_is_found_out() -> None:
     result = sp.audit(Shop(gap=0.3), data(), sp.Linf(0.1), access="scores", max_queries=9)
     said = {f.check: f.verdict for f in result.findings}
     assert said["repeatability"] == "warn"
+
+
+def test_a_metered_model_under_views_goes_on(tmp_path: Path) -> None:
+    """Its ledger repeats answers, and views repeat nothing: other answers are no other model."""
+    for _ in range(2):
+        result = sp.audit(
+            Shop(),
+            data(),
+            sp.Linf(0.1),
+            (sp.Guess(k=1),),
+            access="scores",
+            under=sp.Expectation(Noise(0.2), draws=1, trials=11),
+            n=12,
+            figures=0,
+            probes=0,
+            out=tmp_path / "run",
+        )
+    assert result.document["plan"]["under"]
 
 
 def test_one_process_asks_a_metered_model(tmp_path: Path) -> None:

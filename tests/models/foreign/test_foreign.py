@@ -1,6 +1,7 @@
 """scikit-learn's classifiers, ONNX Runtime sessions and functions of arrays as models."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -211,3 +212,36 @@ def test_modules_and_functions_stay_themselves() -> None:
 
     assert as_model(net) is net
     assert as_model(ask) is ask
+
+
+class Canned:
+    """A session that gives one answer, whatever it is asked."""
+
+    def __init__(self, kind: str, answer: Any) -> None:  # noqa: ANN401
+        self.kind, self.answer = kind, answer
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="x", type="tensor(float)", shape=[None, 2])]
+
+    def get_outputs(self) -> list[Any]:
+        return [SimpleNamespace(name="y", type=self.kind)]
+
+    def run(self, names: list[str], feed: Any) -> list[Any]:  # noqa: ANN401
+        return [self.answer]
+
+
+def test_maps_say_which_class_a_score_is_of() -> None:
+    """A class that was absent in training has no entry, and the others keep their numbers."""
+    answer = [{3: 0.5, 0: 0.25, 1: 0.25}, {0: 0.5, 1: 0.25, 3: 0.25}]
+    scores = SessionScores(Canned("seq(map(int64,tensor(float)))", answer))(torch.zeros(2, 2))
+    assert scores.shape == (2, 4)
+    assert scores.argmax(1).tolist() == [3, 0]
+    assert scores.argmin(1).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_is_refused(label: int) -> None:
+    """An outlier's -1 is not the last class."""
+    model = SessionScores(Canned("tensor(int64)", np.array([label])), classes=3)
+    with pytest.raises(Invalid, match=rf"<class {label}>: must be a class index in 0 … 2"):
+        model(torch.zeros(1, 2))

@@ -1,5 +1,6 @@
 """A service as a model: right scores, each distinct query once, and an end where it has to be."""
 
+import itertools
 import os
 import signal
 import sqlite3
@@ -18,7 +19,7 @@ from saddlepoint.core.metered import is_metered
 from saddlepoint.models.service.service import Service
 
 from .kit import opened
-from .server import Server, logits, reply, running
+from .server import Server, as_scores, logits, reply, running
 
 X = torch.rand(10, 1, 2, 3, generator=torch.Generator().manual_seed(0))
 
@@ -189,10 +190,16 @@ def test_a_rate_is_kept(tmp_path: Path) -> None:
         assert len(server.bodies) == 5
 
 
+NEWS = itertools.count(1)
+
+
 def change(model: Service, folder: Path) -> float:
+    """What a session that has something new to ask finds."""
     with model.attached(folder):
         model(X)
-        return model.drift(X)
+        found = model.drift(X)
+        model(torch.full((1, 1, 2, 3), next(NEWS) / 50))
+        return found
 
 
 @pytest.mark.slow
@@ -201,7 +208,37 @@ def test_drift_asks_nothing_twice(tmp_path: Path) -> None:
         for _ in range(3):
             assert change(opened(tmp_path, url=server.url), tmp_path / "run") == 0
         assert most(server) == 1
-        assert server.seen.total() == 10 + 4 * 6  # at the beginning and at the end of each
+        assert server.seen.total() == 13 + 4 * 6  # at the beginning and at the end of each
+
+
+def test_a_session_that_asks_nothing_new_costs_nothing(tmp_path: Path) -> None:
+    """Such as an audit that is run again when it is finished."""
+    with running() as server:
+        for first in (True, False):
+            model = opened(tmp_path, url=server.url)
+            with model.attached(tmp_path / "run"):
+                model(X)
+                assert model.drift(X) == 0
+            if first:
+                asked = server.seen.total()
+        assert server.seen.total() == asked
+
+
+def test_an_audit_in_python_knows_what_it_may_ask(tmp_path: Path) -> None:
+    """As the command line does; and two endpoints have two hashes."""
+    labels = {"kind": "labels", "labels": "labels", "scores": None, "are": None}
+    said: tuple[dict[str, Any], ...] = ({}, {"answer": labels})
+    with running() as server:
+        server.answer = lambda q: as_scores(q) | {"labels": logits(q).argmax(1).tolist()}
+        data = (X, truth(X).argmax(1))
+        runs = [
+            sp.audit(opened(tmp_path, url=server.url, **s), data, sp.Linf(0.01), max_queries=3)
+            for s in said
+        ]
+    plans, hashes = ([r.document[k] for r in runs] for k in ("plan", "model_sha256"))
+    assert [p["access"] for p in plans] == ["scores", "labels"]
+    assert "" not in hashes
+    assert hashes[0] != hashes[1]
 
 
 @pytest.mark.slow

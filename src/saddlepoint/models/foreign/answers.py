@@ -27,11 +27,14 @@ def logarithms(probabilities: Array) -> Array:
 
 
 def one_hot(labels: Array, classes: int) -> Array:
-    """(B, K) scores of an answer that is a class index alone.
+    """(B, K) scores of an answer that is a class index alone; raises ``Invalid`` for others.
 
     >>> one_hot(np.array([1]), 3)
     array([[0., 1., 0.]])
     """
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise Invalid("model(x)", f"<class {wrong}>", f"a class index in 0 … {classes - 1}")
     found: Array = np.eye(classes)[labels.astype(np.int64)]
     return found
 
@@ -41,7 +44,7 @@ def classes_of(found: Sequence[Any] | Array, name: str) -> Array:
     known = np.asarray(found)
     if known.ndim != 1 or not len(known) or known.dtype.kind not in "iub" or int(known.min()) < 0:
         hint = "train on labels 0 … K-1, or wrap the model in a function that returns scores"
-        raise Invalid(name, list(known[:4]), "class indices, as the data has them", hint)
+        raise Invalid(name, known[:4].tolist(), "class indices, as the data has them", hint)
     return known.astype(np.int64)
 
 

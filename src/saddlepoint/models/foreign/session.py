@@ -8,7 +8,14 @@ from torch import Tensor
 
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.models.foreign.answers import Array, answers_sha256, logarithms, one_hot
+from saddlepoint.models.foreign.answers import (
+    Array,
+    answers_sha256,
+    as_columns,
+    classes_of,
+    logarithms,
+    one_hot,
+)
 
 __all__ = ["SessionScores"]
 
@@ -70,7 +77,11 @@ class SessionScores:
         if self._labels:
             return one_hot(np.asarray(said).reshape(-1), self.classes or 0)
         if self._maps:
-            said = np.array([[row[k] for k in sorted(row)] for row in said])
+            keys = sorted(said[0])
+            rows = np.array([[row[k] for k in keys] for row in said])
+            return as_columns(
+                logarithms(rows) if self.probabilities else rows, classes_of(keys, "classes")
+            )
         return logarithms(said) if self.probabilities else np.asarray(said)
 
 

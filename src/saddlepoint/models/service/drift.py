@@ -45,6 +45,10 @@ class Watch:
         """Whether there is anything to compare with."""
         return self.client.read("anchors") is not None
 
+    def measured(self) -> bool:
+        """Whether an earlier look has found what a step does."""
+        return self.client.read("step") is not None
+
     def change(self) -> float:
         """Largest change of an answer, relative to the scores; 0 where the step explains it.
 

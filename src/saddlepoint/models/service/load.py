@@ -30,13 +30,12 @@ def load_service(path: Path) -> Loaded:
     """Load the service as any model is; its hash is that of question and answer."""
     model = open_service(path)
     said = model.endpoint
-    seen = said.answer.scores is not None
     return Loaded(
         model,
         "service",
         path.stem,
-        "scores" if seen else "labels",
-        said.sha256(),
+        model.access,
+        model.sha256,
         said.shape,
         said.n_classes,
         model.note,

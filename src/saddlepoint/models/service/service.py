@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.metered import LEDGER
 from saddlepoint.models.service.answer import Reader
@@ -80,10 +81,13 @@ class Service:
         """Largest relative change of an answer since it was given, of the first samples of x.
 
         They are asked about again with one coordinate moved by the smallest step there is; what
-        that step explains counts as 0. Of a later session it is what the first one found: where
-        the service has changed since, ``Unsound`` is raised.
+        that step explains counts as 0. Of a later session it is what the first one found, and
+        nothing is asked: a session whose answers are all in the ledger costs nothing. Where the
+        service has changed since, the first new question raises ``Unsound``.
         """
         if not self._settled:
+            if self._watch.measured():
+                return self._watch.first()
             self._settle(self._rows(x))
         if self._drift is None:
             self._drift = self._watch.change()
@@ -106,6 +110,16 @@ class Service:
             "price_per_query": None if price is None else price.per_query,
             "rate_limit": limits.rate,
         }
+
+    @property
+    def access(self) -> Access:
+        """What is to be seen of an answer."""
+        return "labels" if self.endpoint.answer.scores is None else "scores"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what makes it this model: the question and how its answer is read."""
+        return self.endpoint.sha256()
 
     def fresh(self) -> "Service":
         """Return the same service with an empty ledger in memory: every question is asked anew."""
