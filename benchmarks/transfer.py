@@ -2,8 +2,8 @@
 
     SADDLEPOINT_DATA=DIR python benchmarks/transfer.py ../shared/models --nets runs/transfer
 
-Nets are words as ``--surrogate`` takes them: folders, or architectures that are trained first, in
-``--nets``. N and M are natural surrogates, R a robust one, T a natural net under attack.
+Nets are words as ``--surrogate`` takes them: folders, or architectures that are trained below
+``--nets`` first. N and M are natural surrogates, R a robust one, T a natural net under attack.
 """
 
 import argparse

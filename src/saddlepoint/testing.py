@@ -26,10 +26,9 @@ def assert_robust(
 
     >>> import torch
     >>> from saddlepoint import Linf
-    >>> model = torch.nn.Linear(2, 2)
-    >>> x = torch.rand(4, 2)
-    >>> assert_robust(model, (x, model(x).argmax(1)), Linf(eps=0.0), at_least=1.0).evidence.n
-    4
+    >>> x = torch.tensor([[0.9, 0.1], [0.2, 0.7]])  # the larger number is the class
+    >>> assert_robust(torch.nn.Identity(), (x, x.argmax(1)), Linf(eps=0.2), at_least=1.0)
+    Audit(clean=1.0000, robust<=1.0000 [0.1581, 1.0000], n=2)
     """
     if isinstance(at_least, bool) or not 0 <= at_least <= 1:
         raise Invalid("at_least", at_least, "a share of the samples in [0, 1]")

@@ -44,10 +44,8 @@ def test_a_limit_for_each_sample_is_one_long_run() -> None:
     box, ball = (cascade("labels", threat=t, max_queries=400) for t in (sp.Linf(0.1), sp.L2(1.0)))
     assert repr(box.opening) == "Sequence((RayS(n_queries=399), HopSkipJump(n_queries=399)))"
     assert repr(ball.opening) == "Sequence((RayS(n_queries=100), HopSkipJump(n_queries=299)))"
-    assert (
-        repr(cascade("labels", threat=sp.Patch(2, at=(1, 1)), max_queries=40).opening)
-        == "Guess(k=39)"
-    )
+    patch = cascade("labels", threat=sp.Patch(2, at=(1, 1)), max_queries=40)
+    assert repr(patch.opening) == "Guess(k=39)"
 
 
 def data() -> tuple[Tensor, Tensor]:

@@ -58,6 +58,8 @@ def test_no_sample_costs_more_than_it_may(access: Any, most: int) -> None:  # no
 
 def test_a_rationed_search_has_one_long_run() -> None:
     assert repr(cascade("scores", max_queries=500).opening) == "Square(n_queries=499)"
+    box = cascade("scores", threat=sp.Linf(0.1), max_queries=5001)
+    assert repr(box.opening) == "Sequence((SignHunter(n_queries=2500), Square(n_queries=2500)))"
     assert cascade("scores", max_queries=500).max_passes == 500
     # With a budget over all samples the pilot decides, as ever.
     assert repr(cascade("scores", max_passes=50, max_queries=500).opening) == "Square(n_queries=50)"

@@ -1,6 +1,7 @@
 """Score-based attacks against linear models and corners that can all be tried."""
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import saddlepoint as sp
 from saddlepoint.attacks.bandits import _spread
 from saddlepoint.attacks.blocks import cells
 from saddlepoint.attacks.differences import apart, uniform
-from saddlepoint.attacks.exchange import exchange
+from saddlepoint.attacks.exchange import bump, exchange, tiles
 from saddlepoint.attacks.simba import _cosines, _pixels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -137,6 +138,50 @@ def test_an_exchange_keeps_length_and_the_rest() -> None:
     torch.testing.assert_close(put / norm(put, 2)[:, None], want / norm(want, 2)[:, None])
 
 
+def test_a_bump_is_two_hills_of_opposite_sign() -> None:
+    """A block of 5 x 5, worked out by hand: 1 + 1/4 + 1/9 at the top, less from ring to ring."""
+    tail = [sum(1 / k**2 for k in range(m + 1, 4)) for m in range(3)]
+    up, down = [tail[m] for m in (2, 1, 0, 1, 2)], [tail[m] for m in (2, 1, 1, 1, 2)]
+    want = torch.tensor([[-v for v in down], [-v for v in up], down, up, down])
+    u = torch.zeros(2, 2, 5, 7, dtype=torch.float64)
+    hill = bump(u, 5, torch.tensor([[0.0, 0.0], [0.9, 0.99]]), torch.tensor([0, 1]))
+    torch.testing.assert_close(hill[0, :, :, :5], want.double().expand(2, 5, 5))
+    torch.testing.assert_close(hill[1, :, :, 2:], want.T.double().expand(2, 5, 5))
+    assert int((hill != 0).sum()) == 4 * 25
+    vector = bump(torch.zeros(1, 9), 3, torch.tensor([[0.5]]), torch.tensor([0]))
+    assert vector.sign().tolist() == [[0, 0, 0, -1, 1, 1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("shape", [(10,), (3, 25, 15), (2, 2, 11, 9)])
+def test_the_first_point_is_a_grid_of_bumps(shape: tuple[int, ...]) -> None:
+    hills = tiles(torch.zeros(40, *shape), Draw.of(0, torch.arange(40)))
+    assert hills.shape == (40, *shape)
+    used = math.prod(5 * max(1, length // 5) for length in shape[-2:])
+    assert (hills != 0).flatten(1).sum(1).tolist() == [used * math.prod(shape[:-2])] * 40
+    assert abs(float(hills.sign().mean())) < 0.2
+    if len(shape) == 3:
+        one = hills[:, :, :5, :3]  # a tile: every sign occurs, whichever way it is turned
+        assert bool((one.flatten(2).amin(2) * one.flatten(2).amax(2) < 0).all())
+
+
+@pytest.mark.parametrize("eps", [0.3, 3.0])
+def test_square_moves_along_the_sphere(eps: float) -> None:
+    """In an L2 ball that the input range does not cut, every question is eps away."""
+    asked = []
+
+    def model(x: Tensor) -> Tensor:
+        asked.append(x.clone())
+        s = x.flatten(1).cumsum(1)[:, 20]
+        return torch.stack([torch.full_like(s, 1e3), s], 1)
+
+    x, y = torch.zeros(3, 2, 8, 8), torch.zeros(3).long()
+    threat = sp.L2(eps, box=(-9.0, 9.0))
+    found = sp.search(sp.Square(n_queries=60), model, x, y, threat, access="scores")
+    size = norm(torch.cat(asked[1:]), 2)
+    torch.testing.assert_close(size, torch.full_like(size, eps))
+    assert bool((found.margin > found.clean_margin + eps).all())
+
+
 @pytest.mark.parametrize("shape", [(12,), (4, 5), (3, 4, 6), (2, 2, 4, 3)])
 def test_bases_are_orthonormal(shape: tuple[int, ...]) -> None:
     u = torch.zeros(1, *shape, dtype=torch.float64)
@@ -176,10 +221,10 @@ def tiled(x: Tensor) -> Tensor:
 def test_a_data_prior_saves_questions(threat: Any) -> None:  # noqa: ANN401
     x, y = torch.full((4, 1, 16, 16), 0.5), torch.zeros(4).long()
     gain = {}
-    for tiles in (4, 16):
-        attack = sp.Bandits(n_queries=120, tiles=tiles)
+    for count in (4, 16):
+        attack = sp.Bandits(n_queries=120, tiles=count)
         found = sp.search(attack, tiled, x, y, threat, access="scores")
-        gain[tiles] = float((found.margin - found.clean_margin).min())
+        gain[count] = float((found.margin - found.clean_margin).min())
     assert gain[4] > 1.3 * gain[16]
 
 

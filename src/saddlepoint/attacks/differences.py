@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.core.access import Scores
-from saddlepoint.core.shapes import dot, flat, like, norm
+from saddlepoint.core.shapes import INF, dot, flat, like, norm
 from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["across", "apart", "dense", "slope", "stretched", "uniform"]
@@ -59,13 +59,17 @@ def apart(oracle: Scores[ThreatModel], u: Tensor, n: Tensor) -> Tensor:
 
 
 def uniform(oracle: Scores[ThreatModel], u: Tensor, n: Tensor) -> Tensor:
-    """(B,) bool: whether one radius is as long along a single coordinate as along many.
+    """(B,) bool: whether one radius is as long along any single coordinate as along many.
 
     True of the L2 ball, where what one coordinate gives up any other can take. n: (B, *P) any
-    vector without zeros.
+    vector without zeros; of the coordinates that can move along it, the two that move most and
+    least are tried.
     """
     threat, x = oracle.threat, oracle.x
     many = threat.steepest(x, u, n)
-    first = flat(many).abs().argmax(1, keepdim=True)
-    one = torch.zeros_like(flat(n)).scatter(1, first, flat(many).gather(1, first)).view_as(n)
-    return torch.isclose(norm(many, 2), norm(threat.steepest(x, u, one), 2), rtol=1e-3)
+    step = flat(many).abs()
+    same = torch.ones(len(u), dtype=torch.bool, device=u.device)
+    for chosen in (step.argmax(1, keepdim=True), step.where(step > 0, INF).argmin(1, keepdim=True)):
+        one = torch.zeros_like(flat(n)).scatter(1, chosen, flat(many).gather(1, chosen)).view_as(n)
+        same &= torch.isclose(norm(many, 2), norm(threat.steepest(x, u, one), 2), rtol=1e-3)
+    return same

@@ -65,7 +65,7 @@ class GeoDA:
         """Questions about the normal in round k; rounds beyond the last are like it.
 
         >>> [GeoDA(n_queries=1000).count(k) for k in (0, 7)]
-        [18, 302]
+        [18, 301]
         """
         weights = [self.ratio**i for i in range(self.rounds)]
         share = weights[min(k, self.rounds - 1)] / sum(weights)

@@ -51,6 +51,8 @@ class Hunt:
 
     def shrink(self, *state: Any) -> tuple[Any, ...]:  # noqa: ANN401
         """Drop rows that are closed or have nothing left to ask; ``Exhausted`` where all are."""
+        if not bool((self.left > 0).any()):
+            raise Exhausted
         resting = self.oracle.rest(self.left <= 0)
         mine = (self.draw, self.u, self.r, self.left)
         oracle, self.draw, self.u, self.r, self.left, *rest = resting.shrink(*mine, *state, at=1.0)

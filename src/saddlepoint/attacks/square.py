@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.differences import uniform
-from saddlepoint.attacks.exchange import exchange
+from saddlepoint.attacks.exchange import bump, exchange, tiles
 from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind, Scores
 from saddlepoint.core.draw import Draw
@@ -22,6 +22,7 @@ __all__ = ["Square"]
 # Shares of the run after which the block's area halves: the published run is 10,000 queries long,
 # and its schedule is stretched or squeezed to the number of queries there are.
 _AHEAD = 64  # queries whose random numbers are drawn at once
+_LEAST = 3  # side of a block with two hills
 _HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
@@ -31,11 +32,12 @@ class Square:
 
     Blocks are squares over the last two axes of u, intervals where it has one; the other axes count
     as channels. In the L_inf ball a move sets the block to plus or minus eps, as published. Where a
-    radius is one Euclidean length in all directions, as in the L2 ball, a second block is undone
-    and the first takes the length that it gives up. In other sets ``steepest`` and ``project`` say
-    what a block may take from the rest. The first point has stripes along the last but one axis.
-    n_queries: evaluations per sample. p: share of the coordinates in the first block, halved nine
-    times over the run. loss: what to climb.
+    radius is one Euclidean length in all directions, as in the L2 ball, a second block is undone,
+    and the first takes the length that it gives up on two hills of opposite sign, as published. In
+    other sets ``steepest`` and ``project`` say what a block may take from the rest. The first point
+    has stripes along the last but one axis, or a grid of such hills. n_queries: evaluations per
+    sample. p: share of the coordinates in the first block, halved nine times over
+    the run. loss: what to climb.
 
     >>> Square(n_queries=200)
     Square(n_queries=200)
@@ -71,22 +73,25 @@ class Square:
         """Climb from one start of stripes."""
         oracle = oracle.aim(self.loss)
         start = oracle.threat.start(oracle.x)
-        u = _jump(oracle, start, _stripes(oracle, draw.tag("stripes")))
         shared = uniform(oracle, start, draw.tag("shared").normal(*start.shape[1:]).to(start.dtype))
+        first_signs = _stripes(oracle, draw.tag("stripes"))
+        first_signs = put(shared, tiles(start, draw.tag("tiles")), first_signs)
+        u = _jump(oracle, start, first_signs)
         best = oracle.value(u)
         for first in range(1, self.n_queries, _AHEAD):
             last = min(first + _AHEAD, self.n_queries)
             place, sign = _chances(u, last - first, draw.tag(first))
             elsewhere = draw.tag(first, "other").uniform(*place.shape[1:])
+            turn = draw.tag(first, "turn").integers(max(1, place.shape[2]), last - first)
             for k in range(first, last):
-                oracle, u, best, shared, draw, place, elsewhere, sign = oracle.shrink(
-                    u, best, shared, draw, place, elsewhere, sign
+                oracle, u, best, shared, draw, place, elsewhere, turn, sign = oracle.shrink(
+                    u, best, shared, draw, place, elsewhere, turn, sign
                 )
-                pattern = _block(u, self.share(k), place[:, k - first], sign[:, k - first])
-                other = self.share(k), elsewhere[:, k - first]
-                new = _moved(oracle, u, pattern, shared, *other)
+                at = k - first
+                chances = place[:, at], sign[:, at], elsewhere[:, at], turn[:, at]
+                new = _moved(oracle, u, shared, self.share(k), *chances)
                 value = oracle.value(new)
-                better = value >= best
+                better = (value > best) | ~shared & (value == best)
                 u, best = put(better, new, u), torch.where(better, value, best)
 
 
@@ -99,18 +104,23 @@ def _jump(oracle: Blind[ThreatModel], u: Tensor, pattern: Tensor) -> Tensor:
 def _moved(
     oracle: Scores[ThreatModel],
     u: Tensor,
-    pattern: Tensor,
     shared: Tensor,
     share: float,
     place: Tensor,
+    sign: Tensor,
+    elsewhere: Tensor,
+    turn: Tensor,
 ) -> Tensor:
-    """An exchange with the block at ``place`` in the rows marked ``shared``, a jump elsewhere."""
+    """An exchange between two blocks in the rows marked ``shared`` (B,), a jump in the others."""
     if not bool(shared.any()):
-        return _jump(oracle, u, pattern)
-    channels = _axes(u)[0]
-    source = _block(u, share, place, u.new_ones(len(u), *channels)) != 0
-    new = exchange(oracle, u, pattern, source)
-    return new if bool(shared.all()) else put(shared, new, _jump(oracle, u, pattern))
+        return _jump(oracle, u, _block(u, share, place, sign))
+    side = max(round(_side(u, share)), _LEAST) | 1  # odd: every hill has a top
+    signs = sign.reshape(*sign.shape, *[1] * len(_axes(u)[1]))
+    source = bump(u, side, elsewhere, turn) != 0
+    new = exchange(oracle, u, signs * bump(u, side, place, turn), source)
+    if bool(shared.all()):
+        return new
+    return put(shared, new, _jump(oracle, u, _block(u, share, place, sign)))
 
 
 def _stripes(oracle: Scores[ThreatModel], draw: Draw) -> Tensor:
@@ -134,13 +144,19 @@ def _chances(u: Tensor, count: int, draw: Draw) -> tuple[Tensor, Tensor]:
     return place, draw.tag("sign").sign(count, *channels).to(u.dtype)
 
 
+def _side(u: Tensor, share: float) -> float:
+    """Length of a block with that share of the coordinates of a channel."""
+    _, axes = _axes(u)
+    return float((share * math.prod(axes)) ** (1 / len(axes)))
+
+
 def _block(u: Tensor, share: float, place: Tensor, sign: Tensor) -> Tensor:
     """(B, *P) one sign per channel on a block, zero elsewhere; the last row and column count too.
 
     place: (B, axes) in [0, 1). sign: (B, *channels).
     """
     channels, axes = _axes(u)
-    side = (share * math.prod(axes)) ** (1 / len(axes))
+    side = _side(u, share)
     pattern = sign.reshape(len(u), *channels, *[1] * len(axes))
     for i, length in enumerate(axes):
         size = min(max(round(side), 1), length)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from saddlepoint.attacks import GeoDA, Guess, HopSkipJump, RayS, Sequence
+from saddlepoint.attacks import Guess, HopSkipJump, RayS, Sequence
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.core.access import Attack
-from saddlepoint.core.threat import Graded, GradedConvex, ThreatModel
+from saddlepoint.core.threat import Graded, ThreatModel
 
 __all__ = ["arms", "guesses", "long_run", "suite", "suite_passes"]
 
@@ -23,20 +23,17 @@ def arms(threat: ThreatModel | None = None) -> tuple[Attack[Any], tuple[Ladder, 
     """Return opening and ladders.
 
     ``RayS`` gets closest in the first hundred questions, in boxes and elsewhere, and stays ahead in
-    boxes; elsewhere ``HopSkipJump`` overtakes it, and goes on from where it has come. ``GeoDA``
-    looks among smooth directions. In sets without sizes nothing says which way is closer.
+    boxes; elsewhere ``HopSkipJump`` overtakes it, and goes on from where it has come. A pilot of a
+    second ladder costs more than ``GeoDA`` gave in return. In sets without sizes nothing says
+    which way is closer.
 
     >>> arms()[0]
     RayS(n_queries=50)
     """
     if not _sized(threat):
         return guesses()
-    ladders = [_ladder(_then_walk)]
-    if _is_box(threat):
-        ladders.insert(0, _ladder(RayS))
-    elif isinstance(threat, GradedConvex):
-        ladders.append(_ladder(_then_plane))
-    return RayS(n_queries=_OPENING), tuple(ladders)
+    searches = (RayS, _then_walk) if _is_box(threat) else (_then_walk,)
+    return RayS(n_queries=_OPENING), tuple(map(_ladder, searches))
 
 
 def long_run(threat: object | None, queries: int) -> tuple[Attack[Any], tuple[Ladder, ...]]:
@@ -80,11 +77,6 @@ def _rays(queries: int) -> int:
 def _then_walk(queries: int) -> Attack[Any]:
     first = _rays(queries)
     return Sequence((RayS(n_queries=first), HopSkipJump(n_queries=queries - first)))
-
-
-def _then_plane(queries: int) -> Attack[Any]:
-    first = _rays(queries)
-    return Sequence((RayS(n_queries=first), GeoDA(n_queries=queries - first)))
 
 
 def _sized(threat: object | None) -> bool:

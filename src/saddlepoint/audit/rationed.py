@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from saddlepoint.attacks import Guess, RandomSearch, Square
+from saddlepoint.attacks import Guess, RandomSearch, Sequence, SignHunter, Square
 from saddlepoint.audit import labelled
 from saddlepoint.audit.cascade import Cascade
 from saddlepoint.audit.ladder import Ladder
@@ -13,6 +13,7 @@ from saddlepoint.core.threat import ThreatModel
 __all__ = ["arms", "rationed"]
 
 _MORE = (100, 400)
+_SIGNS = 2000
 
 
 def arms(
@@ -25,6 +26,9 @@ def arms(
 
     >>> arms("scores", 1000)[0]
     Square(n_queries=999)
+    >>> from saddlepoint.threats import Linf
+    >>> arms("scores", 1000, Linf(eps=0.1))[0]
+    SignHunter(n_queries=999)
     """
     if access == "gradients":
         return None
@@ -33,7 +37,16 @@ def arms(
     if access == "none":
         return Guess(k=queries - 1), (Ladder(tuple(Guess(k=q) for q in _MORE), _MORE),)
     more = Ladder(tuple(RandomSearch(n_queries=q) for q in _MORE), _MORE)
+    if getattr(threat, "is_box", False):
+        return _by_signs(queries - 1), (more,)
     return Square(n_queries=queries - 1), (more,)
+
+
+def _by_signs(queries: int) -> Attack[Any]:
+    """A search of corners: ahead of squares for the first thousands of questions, then level."""
+    first = min(queries, max(queries // 2, _SIGNS))
+    signs = SignHunter(n_queries=first)
+    return signs if first == queries else Sequence((signs, Square(n_queries=queries - first)))
 
 
 def rationed(whole: Cascade, access: Access, queries: int) -> Cascade:

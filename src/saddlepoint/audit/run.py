@@ -121,7 +121,7 @@ def audit(
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
     model = as_model(model)
-    access = granted(access_to(model), access)
+    access, wanted = granted(access_to(model), access), _wanted(target, access_to(model))
     folder, team = None if out is None else Path(out), team or Team()
     _check_team(team, folder, model)
     samples = as_samples(data)
@@ -142,7 +142,7 @@ def audit(
         eot=eot,
         votes=votes,
         verify=Verification.of(verify),
-        target=_wanted(target, access_to(model)),
+        target=wanted,
         under=under,
         max_queries=max_queries,
     )
@@ -159,21 +159,21 @@ def audit(
         return session.run(figures, force, progress or (lambda *_: None), few)
 
 
-def _wanted(target: Any, own: Access) -> Target | None:  # noqa: ANN401
-    """Return what the adversary wants; refuses ranks of classes that a model does not rank."""
-    wanted = as_target(target)
-    if wanted is not None and wanted.asks and own not in SEEN:
-        allowed = f"a class or 'next': this model gives {own}, which do not rank the other classes"
-        raise Invalid("target", str(wanted), allowed)
-    return wanted
-
-
 def _check_team(team: Team, folder: Path | None, model: Model) -> None:
     """Refuse what several processes cannot share."""
     if folder is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
     if is_metered(model) and team.size > 1:
         raise Unsupported("a model that is paid for by the question is asked by one process only")
+
+
+def _wanted(target: Target | Tensor | int | str | None, own: Access) -> Target | None:
+    """Return the target; raise ``Invalid`` for one that takes scores where there are none."""
+    wanted = as_target(target)
+    if wanted is not None and wanted.asks and own not in SEEN:
+        allowed = f"a class or 'next': this model gives {own}, which do not rank the other classes"
+        raise Invalid("target", str(wanted), allowed)
+    return wanted
 
 
 def access_to(model: Any) -> Access:  # noqa: ANN401

@@ -16,6 +16,7 @@ from saddlepoint.attacks import (
     Polish,
     RandomSearch,
     Sequence,
+    SignHunter,
     Square,
     Targets,
 )
@@ -63,10 +64,11 @@ def _targets(n: int) -> Targets:
 
 
 def _scores() -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    return Square(n_queries=50), (
-        Ladder(tuple(Square(n_queries=q) for q in QUERIES), QUERIES),
-        Ladder(tuple(RandomSearch(n_queries=q) for q in QUERIES), QUERIES),
-    )
+    return Square(n_queries=50), (_ladder(Square), _ladder(RandomSearch))
+
+
+def _ladder(search: Any) -> Ladder:  # noqa: ANN401 - from a number of questions to an attack
+    return Ladder(tuple(search(n_queries=q) for q in QUERIES), QUERIES)
 
 
 _SUITE_PASSES: dict[Access, float] = {
@@ -83,7 +85,12 @@ _BY_ACCESS = {
 
 
 def _arms(access: Access, threat: ThreatModel | None) -> tuple[Attack[Any], tuple[Ladder, ...]]:
-    return labelled.arms(threat) if access == "labels" else _BY_ACCESS[access]()
+    if access == "labels":
+        return labelled.arms(threat)
+    opening, ladders = _BY_ACCESS[access]()
+    if access == "scores" and getattr(threat, "is_box", False):  # corners, by signs
+        ladders = (*ladders, _ladder(SignHunter))
+    return opening, ladders
 
 
 def autoattack(

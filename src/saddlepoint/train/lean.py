@@ -139,6 +139,10 @@ class Lean(Aiming, Within, Generic[T]):
         view.threat = threat.at(torch.minimum(eps, radii(threat, self.x)))
         return view  # type: ignore[no-any-return]
 
+    def closest(self) -> tuple[Tensor, Tensor]:
+        """(B, *P) the start, and infinite sizes (B,): no break is ever noted beyond the set."""
+        return self.threat.start(self.x), self.reached()
+
     def reached(self) -> Tensor:
         """(B,) infinite: training looks for the worst point, no break is ever noted."""
         return torch.full((len(self.x),), torch.inf, dtype=self.x.dtype, device=self.x.device)

@@ -1,14 +1,23 @@
 """Arms of an audit that come from surrogates and earlier runs."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections import abc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from saddlepoint.attacks import Earlier, PriorGuided, Refine, Square, Transfer
+from saddlepoint.attacks import (
+    Earlier,
+    PriorGuided,
+    Refine,
+    Sequence,
+    SignHunter,
+    Square,
+    Transfer,
+)
 from saddlepoint.attacks.prior_guided import MADE, Suggestion
 from saddlepoint.audit.borrowing.runs import EarlierRun, points_of
 from saddlepoint.audit.cascade import Cascade
@@ -40,7 +49,7 @@ class Borrowed:
     runs: tuple[EarlierRun, ...] = ()
 
     @classmethod
-    def of(cls, surrogates: Sequence[Any], warm: Sequence[str | Path]) -> "Borrowed":
+    def of(cls, surrogates: abc.Sequence[Any], warm: abc.Sequence[str | Path]) -> "Borrowed":
         """Take models or surrogates, and folders of finished runs."""
         return cls(check_surrogates(surrogates), tuple(points_of(folder) for folder in warm))
 
@@ -106,10 +115,12 @@ class Borrowed:
 
     def _guided(self, attack: Attack[Any]) -> Attack[Any]:
         """Replace a blind search by one that these guide."""
-        if not isinstance(attack, Square):
+        parts = attack.attacks if isinstance(attack, Sequence) else (attack,)
+        if not all(isinstance(part, Square | SignHunter) for part in parts):
             return attack
         starts: tuple[Suggestion, ...] = (*self.earlier, *(MADE if self.surrogates else ()))
-        return PriorGuided(attack.n_queries, self.surrogates, starts)
+        queries = sum(getattr(part, "n_queries", 0) for part in parts)
+        return PriorGuided(queries, self.surrogates, starts)
 
     def _given(self, attack: Any) -> Any:  # noqa: ANN401 - an attack or a part of one
         """Fill in what an attack that was written without it needs."""
