@@ -37,7 +37,7 @@ def _unit(v: Tensor) -> Tensor:
 
 
 def bump(u: Tensor, side: int, place: Tensor, turn: Tensor) -> Tensor:
-    """(B, *P) two hills of opposite sign on a block, zero elsewhere, the same for all channels.
+    """(B, *P) two hills of length one and opposite sign on a block, alike for all channels.
 
     side: of the block. place: (B, axes) in [0, 1), where it is. turn: (B,) along which of the axes
     one hill follows the other.
@@ -51,6 +51,7 @@ def bump(u: Tensor, side: int, place: Tensor, turn: Tensor) -> Tensor:
         at.append(behind.view(len(u), *[1] * i, length, *[1] * (len(axes) - 1 - i)))
         inside = inside & (at[-1] >= 0) & (at[-1] < size)
     hill = torch.where(inside, _hills(at, sizes, like(turn, inside)), 0).to(u.dtype)
+    hill = _unit(hill.clamp(min=0)) - _unit(-hill.clamp(max=0))
     return hill.view(len(u), *[1] * len(channels), *axes).expand_as(u)
 
 
