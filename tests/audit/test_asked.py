@@ -64,7 +64,7 @@ def test_the_report_shows_it(tmp_path: Path) -> None:
     assert "Accuracy against queries" in page
     said = json.loads((tmp_path / "run" / "audit.json").read_text())["queries"]
     assert said["after"][-1]["robust_accuracy"] == result.robust_accuracy
-    assert said["most"] == 40
+    assert said["most"] <= said["limit"] == 40
 
 
 @pytest.mark.parametrize(
