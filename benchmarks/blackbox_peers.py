@@ -5,6 +5,7 @@ iteration of torchattacks asks once, one of ART three times.
 """
 
 import math
+import random
 import warnings
 from collections.abc import Callable
 
@@ -35,7 +36,8 @@ def _torchattacks(
 def _art(
     model: nn.Module, x: Tensor, y: Tensor, norm: str, eps: float, queries: int, seed: int
 ) -> Tensor:
-    np.random.seed(seed)  # ART draws from the global generator
+    np.random.seed(seed)  # ART draws from the global generators
+    random.seed(seed)
     with torch.no_grad():
         classes = model(x[:1]).shape[1]
     estimator = PyTorchClassifier(
