@@ -42,8 +42,11 @@ def query_command(
     for name, value in (("n", n), ("samples", samples), ("max-queries", max_queries)):
         if value < 1:
             raise Invalid(name, value, "a whole number of at least 1")
-    half, service = load_data(data or "digits").split(split or "test"), open_service(endpoint)
-    x, y = half.batch(torch.arange(min(n, len(half))))
+    half = load_data(data or "digits").split(split or "test")
+    if n > len(half):
+        raise Invalid("n", n, f"at most {len(half)}, the number of samples there are")
+    service = open_service(endpoint)
+    x, y = half.batch(torch.arange(n))
     scores = service(x)
     described = service.endpoint
     chances = described.answer.are in ("probabilities", "log-probabilities")
