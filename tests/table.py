@@ -228,7 +228,14 @@ SETS: tuple[SetRow, ...] = (
     *(
         SetRow(name, same(sp.Corruption(name, severity=4)), (3, 9, 8), slow=name != "fog")
         for name in CORRUPTIONS
-        if name not in ("defocus_blur", "impulse_noise")
+        if name not in ("defocus_blur", "impulse_noise", "elastic")
+    ),
+    SetRow(
+        "elastic",
+        same(sp.Corruption("elastic", severity=4)),
+        (3, 9, 8),
+        ties="at severity 0 every pattern is the same",
+        slow=True,
     ),
     SetRow(
         "defocus_blur",
