@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from peers import art_classifier
 from torch import Tensor, nn
 
 with warnings.catch_warnings():  # deprecated scipy names, their business
     warnings.simplefilter("ignore")
     import torchattacks
     from art.attacks.evasion import SquareAttack
-    from art.estimators.classification import PyTorchClassifier
 
 __all__ = ["PEERS", "Peer"]
 
@@ -38,16 +38,7 @@ def _art(
 ) -> Tensor:
     np.random.seed(seed)  # ART draws from the global generators
     random.seed(seed)
-    with torch.no_grad():
-        classes = model(x[:1]).shape[1]
-    estimator = PyTorchClassifier(
-        model,
-        loss=nn.CrossEntropyLoss(),
-        input_shape=tuple(x.shape[1:]),
-        nb_classes=classes,
-        clip_values=(0.0, 1.0),
-        device_type="cpu",
-    )
+    estimator = art_classifier(model, x)
     attack = SquareAttack(
         estimator,
         norm={"Linf": math.inf, "L2": 2}[norm],

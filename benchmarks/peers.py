@@ -18,7 +18,7 @@ with warnings.catch_warnings():  # deprecated scipy names, their business
     from art.attacks.evasion import ProjectedGradientDescentPyTorch
     from art.estimators.classification import PyTorchClassifier
 
-__all__ = ["DEFAULTS", "PEERS", "Peer", "Walk"]
+__all__ = ["DEFAULTS", "PEERS", "Peer", "Walk", "art_classifier"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ def _foolbox(
     return attack(door, x, y, epsilons=eps)[1]
 
 
-def _art(model: nn.Module, x: Tensor, y: Tensor, order: float, eps: float, walk: Walk) -> Tensor:
+def art_classifier(model: nn.Module, x: Tensor) -> PyTorchClassifier:
+    """Return the model as ART's attacks take it, for inputs like x in [0, 1]."""
     with torch.no_grad():
         classes = model(x[:1]).shape[1]
-    estimator = PyTorchClassifier(
+    return PyTorchClassifier(
         model,
         loss=nn.CrossEntropyLoss(),
         input_shape=tuple(x.shape[1:]),
@@ -62,6 +63,10 @@ def _art(model: nn.Module, x: Tensor, y: Tensor, order: float, eps: float, walk:
         clip_values=(0.0, 1.0),
         device_type="cpu",
     )
+
+
+def _art(model: nn.Module, x: Tensor, y: Tensor, order: float, eps: float, walk: Walk) -> Tensor:
+    estimator = art_classifier(model, x)
     attack = ProjectedGradientDescentPyTorch(
         estimator,
         norm=order,

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from saddlepoint.threats import L2, Linf
 from saddlepoint.verify.alpha import Free, Mixture, Multiplier, initial
+from saddlepoint.verify.batch import Batch
 from saddlepoint.verify.crown import crown
 from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
@@ -62,19 +63,9 @@ def test_slopes_by_the_weights_of_a_mixture(seed: int) -> None:
     a = torch.randn(2, 3, *net.nodes[-1].shape, generator=draw).double()
     offset = torch.randn(2, 3, generator=draw).double()
 
-    def row(w: Tensor) -> Tensor:
-        return torch.einsum("br,br...->b...", w / w.sum(1, keepdim=True), a)[:, None]
-
-    def shift(w: Tensor) -> Tensor:
-        return (w * offset).sum(1, keepdim=True) / w.sum(1, keepdim=True)
-
-    def rise(w: Tensor, z: Tensor) -> Tensor:
-        rows = torch.einsum("brk,bk->br", a.flatten(2), z.flatten(1)) + offset
-        total = w.sum(1, keepdim=True)
-        return (rows - (w * rows).sum(1, keepdim=True) / total) / total
-
     weights = torch.rand(2, 3, generator=draw).double() + 0.1
-    mixture = Mixture(row, shift, weights, rise)
+    batch = Batch(where, a, offset, weights, bounds, {}, {}, ())
+    mixture = Mixture(batch.row, batch.shift, weights, batch.rise)
     free = Free(mixture, initial(net, bounds, net.output), {})
     anywhere(free, draw)
     compare(net, where, bounds, free, mixture)
