@@ -1,6 +1,8 @@
 """Several processes at one audit: here threads with a board in memory, which wait the same way."""
 
 import copy
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from torch.distributed import HashStore
 
 import saddlepoint as sp
+from saddlepoint.audit.session import held
 from saddlepoint.audit.team import Elsewhere, Team, gathered
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.lock import alone
@@ -111,6 +114,29 @@ def test_a_refused_run_gives_its_folder_back(subject: Subject, tmp_path: Path) -
     assert any("better than guessing" in str(end) for end in ends)
     assert all(isinstance(end, Invalid | Elsewhere) for end in ends)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_last_to_leave_gives_the_folder_back(tmp_path: Path) -> None:
+    """Also where the second process came first, and left while the first had files there."""
+    folder, came, left = tmp_path / "run", threading.Event(), threading.Event()
+
+    def work(team: Team) -> None:
+        time.sleep(0.2 * team.first)
+        try:
+            with held(folder, team):
+                if team.first:
+                    (folder / "records").touch()
+                    came.set()
+                    left.wait(10)
+                    (folder / "records").unlink()
+                came.wait(10)
+                raise Invalid("y", "[1]", "better than guessing")
+        finally:
+            if not team.first:
+                left.set()
+
+    assert all(isinstance(end, Invalid) for end in side_by_side(work))
+    assert not folder.exists()
 
 
 def test_all_have_to_be_given_the_same(subject: Subject, tmp_path: Path) -> None:

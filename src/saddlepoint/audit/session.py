@@ -50,6 +50,8 @@ __all__ = ["Session", "held", "model_hash"]
 def held(folder: Path | None, team: Team) -> Iterator[contextlib.ExitStack]:
     """Hold the run's folder, made where it is missing, against other runs: for all processes.
 
+    The first process makes and holds it; the others wait for that.
+
     Yields a stack for what has to be closed with it. Raises ``Invalid`` where another run holds
     the folder, or a file is in the way.
     """
@@ -57,27 +59,34 @@ def held(folder: Path | None, team: Team) -> Iterator[contextlib.ExitStack]:
         if folder is None:
             yield files
             return
-        made = _make(folder)
+        new = not folder.exists()
+        team.wait()  # each has looked before the first makes it, so that all know it was new
         try:
             if team.first:
+                _make(folder)
                 files.enter_context(alone(folder))
+            team.wait()
+            if not folder.is_dir():
+                raise _elsewhere(folder)
             yield files
         except BaseException:
             files.close()
-            if made:  # and refused before it left anything
+            if new:  # refused before it left anything; the last process to leave finds it empty
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             raise
 
 
-def _make(folder: Path) -> bool:
-    """Make the folder; return whether it was new."""
+def _elsewhere(folder: Path | None) -> Invalid:
+    allowed = "a folder that every process sees"
+    return Invalid("out", str(folder), allowed, "the first process wrote to another")
+
+
+def _make(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise Invalid("out", str(folder), "a folder", "a file of that name is in the way")
-    new = not folder.exists()
     with full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    return new
 
 
 def model_hash(model: Model, of_file: str) -> str:
@@ -166,8 +175,7 @@ class Session:
             return journal
         self.team.wait()
         if self.folder is None or not (self.folder / HEADER).exists():
-            allowed = "a folder that every process sees"
-            raise Invalid("out", str(self.folder), allowed, "the first process wrote to another")
+            raise _elsewhere(self.folder)
         try:
             return Journal.open(self.folder, self._header(), self.team.rank)
         except Invalid as error:
