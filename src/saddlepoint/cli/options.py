@@ -39,7 +39,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
-        "a .toml that describes a model behind HTTP, or package.module:factory.",
+        "a .toml that describes a model behind HTTP, package.module:factory, or "
+        "robustbench:DATASET/THREAT/NAME.",
     ),
 ]
 ArchOption = Annotated[
