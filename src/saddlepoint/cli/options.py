@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,6 +16,8 @@ __all__ = [
     "DataOption",
     "DeviceOption",
     "EotOption",
+    "LoggerName",
+    "LoggerOption",
     "ModelOption",
     "NOption",
     "OutOption",
@@ -89,6 +91,15 @@ BatchOption = Annotated[
     int | None, typer.Option("--batch-size", help="Samples per batch; changes memory and speed.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
+LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+LoggerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--logger",
+        help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
+        "or mlflow (default none).",
+    ),
+]
 EotOption = Annotated[
     int | None,
     typer.Option(
