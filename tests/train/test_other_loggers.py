@@ -124,15 +124,23 @@ def test_what_is_said_in_words_is_counted_where_no_text_is_taken(tmp_path: Path)
 
 
 def test_services_are_named_after_the_folder_and_ended(
-    service: list[Recorder], tmp_path: Path
+    service: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://here")
     out = tmp_path / "runs/robust"
     result = replace(audit(), folder=out)
     log_audit(result, "wandb")
     log_audit(result, "mlflow")
     wandb, mlflow = service
-    assert wandb.told == {"name": "runs/robust", "save_dir": out}
-    assert mlflow.told == {"run_name": "runs/robust", "save_dir": str(out / "mlruns")}
+    assert wandb.told == {"name": "runs/robust", "save_dir": out, "project": "saddlepoint"}
+    assert mlflow.told == {
+        "run_name": "runs/robust",
+        "save_dir": str(out / "mlruns"),
+        "experiment_name": "ours",
+        "tracking_uri": "http://here",
+    }
     assert wandb.params["threat"] == mlflow.params["threat"] == "Linf(eps=0.22)"
     assert wandb.metrics == mlflow.metrics
     assert wandb.metrics[0][1]["audit/clean_accuracy"] == result.clean_accuracy == 1.0
@@ -164,4 +172,14 @@ def test_what_is_no_logger_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(Missing, match="pip install wandb pytorch-lightning"):
         loggers.check_logger("wandb")
     there.add("lightning")
+    broken: Any = types.ModuleType("lightning.pytorch.loggers")
+    monkeypatch.setitem(sys.modules, "lightning.pytorch.loggers", broken)
+
+    def logger(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'opentelemetry'")
+
+    broken.WandbLogger = logger
+    with pytest.raises(Missing, match="opentelemetry"):
+        loggers.check_logger("wandb")
+    broken.WandbLogger = dict
     loggers.check_logger("wandb")

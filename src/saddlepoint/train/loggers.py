@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,11 +48,17 @@ def _csv(folder: Path, purge: int | None) -> Any:  # noqa: ANN401
 
 
 def _wandb(folder: Path, purge: int | None) -> Any:  # noqa: ANN401
-    return _lightning().WandbLogger(name=_run_name(folder), save_dir=folder)
+    project = os.environ.get("WANDB_PROJECT", "saddlepoint")
+    return _lightning().WandbLogger(name=_run_name(folder), save_dir=folder, project=project)
 
 
 def _mlflow(folder: Path, purge: int | None) -> Any:  # noqa: ANN401
-    return _lightning().MLFlowLogger(run_name=_run_name(folder), save_dir=str(folder / "mlruns"))
+    return _lightning().MLFlowLogger(
+        experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME", "saddlepoint"),
+        run_name=_run_name(folder),
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+        save_dir=str(folder / "mlruns"),
+    )
 
 
 _OPEN: dict[str, Callable[[Path, int | None], Any]] = {
@@ -96,6 +103,10 @@ def _check_installed(logger: str) -> None:
             raise Missing(logger, None, line)
         if not any(find_spec(name) for name in _LIGHTNING):
             raise Missing("pytorch-lightning, which has the logger,", None, line)
+        try:  # starts nothing, and shows what else is missing before any work and not after it
+            _OPEN[logger](Path(), None)
+        except ImportError as error:
+            raise Missing(f"what {logger}'s logger needs ({error})", None, line) from error
 
 
 def _lightning() -> Any:  # noqa: ANN401 - a module
