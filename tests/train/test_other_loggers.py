@@ -137,7 +137,6 @@ def test_services_are_named_after_the_folder_and_ended(
     assert wandb.told == {"name": "runs/robust", "save_dir": out, "project": "saddlepoint"}
     assert mlflow.told == {
         "run_name": "runs/robust",
-        "save_dir": str(out / "mlruns"),
         "experiment_name": "ours",
         "tracking_uri": "http://here",
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
 from saddlepoint.core.errors import BadData, Invalid, closest
 
@@ -22,10 +22,12 @@ __all__ = [
     "NOption",
     "OutOption",
     "PlanArgument",
+    "PrecisionOption",
     "ProbesOption",
     "SeedOption",
     "Settings",
     "SplitOption",
+    "SubjectSettings",
     "TargetOption",
     "ThreatOption",
     "VotesOption",
@@ -73,6 +75,12 @@ TargetOption = Annotated[
         help="The class that the adversary wants: 3, next (after the label), runner-up or "
         "least-likely (of the clean scores), or an .npz or .txt file with one for each sample; "
         "default: any but the label.",
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
     ),
 ]
 AttackOption = Annotated[
@@ -125,6 +133,18 @@ class Settings(BaseModel):
     """Fields that a verb understands; unknown keys of a plan file are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubjectSettings(Settings):
+    """Which model and which samples, for the verbs that look at one model."""
+
+    model: str
+    arch: str | None = None
+    data: str = "digits"
+    split: Literal["test", "train"] = "test"
+    n: StrictInt | None = None
+    seed: StrictInt = 0
+    device: str | None = None
 
 
 S = TypeVar("S", bound=Settings)

@@ -56,8 +56,7 @@ def _mlflow(folder: Path, purge: int | None) -> Any:  # noqa: ANN401
     return _lightning().MLFlowLogger(
         experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME", "saddlepoint"),
         run_name=_run_name(folder),
-        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
-        save_dir=str(folder / "mlruns"),
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}"),
     )
 
 
