@@ -51,7 +51,12 @@ SMALLER: tuple[Smaller, ...] = (
     Smaller("docs/decisions.md", "--n 200", "--n 50", "10 s"),
     Smaller("docs/environment.md", "--n 200", "--n 20 --effort quick", "30 s"),
     Smaller("docs/environment.md", "corruptions --model", "corruptions --quick --model", "20 s"),
-    Smaller("docs/eot.md", "--data digits", "--data digits --n 20 --effort quick", "minutes"),
+    Smaller(
+        "docs/eot.md",
+        "--data digits",
+        "--data digits --n 8 --attack 'PGD(steps=2)' --probes 0",
+        "minutes",
+    ),
     Smaller("docs/feature.md", "--n 200", "--n 12 --effort quick --probes 4", "minutes"),
     Smaller("docs/index.md", "--n 200", "--n 20 --effort quick", "10 s"),
     Smaller("docs/index.md", "slice(0, 100)", "slice(0, 20)", "10 s"),
