@@ -1,6 +1,7 @@
 """Rules for the fences of the documentation, and for what is run otherwise than printed."""
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -38,6 +39,12 @@ def test_no_substitution_is_stale_or_without_a_reason() -> None:
         assert end.code, end
         assert end.why, end
     assert set(NEEDS) | set(OWN) <= set(pages())
+
+
+@pytest.mark.parametrize("page", pages())
+def test_a_page_that_takes_the_nets_of_the_demo_says_where_they_come_from(page: str) -> None:
+    if any("demo/" in f.text for f in fences(page)):
+        assert re.search("make demo|saddlepoint demo", (ROOT / page).read_text())
 
 
 @pytest.mark.parametrize("page", OWN)
