@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .changes import as_run
+from .changes import as_run, ends
 from .fences import ROOT, Fence, fences
 from .shell import Terminal
 
@@ -61,7 +61,9 @@ class Reader:
 
     def sh(self, fence: Fence, text: str) -> None:
         code, words = self.terminal.run(text)
-        assert code == 0, f"{fence.where}:\n{text}\nsaid, and ended with code {code}:\n{words}"
+        assert code == ends(fence), (
+            f"{fence.where}:\n{text}\nsaid, and ended with code {code}:\n{words}"
+        )
 
     def close(self) -> None:
         """Forget the modules that the page brought, and end its processes."""

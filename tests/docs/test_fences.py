@@ -6,7 +6,7 @@ import tomllib
 import pytest
 import yaml
 
-from .changes import NEEDS, NOT_RUN, SMALLER, TODO, without
+from .changes import ENDS, NEEDS, NOT_RUN, SMALLER, TODO, without
 from .fences import LANGUAGES, ROOT, commands, fences, pages, parsed
 
 
@@ -35,6 +35,10 @@ def test_no_substitution_is_stale_or_without_a_reason() -> None:
         texts = [f.text for f in fences(line.page)]
         assert any(without(text, line.line) != text for text in texts), line
         assert line.why, line
+    for end in ENDS:
+        assert any(end.part in f.text for f in fences(end.page)), end
+        assert end.code, end
+        assert end.why, end
     assert set(NEEDS) <= set(pages())
 
 
