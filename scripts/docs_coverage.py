@@ -11,7 +11,7 @@ from typing import Any
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PACKAGES = (
-    *("attacks", "audit", "data", "models", "testing"),
+    *("attacks", "audit", "compat", "data", "lightning", "models", "testing"),
     *("threats", "train", "verify", "views"),
 )
 _DIRECTIVE = re.compile(r"^::: (\S+)", re.MULTILINE)
