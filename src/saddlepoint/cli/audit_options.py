@@ -20,7 +20,6 @@ __all__ = [
     "PassesOption",
     "PerceptualArchOption",
     "PerceptualOption",
-    "PrecisionOption",
     "QuantizeOption",
     "QueriesOption",
     "SuiteOption",
@@ -69,14 +68,6 @@ QueriesOption = Annotated[
 SurvivorsOption = Annotated[
     int | None,
     typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        help="float32 (default), or bfloat16: search fast, confirm exactly.",
-        autocompletion=either("float32", "bfloat16"),
-    ),
 ]
 QuantizeOption = Annotated[
     str | None, typer.Option("--quantize", help="uint8: only inputs that an 8-bit image can hold.")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.shapes import INF, like
+from saddlepoint.core.whole import is_whole
 
 __all__ = ["Budget", "Cost", "Ledger", "Status"]
 
@@ -35,8 +36,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("forward", "backward"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and (not whole or value < 1):
+            if value is not None and not is_whole(value):
                 raise Invalid(f"budget.{name}", value, "a whole number of at least 1, or None")
 
 

@@ -21,6 +21,7 @@ from saddlepoint.core.loss import Loss, as_loss
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = [
     "CHANGED",
@@ -192,8 +193,8 @@ class Batches:
 
 
 def _check_batches(batch_size: int | None, ids: int, n: int) -> None:
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise Invalid("batch_size", batch_size, "a whole number of at least 1")
+    if batch_size is not None:
+        require_whole("batch_size", batch_size)
     if ids != n:
         raise Invalid("ids", f"<{ids} ids>", f"one for each of {n} inputs")
 

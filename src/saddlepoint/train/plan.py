@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.target import as_target
 from saddlepoint.core.threat import Graded, ThreatModel
+from saddlepoint.core.whole import is_whole
 from saddlepoint.train.augment import AUGMENTS
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.bounded import check_box
@@ -33,10 +35,7 @@ _PRECISIONS = ("float32", "bfloat16")
 
 
 def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
-    def holds(value: Any) -> bool:  # noqa: ANN401
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-    return holds, f"a whole number of at least {least}"
+    return partial(is_whole, least=least), f"a whole number of at least {least}"
 
 
 def _number(value: Any) -> bool:  # noqa: ANN401
