@@ -71,7 +71,7 @@ class CWLinf:
     any set with sizes whose perturbations can be scaled. Departures from the paper: the distance is
     squared, tau follows every break instead of falling by a tenth after a run, c is bisected, and
     at the end come three gradients along the boundary and three questions between x and the closest
-    break. The rest as in ``CW``.
+    break. steps, step_size, loss and the rest: as in ``CW``.
 
     >>> CWLinf(rounds=3)
     CWLinf(rounds=3)

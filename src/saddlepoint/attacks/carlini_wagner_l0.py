@@ -27,7 +27,8 @@ class CWL0:
     §VI-B). Each break forbids the share ``drop`` of the places that it changes, those it leaves
     alone as well (the paper forbids one at a time); a round without a break raises c tenfold. Last,
     and unlike the paper, the count is bisected as ``SigmaZero`` does. Members are judged by the set
-    they are in, which counts places. steps: gradients per round.
+    they are in, which counts places. steps: gradients per round. kappa, step_size, loss: as in
+    ``CW``.
 
     >>> CWL0(rounds=4)
     CWL0(rounds=4)

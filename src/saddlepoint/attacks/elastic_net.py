@@ -56,7 +56,7 @@ class EAD:
     0.1, where the Euclidean term decides. Departures from the paper: a step is ``step_size`` times
     the length at which a linear model breaks, or of the best break, over the root mean square of
     the gradients, and falls to a hundredth; last, three gradients along the boundary and three
-    questions between x and the closest break.
+    questions between x and the closest break. steps: gradients in each of ``rounds`` values of c.
 
     >>> EAD(rule="elastic", beta=0.01)
     EAD(beta=0.01, rule='elastic')

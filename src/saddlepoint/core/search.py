@@ -51,6 +51,10 @@ class Found:
     error: the traceback of an attack that raised, else None. hits: under an ``Expectation``, (B,)
     at how many of its ``trials`` further draws the input reaches the goal, by which a break is
     judged; else None.
+
+    >>> from saddlepoint import FGSM, Linf
+    >>> search(FGSM(), torch.nn.Identity(), torch.eye(2), torch.tensor([0, 0]), Linf(eps=0.1))
+    Found(survived=1, broken=1, robust_accuracy<=0.5000)
     """
 
     x_adv: Tensor

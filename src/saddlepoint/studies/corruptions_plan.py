@@ -30,7 +30,7 @@ class CorruptionsPlan:
     ``Invalid``.
 
     >>> len(CorruptionsPlan().names), CorruptionsPlan().severities
-    (14, (1, 2, 3, 4, 5))
+    (15, (1, 2, 3, 4, 5))
     """
 
     names: tuple[str, ...] = tuple(CORRUPTIONS)

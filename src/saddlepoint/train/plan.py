@@ -79,8 +79,10 @@ class TrainPlan:
     its ``last`` point is trained on; ``auto``: the last of a single step, else the worst. check:
     the stronger attack on held-out samples after each epoch. loss: ``natural``, ``madry``,
     ``trades``, ``mart``, ``free``, ``awp``, ``gaussian``, ``sampled``, certified ones (``ibp``,
-    ``crownibp``, ``sabr``, ``mtlibp``), or a ``RobustLoss``. lr: the peak of ``schedule``
-    (constant, cosine, one-cycle). momentum: of sgd; adam has its own. ema: decay of the average
+    ``crownibp``, ``sabr``, ``mtlibp``), or a ``RobustLoss``. epochs: passes over the training set,
+    in batches of ``batch_size``, over all processes together. optimizer: ``adam`` or ``sgd``, with
+    its weight_decay; momentum: of sgd; adam has its own. lr: the peak of ``schedule`` (constant,
+    cosine, one-cycle). ema: decay of the average
     over steps that is measured and kept in place of the weights themselves. eps_ramp: share of the
     run over which the radius grows from 0 to its own. guard: go back and on with a stronger inner
     attack when robustness collapses unseen by the present one. held_out: share (float) or number
