@@ -10,7 +10,7 @@ from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.suites import Effort
 from saddlepoint.audit.team import Team
 from saddlepoint.cli.gates import Gates, Verdict
-from saddlepoint.cli.options import SubjectSettings
+from saddlepoint.cli.options import LoggerName, SubjectSettings
 from saddlepoint.cli.subject import pick_device
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid, Unsupported
@@ -60,6 +60,7 @@ class AuditSettings(SubjectSettings):
     surrogate: tuple[str, ...] = ()
     surrogate_arch: str | None = None
     warm: tuple[Path, ...] = ()
+    logger: LoggerName | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None

@@ -16,6 +16,8 @@ __all__ = [
     "DataOption",
     "DeviceOption",
     "EotOption",
+    "LoggerName",
+    "LoggerOption",
     "ModelOption",
     "NOption",
     "OutOption",
@@ -41,7 +43,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
-        "a .toml that describes a model behind HTTP, or package.module:factory.",
+        "a .toml that describes a model behind HTTP, package.module:factory, or "
+        "robustbench:DATASET/THREAT/NAME.",
     ),
 ]
 ArchOption = Annotated[
@@ -96,6 +99,15 @@ BatchOption = Annotated[
     int | None, typer.Option("--batch-size", help="Samples per batch; changes memory and speed.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
+LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+LoggerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--logger",
+        help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
+        "or mlflow (default none).",
+    ),
+]
 EotOption = Annotated[
     int | None,
     typer.Option(
