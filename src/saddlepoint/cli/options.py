@@ -2,10 +2,10 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
 from saddlepoint.core.errors import BadData, Invalid, closest
 
@@ -16,14 +16,18 @@ __all__ = [
     "DataOption",
     "DeviceOption",
     "EotOption",
+    "LoggerName",
+    "LoggerOption",
     "ModelOption",
     "NOption",
     "OutOption",
     "PlanArgument",
+    "PrecisionOption",
     "ProbesOption",
     "SeedOption",
     "Settings",
     "SplitOption",
+    "SubjectSettings",
     "TargetOption",
     "ThreatOption",
     "VotesOption",
@@ -39,7 +43,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
-        "a .toml that describes a model behind HTTP, or package.module:factory.",
+        "a .toml that describes a model behind HTTP, package.module:factory, or "
+        "robustbench:DATASET/THREAT/NAME.",
     ),
 ]
 ArchOption = Annotated[
@@ -73,6 +78,12 @@ TargetOption = Annotated[
         "default: any but the label.",
     ),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
+    ),
+]
 AttackOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -90,6 +101,15 @@ BatchOption = Annotated[
     int | None, typer.Option("--batch-size", help="Samples per batch; changes memory and speed.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
+LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+LoggerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--logger",
+        help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
+        "or mlflow (default none).",
+    ),
+]
 EotOption = Annotated[
     int | None,
     typer.Option(
@@ -115,6 +135,18 @@ class Settings(BaseModel):
     """Fields that a verb understands; unknown keys of a plan file are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubjectSettings(Settings):
+    """Which model and which samples, for the verbs that look at one model."""
+
+    model: str
+    arch: str | None = None
+    data: str = "digits"
+    split: Literal["test", "train"] = "test"
+    n: StrictInt | None = None
+    seed: StrictInt = 0
+    device: str | None = None
 
 
 S = TypeVar("S", bound=Settings)

@@ -15,6 +15,8 @@ from saddlepoint.cli.options import (
     BatchOption,
     DataOption,
     DeviceOption,
+    LoggerName,
+    LoggerOption,
     OutOption,
     PlanArgument,
     SeedOption,
@@ -67,7 +69,7 @@ class TrainSettings(Settings):
     device: str | None = None
     compiled: bool = False
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    logger: Literal["tensorboard"] | None = None
+    logger: LoggerName | None = None
     audit_n: int = Field(1000, ge=0)
     out: Path = Path("model")
 
@@ -147,9 +149,7 @@ def train_command(
     strategy: Annotated[
         str | None, typer.Option("--strategy", help="Under torchrun: auto (default), ddp or fsdp.")
     ] = None,
-    logger: Annotated[
-        str | None, typer.Option("--logger", help="tensorboard, beside history.csv (default none).")
-    ] = None,
+    logger: LoggerOption = None,
     audit_n: Annotated[
         int | None,
         typer.Option("--audit-n", help="Test samples of the audit that follows (1000; 0: none)."),
