@@ -28,7 +28,7 @@ def test_a_class_is_named_beside_ours_and_within_them() -> None:
 @pytest.mark.parametrize("text", [f"{MINE}Plain()", "os:system('true')", "no.such:Thing()"])
 def test_nothing_is_imported_on_a_files_word(text: str) -> None:
     for read in (parse_threat, parse_attack, parse_objective, parse_under):
-        with pytest.raises(Invalid, match="never imported on a file's word"):
+        with pytest.raises(Invalid, match="never out of a file"):
             read(text)
 
 
@@ -66,7 +66,7 @@ def test_colons_within_quotes_are_text() -> None:
 
 def test_audit_and_replay_with_a_set_and_an_attack_of_ones_own(tmp_path: Path) -> None:
     folder, threat = tmp_path / "run", f"{MINE}Shade(eps=0.9)"
-    words = (*MODEL, "--threat", threat, "--attack", f"{MINE}Darkest", "--n", 40, "--out", folder)
+    words = (*MODEL, "--threat", threat, "--attack", f"{MINE}Darkest", "--n", 20, "--out", folder)
     run("audit", *words, "--figures", 0, "--probes", 0)
     document = json.loads((folder / "audit.json").read_text())
     assert document["plan"]["threat"] == "Shade(eps=0.9)"
@@ -86,5 +86,5 @@ def test_a_run_that_names_code_is_not_obeyed(tmp_path: Path) -> None:
     document["plan"]["threat"] = f"{MINE}Plain('x')"
     (folder / "audit.json").write_text(json.dumps(document))
     refused = run("replay", folder, *MODEL, code=2)
-    assert "never imported on a file's word" in said(refused)
+    assert "never out of a file" in said(refused)
     assert own.CALLED == []

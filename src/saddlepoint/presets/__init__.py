@@ -169,8 +169,7 @@ def _build(text: str, kind: str, known: Mapping[str, Factory], own: bool) -> Any
     parts = {"attack": {**VIEWS, **PARTS}, "loss": PARTS}.get(kind, {})
     expression, stands = lifted(text)
     if stands and not own:
-        hint = "classes of your own go with --threat, --attack and --loss, and are never imported "
-        hint += "on a file's word"
+        hint = "--threat, --attack and --loss take classes of your own, never out of a file"
         raise Invalid(kind, text, "made of names that saddlepoint has", hint)
     mine = own_components(stands, kind, {**known, **parts})
     value = Reader(text, kind, {**known, **mine}, parts, stands).read(expression)
