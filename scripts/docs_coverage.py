@@ -6,6 +6,7 @@ import inspect
 import re
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -18,14 +19,19 @@ _SAME_EVERYWHERE = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
 
 
 def shown(folder: Path = REFERENCE) -> dict[str, list[str]]:
-    """For each page the names that its directives ask for; a module stands for its ``__all__``."""
+    """For each page the names that its directives ask for.
+
+    A module stands for its ``__all__``, less what bears the name of a module in it: mkdocstrings
+    takes it for that module, so that it needs a line of its own.
+    """
     found = {}
     for page in sorted(folder.glob("*.md")):
         names = []
         for path in _DIRECTIVE.findall(page.read_text()):
             target = resolve(path)
             if inspect.ismodule(target):
-                names += [f"{path}.{name}" for name in target.__all__]
+                seen = [n for n in target.__all__ if _module(f"{path}.{n}") is None]
+                names += [f"{path}.{name}" for name in seen]
             else:
                 names.append(path)
         found[page.name] = names
@@ -39,51 +45,61 @@ def resolve(path: str) -> Any:  # noqa: ANN401 - whatever has that name
     'cwd'
     """
     parent, _, name = path.rpartition(".")
-    if parent.count(".") and name in getattr(resolve(parent), "__all__", ()):
-        return getattr(resolve(parent), name)  # saddlepoint.audit.curve is a module as well
+    around = _module(parent)
+    if parent.count(".") and name in getattr(around, "__all__", ()):
+        return getattr(around, name)  # saddlepoint.audit.curve is a module as well
+    return _module(path) or getattr(around or resolve(parent), name)
+
+
+def _module(path: str) -> ModuleType | None:
     try:
-        return importlib.import_module(path)
+        return importlib.import_module(path) if path else None
     except ModuleNotFoundError:
-        return getattr(resolve(parent), name)
+        return None
 
 
 def faults(folder: Path = REFERENCE) -> list[str]:
     """What is missing, shown twice or not explained; each with where to mend it."""
     names = [name for page in shown(folder).values() for name in page]
-    objects = {name: resolve(name) for name in names}
+    targets = [resolve(name) for name in names]
     everyday = importlib.import_module("saddlepoint")
-    found = _unseen(objects, everyday) + _twice(objects)
+    found = _unseen(targets, everyday) + _twice(names, targets)
     known = same_everywhere(folder)
-    exemplary = [getattr(everyday, name) for name in everyday.__all__]
-    for name, target in objects.items():
-        if inspect.isclass(target) or inspect.isfunction(target):
-            found += _unexplained(name, target, known)
-            if any(target is e for e in exemplary) and ">>>" not in (target.__doc__ or ""):
+    exemplary = {id(getattr(everyday, name)) for name in everyday.__all__}
+    for name, target in zip(names, targets, strict=True):
+        if _has_words(target):
+            found += unexplained(name, target, known)
+            if id(target) in exemplary and ">>>" not in (target.__doc__ or ""):
                 found.append(f"{name}: its docstring has no example")
     return found
 
 
-def _unseen(objects: dict[str, Any], everyday: Any) -> list[str]:  # noqa: ANN401 - a module
+def _unseen(targets: list[Any], everyday: Any) -> list[str]:  # noqa: ANN401 - a module
+    there = {id(target) for target in targets}
     found = []
-    for package in PACKAGES:
-        path = f"saddlepoint.{package}"
-        missing = [n for n in resolve(path).__all__ if f"{path}.{n}" not in objects]
-        found += [f"{path}.{n}: on no page of docs/reference" for n in missing]
-    for name in everyday.__all__:
-        if not any(getattr(everyday, name) is target for target in objects.values()):
-            found.append(f"saddlepoint.{name}: on no page of docs/reference")
+    for package in (everyday, *(resolve(f"saddlepoint.{name}") for name in PACKAGES)):
+        lost = [n for n in package.__all__ if id(getattr(package, n)) not in there]
+        found += [f"{package.__name__}.{n}: on no page of docs/reference" for n in lost]
     return found
 
 
-def _twice(objects: dict[str, Any]) -> list[str]:
-    callables = {n: t for n, t in objects.items() if inspect.isclass(t) or inspect.isfunction(t)}
-    counts = Counter(id(target) for target in callables.values())
-    return [
-        f"{n}: shown twice in docs/reference" for n, t in callables.items() if counts[id(t)] > 1
-    ]
+def _twice(names: list[str], targets: list[Any]) -> list[str]:
+    counts = Counter(id(target) for target in targets if _has_words(target))
+    again = {n for n, t in zip(names, targets, strict=True) if counts[id(t)] > 1}
+    return [f"{name}: shown twice in docs/reference" for name in sorted(again)]
 
 
-def _unexplained(name: str, target: Any, known: set[str]) -> list[str]:  # noqa: ANN401
+def _has_words(target: Any) -> bool:  # noqa: ANN401 - whatever is public
+    """Classes and functions have docstrings at run time; of constants the page tells."""
+    return inspect.isclass(target) or inspect.isfunction(target)
+
+
+def unexplained(name: str, target: Any, known: set[str]) -> list[str]:  # noqa: ANN401
+    """Say what the docstring of a class or function lacks; ``known`` needs no words.
+
+    >>> unexplained("it", lambda seed: seed, set())
+    ['it: its docstring has no sentence']
+    """
     doc = target.__doc__ or ""
     inherited = doc.startswith(f"{target.__name__}(")  # what a dataclass makes up
     if inherited or not re.match(r"\S+ \S+ .*?[.:]\s", doc + "\n", re.DOTALL):

@@ -5,7 +5,6 @@ import linecache
 import shutil
 import sys
 import types
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,16 +30,20 @@ class Reader:
         patch.syspath_prepend(folder)
         patch.setitem(sys.modules, "page", self.module)
 
-    def read(self, page: str) -> None:
-        """Do what every fence of the page says."""
+    def read(self, page: str) -> str:
+        """Do what every fence of the page says; return what its commands said."""
         torch.manual_seed(0)
-        kinds: dict[str, Callable[[Fence, str], None]] = {"python": self.python, "sh": self.sh}
-        for fence in fences(page):
-            text = as_run(fence)
-            if fence.title:
-                self.save(fence, text)
-            elif fence.language in kinds:
-                kinds[fence.language](fence, text)
+        return "".join(self.do(fence, as_run(fence)) for fence in fences(page))
+
+    def do(self, fence: Fence, text: str) -> str:
+        """Do what one fence says, with ``text`` in place of its own."""
+        if fence.title:
+            self.save(fence, text)
+        elif fence.language == "python":
+            self.python(fence, text)
+        elif fence.language == "sh":
+            return self.sh(fence, text)
+        return ""
 
     def save(self, fence: Fence, text: str) -> None:
         """Write a file where the reader saves it; import one of Python, so that it is executed."""
@@ -59,11 +62,13 @@ class Reader:
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         exec(compile(text, name, "exec", dont_inherit=True), vars(self.module))  # noqa: S102
 
-    def sh(self, fence: Fence, text: str) -> None:
+    def sh(self, fence: Fence, text: str) -> str:
+        """Run as a terminal does, up to the code that the page expects."""
         code, words = self.terminal.run(text)
         assert code == ends(fence), (
             f"{fence.where}:\n{text}\nsaid, and ended with code {code}:\n{words}"
         )
+        return words
 
     def close(self) -> None:
         """Forget the modules that the page brought, and end its processes."""

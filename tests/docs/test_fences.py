@@ -1,19 +1,18 @@
 """Rules for the fences of the documentation, and for what is run otherwise than printed."""
 
 import json
+import re
 import tomllib
 
 import pytest
 import yaml
 
-from .changes import ENDS, NEEDS, NOT_RUN, SMALLER, TODO, without
+from .changes import ENDS, NEEDS, NOT_RUN, OWN, SMALLER, without
 from .fences import LANGUAGES, ROOT, commands, fences, pages, parsed
 
 
 @pytest.mark.parametrize("page", pages())
 def test_every_fence_names_its_language(page: str) -> None:
-    if page in TODO:
-        pytest.skip("not yet")
     assert not [f.where for f in fences(page) if f.language not in LANGUAGES]
 
 
@@ -39,7 +38,18 @@ def test_no_substitution_is_stale_or_without_a_reason() -> None:
         assert any(end.part in f.text for f in fences(end.page)), end
         assert end.code, end
         assert end.why, end
-    assert set(NEEDS) <= set(pages())
+    assert set(NEEDS) | set(OWN) <= set(pages())
+
+
+@pytest.mark.parametrize("page", pages())
+def test_a_page_that_takes_the_nets_of_the_demo_says_where_they_come_from(page: str) -> None:
+    if any("demo/" in f.text for f in fences(page)):
+        assert re.search("make demo|saddlepoint demo", (ROOT / page).read_text())
+
+
+@pytest.mark.parametrize("page", OWN)
+def test_a_page_left_to_a_test_of_its_own_is_read_there(page: str) -> None:
+    assert page in (ROOT / "tests/docs" / OWN[page]).read_text()
 
 
 def test_a_fence_is_found_where_it_is_printed() -> None:

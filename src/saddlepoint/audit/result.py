@@ -38,7 +38,8 @@ class Audit:
     findings: what the health checks say. folder: where the run's files are, None without ``out``.
 
     >>> import torch
-    >>> from saddlepoint import PGD, Linf, audit
+    >>> from saddlepoint import PGD, Linf
+    >>> from saddlepoint.audit import audit
     >>> x = torch.tensor([[0.9, 0.2], [0.3, 0.5]])  # the larger number is the class
     >>> found = audit(torch.nn.Identity(), (x, x.argmax(1)), Linf(eps=0.2), (PGD(steps=2),))
     >>> found.clean_accuracy, found.robust_accuracy, found.table()["status"].tolist()

@@ -134,3 +134,4 @@ _CIFAR10 = KnownSet(
 )
 
 DATASETS: dict[str, KnownSet] = {known.name: known for known in (_DIGITS, _MNIST, _CIFAR10)}
+"""Known data sets by the names that ``load_data`` and ``--data`` take."""

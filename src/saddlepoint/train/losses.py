@@ -17,6 +17,7 @@ from saddlepoint.train.worst import Worst
 __all__ = ["MART", "TRADES", "Divergence", "Free", "Madry", "Natural", "RobustLoss"]
 
 RobustLoss = Callable[[nn.Module, Tensor, Tensor, Worst], Tensor]
+"""Model, x, y and the inner maximum to a scalar, to be minimised."""
 
 
 def _check_smoothing(value: float) -> None:
