@@ -36,8 +36,8 @@ class Ends:
 
 
 SMALLER: tuple[Smaller, ...] = (
-    Smaller("README.md", "digits.toml", "digits.toml --epochs 3 --audit-n 20", "30 s"),
-    Smaller("README.md", "--n 1000", "--n 20 --effort quick", "30 s"),
+    Smaller("README.md", "train digits", "train digits --epochs 3 --audit-n 20", "30 s"),
+    Smaller("README.md", "--n 200 --verify", "--n 20 --effort quick --verify-seconds 1", "minutes"),
     Smaller("README.md", "slice(0, 100)", "slice(0, 20)", "20 s"),
     Smaller("README.md", "n=200", "n=20", "20 s"),
     Smaller("docs/access.md", "--n 100", "--n 12", "a minute"),
