@@ -82,7 +82,8 @@ ThreatOption = Annotated[
     typer.Option(
         "--threat",
         help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "Patch(size=6)", '
-        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn.',
+        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn; a class of your own: '
+        '"package.module:Name(…)".',
         autocompletion=threat_names,
     ),
 ]
@@ -107,7 +108,8 @@ AttackOption = Annotated[
     list[str] | None,
     typer.Option(
         "--attack",
-        help='Such as "PGD(steps=40)" or "Restarts(APGD(loss=\'dlr\'), n=5)"; repeat for several.',
+        help='Such as "PGD(steps=40)", "Restarts(APGD(loss=\'dlr\'), n=5)" or, of your own, '
+        '"package.module:Name(…)"; repeat for several.',
         autocompletion=attack_names,
     ),
 ]

@@ -217,10 +217,10 @@ def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
     from saddlepoint.models import build
 
     parts = {
-        "threat": parse_threat(settings.threat),
-        "attack": parse_inner_attack(settings.attack),
-        "check": parse_attack(settings.check),
-        "loss": parse_objective(settings.loss),
+        "threat": parse_threat(settings.threat, own=True),
+        "attack": parse_inner_attack(settings.attack, own=True),
+        "check": parse_attack(settings.check, own=True),
+        "loss": parse_objective(settings.loss, own=True),
     }
     device, data = pick_device(settings.device), load_data(settings.data)
     elsewhere = {*parts, "data", "device", "out", "audit_n", "compiled", "strategy", "logger"}
