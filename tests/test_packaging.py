@@ -113,12 +113,17 @@ import importlib, json, pkgutil, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 import saddlepoint, torch
+from saddlepoint.core.errors import Missing
 assert saddlepoint.__file__.startswith(sys.argv[1])
 for module in pkgutil.walk_packages(saddlepoint.__path__, "saddlepoint."):
-    if module.name != "saddlepoint.__main__":
+    if module.name == "saddlepoint.__main__":
+        continue
+    try:
         importlib.import_module(module.name)
+    except Missing:
+        assert module.name == "saddlepoint.lightning"
 from saddlepoint.cli.doctor import extras_of
-from saddlepoint.train.logs import check_logger
+from saddlepoint.train.loggers import check_logger
 Path("net.onnx").write_bytes(b"")
 Path("endpoint.toml").write_text("")
 asked = {
