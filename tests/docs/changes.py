@@ -49,6 +49,8 @@ SMALLER: tuple[Smaller, ...] = (
     Smaller("docs/audit.md", "--eot 20 --votes 21", "--eot 2 --votes 3", "minutes"),
     Smaller("docs/certificates.md", "--n 50 --verify", "--n 20 --verify-seconds 2", "5 minutes"),
     Smaller("docs/combine.md", "--n 200", "--n 20 --effort quick", "30 s"),
+    Smaller("docs/concepts/bounds.md", "n=50", "n=20, probes=0", "a minute"),
+    Smaller("docs/concepts/bounds.md", "verify=5.0", "verify=1.0", "a minute"),
     Smaller("docs/decisions.md", "--n 200", "--n 50", "10 s"),
     Smaller("docs/environment.md", "epochs = 5", "epochs = 1\naudit_n = 0", "20 s"),
     Smaller("docs/environment.md", "--n 200", "--n 20 --effort quick", "30 s"),
@@ -67,11 +69,15 @@ SMALLER: tuple[Smaller, ...] = (
         "--n 8 --attack 'PGD(steps=2)' --probes 0 --figures 0",
         "minutes",
     ),
-    Smaller("docs/index.md", "--n 200", "--n 20 --effort quick", "10 s"),
-    Smaller("docs/index.md", "slice(0, 100)", "slice(0, 20)", "10 s"),
     Smaller("docs/minnorm.md", "n=200", "n=50", "10 s"),
     Smaller("docs/minnorm.md", "--n 300", "--n 50", "10 s"),
     Smaller("docs/patch.md", "--n 300", "--n 20 --effort quick", "30 s"),
+    Smaller(
+        "docs/report.md",
+        "--n 200 --survivors 60 --verify-seconds 20",
+        "--n 20 --effort quick --verify-seconds 1",
+        "two minutes",
+    ),
     Smaller("docs/service.md", "--max-queries 200 --n 100", "--max-queries 20 --n 20", "20 s"),
     Smaller("docs/smoothing.md", "digits.toml", "digits.toml --epochs 3", "10 s"),
     Smaller("docs/smoothing.md", "--samples 100", "--samples 10", "minutes"),
@@ -93,6 +99,8 @@ NOT_RUN: tuple[NotRun, ...] = (
     NotRun("README.md", "make demo", "makes an environment; tests/docs/conftest.py makes demo/"),
     NotRun("README.md", "make test", "this is one of its tests"),
     NotRun("docs/index.md", "pip install saddlepoint", "needs the network; pip is not ours"),
+    NotRun("docs/demo.md", "make demo", "makes an environment; tests/docs/conftest.py makes demo/"),
+    NotRun("docs/guides/onnx.md", "pip install 'saddlepoint[onnx]'", "needs the network"),
     NotRun("docs/environment.md", "pip install 'saddlepoint[environment]'", "needs the network"),
     NotRun(
         "docs/exact.md",
@@ -134,6 +142,7 @@ ENDS: tuple[Ends, ...] = (
 # Packages without which a page is skipped.
 NEEDS: dict[str, tuple[str, ...]] = {
     "docs/environment.md": ("kornia",),
+    "docs/guides/onnx.md": ("onnx", "onnxruntime"),
     "docs/service.md": ("httpx", "jmespath"),
     "docs/verify-vnnlib.md": ("onnx", "onnxruntime"),
 }
