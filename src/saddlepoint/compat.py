@@ -118,7 +118,7 @@ class Bound:
 
 
 def FGSM(model: Model, eps: float = 8 / 255) -> Bound:
-    """One exact step in the L_inf ball."""
+    """One exact step in the L_inf ball of radius eps."""
     return Bound(attacks.FGSM(), model, Linf(eps))
 
 
@@ -131,6 +131,8 @@ def PGD(
 ) -> Bound:
     """Projected gradient ascent in the L_inf ball, by constant steps of length alpha.
 
+    eps: the radius. random_start: begin at a random member, instead of the input.
+
     >>> PGD(torch.nn.Identity(), eps=0.3, alpha=0.075, steps=40).attack
     PGD(step_size=0.25)
     """
@@ -140,7 +142,10 @@ def PGD(
 def PGDL2(
     model: Model, eps: float = 1.0, alpha: float = 0.2, steps: int = 10, random_start: bool = True
 ) -> Bound:
-    """Projected gradient ascent in the L_2 ball, by constant steps of length alpha."""
+    """Projected gradient ascent in the L_2 ball of radius eps, by constant steps of length alpha.
+
+    random_start: as in ``PGD``.
+    """
     return Bound(_pgd(eps, alpha, steps, random_start), model, L2(eps))
 
 
@@ -153,7 +158,10 @@ def APGD(
     seed: int = 0,
     loss: str = "ce",
 ) -> Bound:
-    """APGD on the cross-entropy (``ce``) or ``dlr``; the published number of steps is 100."""
+    """APGD on the cross-entropy (``ce``) or ``dlr``; the published number of steps is 100.
+
+    norm, eps: ``Linf`` or ``L2``, and the radius. n_restarts: runs, each on what still stands.
+    """
     losses = {"ce": "cross-entropy", "dlr": "dlr"}
     if loss not in losses:
         raise Invalid("loss", loss, "'ce' or 'dlr'")
@@ -165,7 +173,10 @@ def APGD(
 def Square(
     model: Model, norm: str = "Linf", eps: float = 8 / 255, n_queries: int = 5000, seed: int = 0
 ) -> Bound:
-    """Random search over squares, by scores alone."""
+    """Random search over squares, by scores alone.
+
+    norm, eps: ``Linf`` or ``L2``, and the radius. n_queries: questions about a sample, at most.
+    """
     return Bound(attacks.Square(n_queries=n_queries), model, _ball(norm)(eps), seed=seed)
 
 

@@ -57,12 +57,15 @@ __all__ = [
 ]
 
 THREATS: dict[str, Factory] = {name: getattr(threats, name) for name in threats.__all__}
+"""Threat models by the names that plans and the command line take."""
 VIEWS: dict[str, Factory] = {name: getattr(views, name) for name in views.__all__}
+"""Transformations by the names that ``--under`` takes."""
 ATTACKS: dict[str, Factory] = {
     name: getattr(attacks, name)
     for name in attacks.__all__
     if name not in ("Momentum", "Smooth", "Transform")
 }
+"""Attacks by the names that plans and the command line take."""
 PARTS: dict[str, Factory] = {
     "Momentum": attacks.Momentum,
     "Smooth": attacks.Smooth,
@@ -88,6 +91,7 @@ OBJECTIVES: dict[str, Factory] = {
         MTLIBP,
     )
 }
+"""Training objectives by the names that recipes take."""
 
 
 def parse_threat(text: str, own: bool = False) -> ThreatModel:

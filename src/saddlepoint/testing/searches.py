@@ -20,8 +20,9 @@ from saddlepoint.core.access import (
 )
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Unsupported
+from saddlepoint.core.found import Found
 from saddlepoint.core.ledger import Budget
-from saddlepoint.core.search import Found, search
+from saddlepoint.core.search import search
 from saddlepoint.core.shapes import dot
 from saddlepoint.core.threat import MEMBER, Convex, parametric
 from saddlepoint.threats import Linf
