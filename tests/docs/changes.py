@@ -112,6 +112,29 @@ NOT_RUN: tuple[NotRun, ...] = (
         'torch.onnx.export(model.eval(), (example,), "exported.onnx", dynamo=False, **names)',
         "warns that it is old; the new exporter needs onnxscript",
     ),
+    NotRun("docs/install.md", "pip install saddlepoint", "scripts/try_wheel.sh does"),
+    NotRun(
+        "docs/install.md",
+        "pip install torch --index-url https://download.pytorch.org/whl/cpu",
+        "needs the network; pip is not ours",
+    ),
+    NotRun("docs/install.md", "pip uninstall saddlepoint", "it is still needed"),
+    NotRun("docs/install.md", "rm -rf ~/.cache/saddlepoint", "the user's own"),
+    NotRun(
+        "docs/install.md",
+        "saddlepoint --install-completion",
+        "changes a startup file; tests/cli/test_completion.py does it in an empty home",
+    ),
+    NotRun(
+        "docs/install.md",
+        "saddlepoint demo --quick --out try",
+        "15 s; scripts/try_wheel.sh runs it",
+    ),
+    NotRun(
+        "docs/install.md",
+        "saddlepoint replay try/robust --model try/robust-model",
+        "scripts/try_wheel.sh runs it",
+    ),
     NotRun("docs/environment.md", "pip install 'saddlepoint[environment]'", "needs the network"),
     NotRun(
         "docs/exact.md",
