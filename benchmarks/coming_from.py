@@ -253,10 +253,10 @@ def main() -> None:
     torch.set_num_threads(1)
     sys.path.insert(0, str(ROOT / "benchmarks/stand_in"))
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        os.symlink(demo, Path(folder) / "demo")
-        with contextlib.chdir(folder):
-            for page in pages:
+    for page in pages:
+        with tempfile.TemporaryDirectory() as folder:
+            os.symlink(demo, Path(folder) / "demo")
+            with contextlib.chdir(folder):
                 rows += run_page(page)
     if tuple(pages) == PAGES:
         record.write("coming_from", 0, 1, {"model": "demo/robust-model", "rows": rows})

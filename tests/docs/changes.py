@@ -48,6 +48,13 @@ SMALLER: tuple[Smaller, ...] = (
     Smaller("docs/audit.md", "--verify-seconds 900", "--verify-seconds 2", "15 minutes"),
     Smaller("docs/audit.md", "--eot 20 --votes 21", "--eot 2 --votes 3", "minutes"),
     Smaller("docs/certificates.md", "--n 50 --verify", "--n 20 --verify-seconds 2", "5 minutes"),
+    Smaller("docs/coming-from/art.md", "slice(30)", "slice(6)", "a minute"),
+    Smaller("docs/coming-from/autoattack.md", "slice(30)", "slice(6)", "a minute"),
+    Smaller("docs/coming-from/autoattack.md", "n_queries=5000", "n_queries=200", "10 s"),
+    Smaller("docs/coming-from/autoattack.md", "figures=0", "n=2, figures=0", "20 s"),
+    Smaller("docs/coming-from/foolbox.md", "slice(30)", "slice(6)", "a minute"),
+    Smaller("docs/coming-from/robustbench.md", "slice(30)", "slice(6)", "a minute"),
+    Smaller("docs/coming-from/torchattacks.md", "slice(30)", "slice(6)", "a minute"),
     Smaller("docs/combine.md", "--n 200", "--n 20 --effort quick", "30 s"),
     Smaller("docs/concepts/bounds.md", "n=50", "n=20, probes=0", "a minute"),
     Smaller("docs/concepts/bounds.md", "verify=5.0", "verify=1.0", "a minute"),
@@ -137,6 +144,11 @@ NOT_RUN: tuple[NotRun, ...] = (
     ),
     NotRun("docs/environment.md", "pip install 'saddlepoint[environment]'", "needs the network"),
     NotRun(
+        "docs/coming-from/robustbench.md",
+        "pip install robustbench git+https://github.com/fra31/auto-attack",
+        "needs the network",
+    ),
+    NotRun(
         "docs/exact.md",
         "saddlepoint study exact --quick --out exact",
         "five minutes on MNIST; tests/studies/test_exact.py runs it small",
@@ -172,6 +184,17 @@ NOT_RUN: tuple[NotRun, ...] = (
 ENDS: tuple[Ends, ...] = (
     Ends("docs/verify-vnnlib.md", "--timeout 60", 10, "the answer is sat, whose code is 10"),
 )
+
+# Python under these titles is not run: it needs the peer. benchmarks/coming_from.py runs it.
+PEERS: dict[str, str] = {
+    "ART": "adversarial-robustness-toolbox is in .venv-bench alone",
+    "AutoAttack": "pyautoattack is in .venv-bench alone",
+    "Foolbox": "foolbox is in .venv-bench alone",
+    "Lightning": "lightning is not installed; tests/test_lightning.py runs it where it is",
+    "RobustBench": "does not import beside torch for the CPU",
+    "saddlepoint, where RobustBench is installed": "the same",
+    "torchattacks": "torchattacks is in .venv-bench alone",
+}
 
 # Packages without which a page is skipped.
 NEEDS: dict[str, tuple[str, ...]] = {

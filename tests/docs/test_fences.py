@@ -13,7 +13,7 @@ from saddlepoint.cli.options import Settings, settle
 from saddlepoint.cli.train import TrainSettings
 from saddlepoint.core.errors import Invalid
 
-from .changes import ENDS, NEEDS, NOT_RUN, OWN, SMALLER, without
+from .changes import ENDS, NEEDS, NOT_RUN, OWN, PEERS, SMALLER, without
 from .fences import LANGUAGES, ROOT, commands, fences, pages, parsed
 
 
@@ -69,6 +69,12 @@ def test_no_substitution_is_stale_or_without_a_reason() -> None:
 def test_a_page_that_takes_the_nets_of_the_demo_says_where_they_come_from(page: str) -> None:
     if any("demo/" in f.text for f in fences(page)):
         assert re.search(r"make demo|saddlepoint demo|demo\.md", (ROOT / page).read_text())
+
+
+def test_a_title_is_a_file_or_a_peer() -> None:
+    titles = {f.title for page in pages() for f in fences(page) if f.title}
+    assert set(PEERS) <= titles
+    assert all("." in title for title in titles - set(PEERS))
 
 
 @pytest.mark.parametrize("page", OWN)
