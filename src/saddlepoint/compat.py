@@ -146,11 +146,7 @@ def PGDL2(
 ) -> Bound:
     """Projected gradient ascent in the L_2 ball of radius eps, by constant steps of length alpha.
 
-<<<<<<< HEAD
-    random_start: as in ``PGD``.
-=======
     random_start: from a random member, or from the image.
->>>>>>> coming
     """
     return Bound(_pgd(eps, alpha, steps, random_start), model, L2(eps))
 
@@ -164,16 +160,10 @@ def APGD(
     seed: int = 0,
     loss: str = "ce",
 ) -> Bound:
-<<<<<<< HEAD
-    """APGD on the cross-entropy (``ce``) or ``dlr``; the published number of steps is 100.
-
-    norm, eps: ``Linf`` or ``L2``, and the radius. n_restarts: runs, each on what still stands.
-=======
     """APGD on the loss ``ce`` (cross-entropy) or ``dlr``; the published number of steps is 100.
 
     norm: ``Linf`` or ``L2``, of the ball of radius eps. n_restarts: random starts, the worst is
     kept. Raises ``Invalid`` for another loss or norm.
->>>>>>> coming
     """
     losses = {"ce": "cross-entropy", "dlr": "dlr"}
     if loss not in losses:
@@ -186,15 +176,9 @@ def APGD(
 def Square(
     model: Model, norm: str = "Linf", eps: float = 8 / 255, n_queries: int = 5000, seed: int = 0
 ) -> Bound:
-<<<<<<< HEAD
-    """Random search over squares, by scores alone.
-
-    norm, eps: ``Linf`` or ``L2``, and the radius. n_queries: questions about a sample, at most.
-=======
     """Random search over squares, by scores alone, n_queries of them.
 
     norm: ``Linf`` or ``L2``, of the ball of radius eps. Raises ``Invalid`` for another norm.
->>>>>>> coming
     """
     return Bound(attacks.Square(n_queries=n_queries), model, _ball(norm)(eps), seed=seed)
 
