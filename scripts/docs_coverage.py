@@ -11,8 +11,8 @@ from typing import Any
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PACKAGES = (
-    *("attacks", "audit", "compat", "data", "lightning", "models", "testing"),
-    *("threats", "train", "verify", "views"),
+    *("attacks", "audit", "compat", "data", "lightning", "models"),
+    *("presets", "testing", "threats", "train", "verify", "views"),
 )
 _DIRECTIVE = re.compile(r"^::: (\S+)", re.MULTILINE)
 _SAME_EVERYWHERE = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)

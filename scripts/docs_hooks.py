@@ -24,6 +24,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 - mkdocs's own
+    """Show the files that comments such as <!-- examples/net.py --> name."""
+    return re.sub(r"^<!-- (examples/\S+) -->$", _source, markdown, flags=re.MULTILINE)
+
+
+def _source(match: re.Match[str]) -> str:
+    path = ROOT / match[1]
+    language = {".py": "python", ".sh": "sh"}[path.suffix]
+    return f'```{language} title="{match[1]}"\n{path.read_text()}```'
+
+
 def on_page_content(html: str, page: Page, **_: Any) -> None:  # noqa: ANN401 - mkdocs's own
     """Refuse a page of the reference that leaves out what it is asked to show."""
     folder, _, name = page.file.src_uri.rpartition("/")

@@ -133,6 +133,8 @@ def PGD(
 
     random_start: from a random member, or from the image.
 
+    eps: the radius. random_start: begin at a random member, instead of the input.
+
     >>> PGD(torch.nn.Identity(), eps=0.3, alpha=0.075, steps=40).attack
     PGD(step_size=0.25)
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LANGUAGES = ("python", "sh", "toml", "yaml", "json", "text")
+LANGUAGES = ("python", "sh", "toml", "yaml", "json", "bibtex", "text")
 _OPEN = re.compile(r"^( *)```(.*)$")
 
 

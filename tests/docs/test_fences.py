@@ -3,9 +3,15 @@
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
+
+from saddlepoint.cli.audit_settings import AuditSettings
+from saddlepoint.cli.options import Settings, settle
+from saddlepoint.cli.train import TrainSettings
+from saddlepoint.core.errors import Invalid
 
 from .changes import ENDS, NEEDS, NOT_RUN, OWN, PEERS, SMALLER, without
 from .fences import LANGUAGES, ROOT, commands, fences, pages, parsed
@@ -22,6 +28,24 @@ def test_what_is_data_can_be_read(page: str) -> None:
     for fence in fences(page):
         if fence.language in readers:
             readers[fence.language](fence.text)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_plans_and_recipes_have_the_keys_of_one(page: str, tmp_path: Path) -> None:
+    """Whether they are run as well: the ones that a fence saves are named by a command."""
+    for fence in fences(page):
+        if fence.language == "toml" and not {"url", "project"} & set(tomllib.loads(fence.text)):
+            plan = tmp_path / "plan.toml"
+            plan.write_text(fence.text)
+            assert any(holds(kind, plan) for kind in (AuditSettings, TrainSettings)), fence.where
+
+
+def holds(kind: type[Settings], plan: Path) -> bool:
+    try:
+        settle(kind, plan, {})
+    except Invalid:
+        return False
+    return True
 
 
 def test_no_substitution_is_stale_or_without_a_reason() -> None:
@@ -44,7 +68,7 @@ def test_no_substitution_is_stale_or_without_a_reason() -> None:
 @pytest.mark.parametrize("page", pages())
 def test_a_page_that_takes_the_nets_of_the_demo_says_where_they_come_from(page: str) -> None:
     if any("demo/" in f.text for f in fences(page)):
-        assert re.search("make demo|saddlepoint demo", (ROOT / page).read_text())
+        assert re.search(r"make demo|saddlepoint demo|demo\.md", (ROOT / page).read_text())
 
 
 def test_a_title_is_a_file_or_a_peer() -> None:

@@ -31,6 +31,7 @@ from saddlepoint.cli.audit_options import (
 )
 from saddlepoint.cli.audit_settings import (
     AuditSettings,
+    attacks_of,
     gates_of,
     perceptual_of,
     surrogates_of,
@@ -66,7 +67,7 @@ from saddlepoint.cli.subject import load_subject
 from saddlepoint.cli.under import passes
 from saddlepoint.core.access import granted
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack, parse_target
+from saddlepoint.presets import parse_target
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
 
@@ -190,7 +191,7 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat, attacks = threat_of(settings), tuple(map(parse_attack, settings.attack))
+    threat, attacks = threat_of(settings), attacks_of(settings)
     of_data = (settings.data, settings.split)
     subject = load_subject(settings.model, settings.arch, *of_data, settings.device)
     access = granted(subject.access, settings.access)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from saddlepoint.cli.complete import either
+
 __all__ = [
     "AccessOption",
     "BaselineOption",
@@ -33,17 +35,26 @@ __all__ = [
 
 AccessOption = Annotated[
     str | None,
-    typer.Option("--access", help="What may be asked: gradients, scores, labels or none."),
+    typer.Option(
+        "--access",
+        help="What may be asked: gradients, scores, labels or none.",
+        autocompletion=either("gradients", "scores", "labels", "none"),
+    ),
 ]
 SuiteOption = Annotated[
     str | None,
-    typer.Option("--suite", help="cascade (default), or autoattack: the standard suite in order."),
+    typer.Option(
+        "--suite",
+        help="cascade (default), or autoattack: the standard suite in order.",
+        autocompletion=either("cascade", "autoattack"),
+    ),
 ]
 EffortOption = Annotated[
     str | None,
     typer.Option(
         "--effort",
         help="Of the cascade: quick (80 passes a sample), standard (300), thorough (2000).",
+        autocompletion=either("quick", "standard", "thorough"),
     ),
 ]
 PassesOption = Annotated[
@@ -103,7 +114,9 @@ FailUnderCertifiedOption = Annotated[
 FailOnOption = Annotated[
     str | None,
     typer.Option(
-        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
+        "--fail-on",
+        help="warn or fail: exit 1 when a health check is that bad or worse.",
+        autocompletion=either("warn", "fail"),
     ),
 ]
 BaselineOption = Annotated[

@@ -17,11 +17,12 @@ from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.data import load_data
 from saddlepoint.models.perceptual import Perceptual, load_perceptual
-from saddlepoint.presets import parse_threat
+from saddlepoint.presets import parse_attack, parse_threat
 from saddlepoint.threats import Quantize
 
 __all__ = [
     "AuditSettings",
+    "attacks_of",
     "gates_of",
     "perceptual_of",
     "surrogates_of",
@@ -106,10 +107,15 @@ def perceptual_of(settings: AuditSettings) -> Perceptual | None:
 
 def threat_of(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
     """Return the set that the settings name."""
-    threat: Any = parse_threat(settings.threat)
+    threat: Any = parse_threat(settings.threat, own=True)
     if settings.quantize and not isinstance(threat, Quantize):
         return Quantize(threat, settings.quantize)
     return threat
+
+
+def attacks_of(settings: AuditSettings) -> tuple[Any, ...]:
+    """Return the attacks that the settings name, in order."""
+    return tuple(parse_attack(text, own=True) for text in settings.attack)
 
 
 def surrogates_of(settings: AuditSettings, team: Team | None) -> tuple[Surrogate, ...]:

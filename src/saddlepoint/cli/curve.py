@@ -92,7 +92,7 @@ def curve_command(
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
     settings = settle(CurveSettings, plan, flags)
-    threat_model: Any = parse_threat(settings.threat)
+    threat_model: Any = parse_threat(settings.threat, own=True)
     shown = _radii(settings.at, threat_model)
     found = _run(settings, threat_model)
     OUT.print(curve_table(found, shown))
@@ -118,7 +118,7 @@ def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
     named = settings.attack
-    attack = parse_attack(named) if named else default_nearest(threat, subject.access)
+    attack = parse_attack(named, own=True) if named else default_nearest(threat, subject.access)
     about = About(settings.model, subject.arch, settings.data, settings.split, subject.sha256)
     with CurveProgress(repr(attack)) as progress:
         return curve(

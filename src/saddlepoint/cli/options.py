@@ -7,6 +7,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
+from saddlepoint.cli.complete import (
+    arch_names,
+    attack_names,
+    data_names,
+    either,
+    threat_names,
+)
 from saddlepoint.core.errors import BadData, Invalid, closest
 
 __all__ = [
@@ -53,19 +60,31 @@ ArchOption = Annotated[
         "--arch",
         help="Architecture of a weights file: conv-small, conv-medium, madry-mnist, mlp, resnet9, "
         "preact-resnet18, or package.module:factory.",
+        autocompletion=arch_names,
     ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="digits, mnist, cifar10, an .npz file or a folder of images."),
+    typer.Option(
+        "--data",
+        help="digits, mnist, cifar10, an .npz file or a folder of images.",
+        autocompletion=data_names,
+    ),
 ]
-SplitOption = Annotated[str | None, typer.Option("--split", help="test (default) or train.")]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="test (default) or train.", autocompletion=either("test", "train")
+    ),
+]
 ThreatOption = Annotated[
     str | None,
     typer.Option(
         "--threat",
         help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "Patch(size=6)", '
-        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn.',
+        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn; a class of your own: '
+        '"package.module:Name(…)".',
+        autocompletion=threat_names,
     ),
 ]
 TargetOption = Annotated[
@@ -80,14 +99,18 @@ TargetOption = Annotated[
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
-        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
+        "--precision",
+        help="float32 (default), or bfloat16: search fast, confirm exactly.",
+        autocompletion=either("float32", "bfloat16"),
     ),
 ]
 AttackOption = Annotated[
     list[str] | None,
     typer.Option(
         "--attack",
-        help='Such as "PGD(steps=40)" or "Restarts(APGD(loss=\'dlr\'), n=5)"; repeat for several.',
+        help='Such as "PGD(steps=40)", "Restarts(APGD(loss=\'dlr\'), n=5)" or, of your own, '
+        '"package.module:Name(…)"; repeat for several.',
+        autocompletion=attack_names,
     ),
 ]
 NOption = Annotated[int | None, typer.Option("--n", help="Use the first N samples.")]

@@ -83,7 +83,7 @@ def smooth_command(
     """Certify the smoothed classifier: the model's vote under Gaussian noise, with an L2 radius.
 
     A lower bound for the vote, not for the model by itself, which needs training on such noise:
-    recipes/mnist-smooth.toml. The same command continues an interrupted run.
+    the recipe mnist-smooth. The same command continues an interrupted run.
 
     Example: saddlepoint smooth --model runs/mnist-smooth --data mnist --sigma 0.5 --samples 500
     --out run-smooth

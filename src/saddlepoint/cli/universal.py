@@ -106,7 +106,7 @@ def universal_command(
 
 
 def _run(s: UniversalSettings) -> Shared:
-    threat = parse_threat(s.threat)
+    threat = parse_threat(s.threat, own=True)
     shared_set(threat)
     how = Universal(s.epochs, s.batch_size, float(s.reach), float(s.clip), loss=s.loss)
     if s.fit_split == s.split:

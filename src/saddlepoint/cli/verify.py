@@ -168,8 +168,8 @@ def _subject(flags: dict[str, Any]) -> Path | None:
 
 
 def _verify_samples(settings: VerifySettings, team: Team) -> None:
-    threat: Any = parse_threat(settings.threat)
-    attack = parse_attack(settings.attack)
+    threat: Any = parse_threat(settings.threat, own=True)
+    attack = parse_attack(settings.attack, own=True)
     search = _radius_search(settings, threat)
     how = Verification(seconds=None, each=settings.seconds, subproblems=settings.subproblems)
     subject = load_subject(
