@@ -53,7 +53,6 @@ SMALLER: tuple[Smaller, ...] = (
     Smaller("docs/coming-from/autoattack.md", "n_queries=5000", "n_queries=200", "10 s"),
     Smaller("docs/coming-from/autoattack.md", "figures=0", "n=2, figures=0", "20 s"),
     Smaller("docs/coming-from/foolbox.md", "slice(30)", "slice(6)", "a minute"),
-    Smaller("docs/coming-from/robustbench.md", "slice(30)", "slice(6)", "a minute"),
     Smaller("docs/coming-from/torchattacks.md", "slice(30)", "slice(6)", "a minute"),
     Smaller("docs/combine.md", "--n 200", "--n 20 --effort quick", "30 s"),
     Smaller("docs/concepts/bounds.md", "n=50", "n=20, probes=0", "a minute"),
