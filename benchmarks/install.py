@@ -1,14 +1,14 @@
 """How much an installation brings: sizes, requirements, licence and date, ours and the peers'.
 
-    .venv-bench/bin/python benchmarks/install.py --also .venv/lib/python3.11/site-packages --fetch
-    python benchmarks/install.py                                  (what is installed here only)
+    .venv-bench/bin/python benchmarks/install.py --fetch
+    python benchmarks/install.py                             (what is installed here only)
 
 Sizes are those of installed files without byte code. A package's requirements are followed from its
 metadata, without extras, to the end; torch and what torch itself requires are left out, since all
-have that in common. They are looked for in this environment, then in the folders ``--also``; what
-is in neither is installed into a temporary folder with ``--fetch`` (by pip, without its own
-requirements), or else listed as not counted. ``--fetch`` also asks pip for the wheel of each
-package, whose newest file gives the date of the release, and for the newest version there is.
+have that in common. What is not installed here is put into a temporary folder with ``--fetch`` (by
+pip, without its own requirements), or else listed as not counted. ``--fetch`` also asks pip for the
+wheel of each package, whose newest file gives the date of the release, and for the newest version
+there is.
 """
 
 import argparse
@@ -133,10 +133,9 @@ def row(name: str, there: Known, common: set[str], fetch: bool) -> dict[str, Any
 def main() -> None:
     """Measure what is installed, and fetch what is not if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--also", nargs="*", default=[], help="folders of site-packages")
     parser.add_argument("--fetch", action="store_true", help="ask pip for what is missing")
     args = parser.parse_args()
-    there = known([*sys.path, *args.also])
+    there = known(sys.path)
     packages = [p for p in PACKAGES if p in there]
     with tempfile.TemporaryDirectory() as folder:
         if args.fetch:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "table", "write"]
+__all__ = ["RESULTS", "head", "table", "write"]
 
 RESULTS = Path(os.environ.get("SADDLEPOINT_RESULTS", Path(__file__).parent / "results"))
 _PACKAGES = (
@@ -48,11 +48,9 @@ def _commit() -> str:
     return run.stdout.strip() or "none"
 
 
-def write(
-    name: str, seed: int, threads: int, payload: Mapping[str, Any], quiet: bool = False
-) -> Path:
-    """Write ``results/name.json`` with everything needed to judge and repeat the numbers."""
-    head = {
+def head(seed: int, threads: int) -> dict[str, Any]:
+    """Everything needed to judge and repeat numbers that are measured now."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.executable).parent.parent.name + "/bin/python", *sys.argv]),
         "commit": _commit(),
@@ -65,10 +63,16 @@ def write(
         },
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
     }
+
+
+def write(
+    name: str, seed: int, threads: int, payload: Mapping[str, Any], quiet: bool = False
+) -> Path:
+    """Write ``results/name.json`` with everything needed to judge and repeat the numbers."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     part = path.with_suffix(".part")  # a kill must not cost what an earlier call measured
-    part.write_text(json.dumps(head | dict(payload), indent=1) + "\n")
+    part.write_text(json.dumps(head(seed, threads) | dict(payload), indent=1) + "\n")
     part.replace(path)
     if not quiet:
         print(f"-> {path}")

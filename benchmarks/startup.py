@@ -1,28 +1,24 @@
 """What an import costs: CPU seconds and peak memory of a fresh process, ours and the peers'.
 
     .venv-bench/bin/python benchmarks/startup.py
-    .venv-bench/bin/python benchmarks/startup.py --cli .venv/bin/python   (times the command line)
-    python benchmarks/startup.py --repeats 1                              (does it run?)
+    python benchmarks/startup.py --repeats 1               (does it run?)
 
 Each line of Python runs in a process of its own, all in turn, ``--repeats`` times after one round
 that fills the caches; medians are written, and their ratio to ``import torch``. Seconds are user
-and system time of the process, which other work on the machine changes least. The command line
-needs packages that the peers' environment lacks: ``--cli`` names an interpreter that has them, and
-``import torch`` is timed there once more.
+and system time of the process, which other work on the machine changes least. The peers have no
+command line.
 
 The parent imports no torch: Linux carries a parent's peak over into its child's ``ru_maxrss``.
 """
 
 import argparse
 import importlib.util
-import json
 import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import record
@@ -37,7 +33,6 @@ IMPORTS = {
     "art": ("art", "import art.attacks.evasion, art.estimators.classification"),
 }
 CLI = {
-    "torch": ["-c", "import torch"],
     "saddlepoint --help": ["-m", "saddlepoint", "--help"],
     "saddlepoint audit --help": ["-m", "saddlepoint", "audit", "--help"],
     "saddlepoint doctor": ["-m", "saddlepoint", "doctor"],
@@ -74,26 +69,17 @@ def compare(commands: dict[str, list[str]], repeats: int) -> list[dict[str, Any]
 
 
 def main() -> None:
-    """Measure imports here and, where it is installed, the command line."""
-    root = Path(__file__).parents[1]
+    """Measure imports and the command line of what is installed here."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--cli", type=Path, default=root / ".venv/bin/python")
+    parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     here = {k: v for k, (m, v) in IMPORTS.items() if importlib.util.find_spec(m)}
     lines = {k: [sys.executable, "-c", line + PEAK] for k, line in here.items()}
-    payload: dict[str, Any] = {
-        "what": "a fresh process; medians, and the median ratio to importing torch",
-        "repeats": args.repeats,
-        "imports": compare(lines, args.repeats),
-        "cli": [],
-    }
-    record.table("imports", payload["imports"])
-    if args.cli.exists():
-        words = {name: [str(args.cli), *rest] for name, rest in CLI.items()}
-        payload["cli"] = compare(words, args.repeats)
-        record.table("command line", payload["cli"])
-    record.write("startup", SEED, THREADS, json.loads(json.dumps(payload)))
+    commands = lines | {name: [sys.executable, *words] for name, words in CLI.items()}
+    rows = compare(commands, args.repeats)
+    record.table("fresh processes", rows)
+    what = "a fresh process; medians, and the median ratio to importing torch"
+    record.write("startup", SEED, THREADS, {"what": what, "repeats": args.repeats, "rows": rows})
 
 
 if __name__ == "__main__":
