@@ -18,7 +18,6 @@ __all__ = [
     "PassesOption",
     "PerceptualArchOption",
     "PerceptualOption",
-    "PrecisionOption",
     "QuantizeOption",
     "QueriesOption",
     "SuiteOption",
@@ -58,12 +57,6 @@ QueriesOption = Annotated[
 SurvivorsOption = Annotated[
     int | None,
     typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
-    ),
 ]
 QuantizeOption = Annotated[
     str | None, typer.Option("--quantize", help="uint8: only inputs that an 8-bit image can hold.")

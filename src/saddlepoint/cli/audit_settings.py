@@ -10,7 +10,7 @@ from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.suites import Effort
 from saddlepoint.audit.team import Team
 from saddlepoint.cli.gates import Gates, Verdict
-from saddlepoint.cli.options import Settings
+from saddlepoint.cli.options import SubjectSettings
 from saddlepoint.cli.subject import pick_device
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid, Unsupported
@@ -30,23 +30,16 @@ __all__ = [
 ]
 
 
-class AuditSettings(Settings):
+class AuditSettings(SubjectSettings):
     """Everything that ``audit`` and ``attack`` take, with its default."""
 
-    model: str
     threat: str
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
     attack: tuple[str, ...] = ()
     suite: str | None = None
     effort: Effort = "standard"
     max_passes: float | None = None
     max_queries: StrictInt | None = None
     survivors: StrictInt | None = None
-    n: StrictInt | None = None
-    seed: StrictInt = 0
-    device: str | None = None
     batch_size: StrictInt | None = None
     out: Path = Path("run")
     access: Access | None = None

@@ -2,10 +2,10 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
 from saddlepoint.core.errors import BadData, Invalid, closest
 
@@ -20,10 +20,12 @@ __all__ = [
     "NOption",
     "OutOption",
     "PlanArgument",
+    "PrecisionOption",
     "ProbesOption",
     "SeedOption",
     "Settings",
     "SplitOption",
+    "SubjectSettings",
     "TargetOption",
     "ThreatOption",
     "VotesOption",
@@ -72,6 +74,12 @@ TargetOption = Annotated[
         "default: any but the label.",
     ),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
+    ),
+]
 AttackOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -113,6 +121,18 @@ class Settings(BaseModel):
     """Fields that a verb understands; unknown keys of a plan file are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubjectSettings(Settings):
+    """Which model and which samples, for the verbs that look at one model."""
+
+    model: str
+    arch: str | None = None
+    data: str = "digits"
+    split: Literal["test", "train"] = "test"
+    n: StrictInt | None = None
+    seed: StrictInt = 0
+    device: str | None = None
 
 
 S = TypeVar("S", bound=Settings)

@@ -21,6 +21,7 @@ from saddlepoint.core.loss import Loss, as_loss
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = [
     "CHANGED",
@@ -50,6 +51,10 @@ class Found:
     error: the traceback of an attack that raised, else None. hits: under an ``Expectation``, (B,)
     at how many of its ``trials`` further draws the input reaches the goal, by which a break is
     judged; else None.
+
+    >>> from saddlepoint import FGSM, Linf
+    >>> search(FGSM(), torch.nn.Identity(), torch.eye(2), torch.tensor([0, 0]), Linf(eps=0.1))
+    Found(survived=1, broken=1, robust_accuracy<=0.5000)
     """
 
     x_adv: Tensor
@@ -192,8 +197,8 @@ class Batches:
 
 
 def _check_batches(batch_size: int | None, ids: int, n: int) -> None:
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise Invalid("batch_size", batch_size, "a whole number of at least 1")
+    if batch_size is not None:
+        require_whole("batch_size", batch_size)
     if ids != n:
         raise Invalid("ids", f"<{ids} ids>", f"one for each of {n} inputs")
 
