@@ -32,7 +32,7 @@ STRENGTH = (  # library, family, budget, what the table calls it
     ("foolbox", "PGD", "100 steps", "Foolbox PGD, 100 steps"),
     ("art", "PGD", "100 steps", "ART PGD, 100 steps"),
     ("art", "APGD", "100 steps", "ART APGD, 100 steps, 5 starts"),
-    ("art", "AutoAttack", "standard", "ART AutoAttack"),
+    ("art", "AutoAttack", "Square once", "ART AutoAttack, Square once"),
 )
 Rows = list[dict[str, Any]]
 
