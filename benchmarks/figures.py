@@ -48,8 +48,8 @@ def cost(point: dict[str, Any], row: dict[str, Any], unit: str) -> float:
 
 def _paint(figure: "Figure", rows: Rows, unit: str) -> None:
     nets = list(dict.fromkeys(r["net"] for r in rows))
-    space: Any = {"left": 0.062, "right": 0.985, "bottom": 0.075, "top": 0.86}
-    grid = figure.add_gridspec(len(NORMS), len(nets), wspace=0.13, hspace=0.3, **space)
+    space: Any = {"left": 0.072, "right": 0.985, "bottom": 0.075, "top": 0.86}
+    grid = figure.add_gridspec(len(NORMS), len(nets), wspace=0.18, hspace=0.3, **space)
     for i, norm in enumerate(NORMS):
         for j, net in enumerate(nets):
             axes = figure.add_subplot(grid[i, j])
@@ -61,13 +61,15 @@ def _paint(figure: "Figure", rows: Rows, unit: str) -> None:
                 axes.set_xlabel(UNITS[unit])
             if j == 0:
                 axes.set_ylabel("robust accuracy left")
-    figure.text(0.062, 0.955, "Robust accuracy that attacks leave", fontsize=13, weight="bold")
+    figure.text(0.072, 0.955, "Robust accuracy that attacks leave", fontsize=13, weight="bold")
     said = "lower is stronger; one point for each budget, the audit's line as it ran"
-    figure.text(0.062, 0.925, said, color=MUTED)
+    figure.text(0.072, 0.925, said, color=MUTED)
     _legend(figure)
 
 
 def _panel(axes: "Axes", rows: Rows, unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_xscale("log")
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -83,7 +85,9 @@ def _panel(axes: "Axes", rows: Rows, unit: str) -> None:
         axes.plot(x, y, marker=MARKERS[family], markersize=size, linewidth=1.1, **look)
     low = min(r["left"] for r in rows)
     axes.set_ylim(max(0.0, low - 0.06), min(1.02, rows[0]["clean"] + 0.02))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
+    axes.xaxis.set_major_formatter(lambda v, _: f"{v:,g}")
 
 
 def _trail(axes: "Axes", rows: Rows, unit: str) -> None:

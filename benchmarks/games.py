@@ -78,4 +78,4 @@ def subject(name: str, n: int, nets: Path = RUNS) -> tuple[nn.Module, Tensor, Te
     if not (nets / name).is_dir():
         raise FileNotFoundError(f"{nets / name}: saddlepoint train benchmarks/{name}.toml makes it")
     net = load_model(nets / name).model.eval().requires_grad_(False)
-    return net, *load_data(name.split("-")[0] + "10").split("test").batch(slice(0, n))
+    return net, *load_data("cifar10").split("test").batch(slice(0, n))

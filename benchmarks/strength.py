@@ -31,6 +31,8 @@ from judging import Ball, wrong
 from strength_ours import OURS, Look, Run, look
 from torch import Tensor, nn
 
+from saddlepoint.core.errors import BadData
+
 SEED, THREADS, AGAIN = 0, 1, 1.0
 QUICK = (Game(DIGITS, "Linf", 0.1, 20), Game(DIGITS, "L2", 0.5, 20))
 # What takes minutes for an image that survives, in some games only: 5,000 rounds of ART's Square,
@@ -166,7 +168,7 @@ def main() -> None:
         for game in (g for g in games if g.net == net):
             try:
                 play(args, game, rows)
-            except FileNotFoundError as error:
+            except (FileNotFoundError, BadData) as error:
                 print(f"  {game} is left out: {error}", flush=True)
         print(f"-> {path}: {len(rows)} rows", flush=True)
 
