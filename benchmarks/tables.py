@@ -8,6 +8,7 @@ Every number of the page comes from a file; a test writes it again and compares.
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -179,11 +180,46 @@ def memory() -> str:
     return table(["", "peak MiB", "of which the attack"], rows)
 
 
+def named() -> dict[str, str]:
+    """Single numbers by name, such as ``mnist_fgsm_L2_torchattacks_AutoAttack_standard_left``."""
+    found: dict[str, str] = {}
+    for r in (r for r in games() if r["left"] is not None):
+        words = (r["net"], r["norm"], r["library"], r["family"], r["budget"])
+        name = re.sub(r"\W", "_", "_".join(words))
+        found[f"{name}_left"] = f"{100 * r['left']:.0f} %"
+        found[f"{name}_passes"] = f"{r['forward'] + r['backward']:,.0f}"
+        found[f"{name}_seconds"] = f"{r['cpu_seconds']:.1f} s"
+    found |= {f"start_{r['what']}": f"{r['ratio']:.2f}" for r in read("startup")["rows"]}
+    for r in read("install")["rows"]:
+        name = called(r["package"])
+        found |= {
+            f"mib_{name}": f"{r['beyond_torch_mib']:.0f}",
+            f"count_{name}": str(r["beyond_torch"]),
+        }
+    for r in read("memory")["rows"]:
+        found["peak_" + re.sub(r"\W", "_", r["contestant"])] = f"{r['added_mib']:.0f} MiB"
+    return found | levels()
+
+
+def levels() -> dict[str, str]:
+    """When a thorough audit has come as low as torchattacks' AutoAttack, by net and norm."""
+    found: dict[str, str] = {}
+    by = {(r["net"], r["norm"], r["library"], r["family"], r["budget"]): r for r in games()}
+    for (net, norm, _, family, budget), r in by.items():
+        if (family, budget) != ("cascade", "thorough"):
+            continue
+        aim = by[net, norm, "torchattacks", "AutoAttack", "standard"]["left"]
+        low = [look for look in r["trail"] if look["left"] <= aim + 1e-9]
+        name = re.sub(r"\W", "_", f"{net}_{norm}_level")
+        found[f"{name}_seconds"] = f"{low[0]['cpu_seconds']:.1f} s" if low else "never"
+    return found
+
+
 def facts() -> dict[str, str]:
     """Everything that the words of the page name."""
     head, first = read("startup"), read("strength-mnist-fgsm")
     versions = {called(k): v for k, v in head["versions"].items() if k != "saddlepoint"}
-    return {
+    return named() | {
         "versions": ", ".join(f"{k} {v}" for k, v in versions.items() if v),
         "cpu": f"{head['hardware']['cpu']}, {head['hardware']['cores']} cores",
         "date": first["date"][:10],

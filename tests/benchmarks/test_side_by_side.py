@@ -71,6 +71,7 @@ def test_an_image_outside_the_set_is_no_break(module: Import) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # two dozen processes, half of which import torch
 def test_every_part_runs_without_the_peers(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "side_by_side.py"), "--quick", "--no-peers"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
