@@ -99,6 +99,12 @@ SMALLER: tuple[Smaller, ...] = (
     Smaller("docs/training.md", "digits.toml", "digits.toml --epochs 2 --audit-n 20", "30 s"),
     Smaller("docs/transfer.md", "--n 100", "--n 12 --probes 0 --figures 0", "30 s"),
     Smaller("docs/transfer.md", "--epochs 15", "--epochs 3", "5 s"),
+    Smaller(
+        "docs/transfer.md",
+        "--surrogate mlp --surrogate robust:conv-small",
+        "--surrogate mlp",
+        "20 s",
+    ),
     Smaller("docs/universal.md", "--out run-universal", "--n 50 --out run-universal", "10 s"),
     Smaller("docs/verify.md", "--n 100 --seconds 10", "--n 10 --seconds 1", "a quarter of an hour"),
     Smaller("docs/verify.md", "--n 8 --seconds 20", "--n 3 --seconds 1", "minutes"),
