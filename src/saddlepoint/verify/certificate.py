@@ -88,8 +88,8 @@ class Certificate:
             if not typed or t.dim() != rank or t.shape[-1] != _WIDTHS.get(name, t.shape[-1]):
                 raise BadData(f"a certificate whose {name} is {t.dtype} of {tuple(t.shape)}")
         ends, leaves = (self.low, self.claim), (self.leaf, self.weights)
-        pairs = ((self.low, self.high), (self.split, self.at), ends, leaves)
-        pairs = (*pairs, (self.low, self.lean), (self.root, self.crest))
+        planes = (self.low, self.lean), (self.root, self.crest)
+        pairs = ((self.low, self.high), (self.split, self.at), ends, leaves, *planes)
         if any(len(a) != len(b) for a, b in pairs) or int(self.stored.sum()) != len(self.low):
             raise BadData("a certificate whose parts do not fit each other")
 

@@ -15,6 +15,7 @@ from saddlepoint.verify.grounding import grounded, planted
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.proof.leaves import Ground, Path, paths
+from saddlepoint.verify.proof.roofs import width
 from saddlepoint.verify.proof.sweep import ROOM
 from saddlepoint.verify.region import Around, Box
 from saddlepoint.verify.spec import Spec
@@ -57,8 +58,8 @@ def certify_tree(
     leaves, root, split, at = planted
     none, weights = torch.zeros(len(leaves), dtype=torch.int32), _weights(leaves)
     crest, roof = _crests(problem, ground, base)
-    planes = {"crest": crest, "roof": roof}
-    base = replace(base, root=root, split=split, at=at, leaf=none, weights=weights, **planes)
+    base = replace(base, root=root, crest=crest, split=split, at=at, leaf=none, weights=weights)
+    base = replace(base, roof=roof)
     way = paths(base)
     widest = max(node.shape.numel() for node in problem.network.nodes)
     found = []
@@ -77,7 +78,7 @@ def certify_tree(
 
 def _crests(problem: Problem, ground: Ground, base: Certificate) -> tuple[Tensor, Tensor]:
     """The row of ``roof`` for each group's leaves, and the table with these."""
-    if not problem.roofs:
+    if not problem.roofs or not width(ground.covers):
         return torch.full((len(problem.a),), -1, dtype=torch.int32), base.roof
     rows = []
     for roofs in problem.roofs:

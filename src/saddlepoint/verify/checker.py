@@ -179,21 +179,25 @@ def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Rang
         for low, high in (claims, ends):  # what is no number compares with nothing
             if not bool((low <= high).all() & low.isfinite().all() & high.isfinite().all()):
                 raise BadData(f"node {n} has an interval that is none")
-        rows = zip(named.T, c.lean[part].long().T, strict=True)
+        rows = list(zip(named.T, c.lean[part].long().T, strict=True))
         for end, claim, (name, lean), sign in zip(ends, claims, rows, (1, -1), strict=True):
             bold = sign * claim > sign * end[0, index]
+            shown = torch.full_like(claim, torch.inf)
             for own, under in itertools.product((False, True), repeat=2):  # rows of t, of planes
                 some = (bold & ((name >= 0) == own) & ((lean >= 0) == under)).nonzero()[:, 0]
                 t, s = c.t[name[some]] if own else None, c.roof[lean[some]] if under else None
-                shown = far(index[some], sign, listed, t, over, s)
-                wrong = ~(sign * claim[some] <= shown)
-                if bool(wrong.any()):
-                    k = int(index[some[wrong][0]])
-                    raise BadData(f"node {n}, element {k}: a tighter interval than can be shown")
+                shown[some] = far(index[some], sign, listed, t, over, s)
+            _within(n, index, ~(sign * claim <= shown))
             end[0, index] = claim
         return ends[0].view_as(near[0]), ends[1].view_as(near[1])
 
     return settle
+
+
+def _within(n: int, index: Tensor, wrong: Tensor) -> None:
+    if bool(wrong.any()):
+        k = int(index[wrong][0])
+        raise BadData(f"node {n}, element {k}: a tighter interval than can be shown")
 
 
 def _sane(c: Certificate, network: Network, cuts: Sequence[Cut]) -> None:

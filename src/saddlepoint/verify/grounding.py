@@ -138,7 +138,7 @@ class _Grounding:
 
         mine = (place[index] >= 0).nonzero()[:, 0]
         rows, s = self._rows(raised, side, place[index[mine]], listed), None
-        if over:
+        if width(over):
             own = {f: (raised.columns[f], v[side][place[index[mine]]]) for f, v in raised.s.items()}
             s = planted(over, own, len(mine))
         worth = attempt(mine, rows, self.rows, 1, s)

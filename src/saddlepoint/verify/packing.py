@@ -112,6 +112,8 @@ def _one(packed: Mapping[str, Tensor], begin: dict[str, int], row: list[int]) ->
     t = _inflated(take("t", size["t"]).numpy().tobytes(), size["kinds"], size["bent"])
     roof = take("roof", size["roof"]).numpy().tobytes()
     parts["roof"] = _inflated(roof, size["roofs"], size["inputs"])
+    if bool(size["roofs"]) != bool(size["inputs"]):
+        raise BadData("certificates with rows of planes without numbers")
     if size["weights"] % max(1, size["leaf"]):
         raise BadData("certificates with weights for other leaves than there are")
     parts["weights"] = parts["weights"].reshape(

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from saddlepoint.verify.alpha import Ascent, initial
+from saddlepoint.verify.crop import cropped
 from saddlepoint.verify.crown import ROOM, Bounded, Lowered, Tighten, exact
 from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.planes import Choice, frames, least
 from saddlepoint.verify.region import Box, Region
-from saddlepoint.verify.roof import Cover, roofed, roofs, slots
+from saddlepoint.verify.roof import Cover, fits, roofed, roofs, slots
 
 __all__ = ["Raised", "Refine"]
 
@@ -73,8 +74,9 @@ class Refine:
                 bent = network.bent(n, bounds[n])
                 earlier = {k: x for k, x in found.items() if k < n}
                 seen: list[Bounded] = []
-                single = self._single(network, region, n)
-                tighten = Tighten(self._lower, self.room, seen.append, single=single)
+                lean = self._single(network, region, n, 2 * int(bent.sum()), earlier)
+                lower = replace(self, lean=lean)._lower
+                tighten = Tighten(lower, self.room, seen.append, single=lean)
                 found[n] = tighten(network, region, n, bounds[n], bent, earlier)
                 raised[n] = _joined([_whole(network, n, part, earlier) for part in seen])
                 raised[n].rule = {
@@ -89,9 +91,14 @@ class Refine:
         """Whether there is a function that planes may cover."""
         return self.lean and isinstance(region, Box) and bool(roofed(network, network.output))
 
-    def _single(self, network: Network, region: Region, n: int) -> bool:
-        """Whether a function below node n may be covered, so that each row has its own geometry."""
-        return self.leans(network, region) and bool(roofed(network, n))
+    def _single(self, network: Network, region: Region, n: int, rows: int, earlier: Bounds) -> bool:
+        """Whether planes fit below so many rows of node n, each with a geometry of its own."""
+        if not self.leans(network, region):
+            return False
+        crop = cropped(network, region, n)
+        if crop is None:
+            return fits(network, n, earlier, rows)
+        return fits(crop.network, crop.network.output, crop.bounds(earlier), rows)
 
     def _lower(
         self, network: Network, region: Region, node: int, a: Tensor, bounds: Bounds
@@ -155,7 +162,7 @@ def _whole_roof(
     made = made.to(torch.uint8)
     s = (cover.s * 255).round().to(torch.uint8).flatten(2)
     made.scatter_(2, slot.flatten(1)[:, None].expand_as(s), s)
-    return made[:, :, :-1].transpose(0, 1).unflatten(2, (len(columns), -1)).contiguous()
+    return made[:, :, :-1].transpose(0, 1).reshape(2, len(slot), len(columns), -1)
 
 
 def _joined(parts: list[Raised]) -> Raised:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saddlepoint.verify.interval import Bounds
+from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.linear import Convolution, Matrix
 from saddlepoint.verify.operators.piecewise import Bend
 from saddlepoint.verify.region import Box, Region
 
-__all__ = ["Cover", "Lean", "Roof", "Roofs", "roofed", "roofs"]
+__all__ = ["Cover", "Lean", "Roof", "Roofs", "fits", "roofed", "roofs", "slots"]
 
-ROOM = 1 << 22  # numbers that the planes of one batch may have
+ROOM = 1 << 22  # numbers that the planes of one node's rows may have, or a layer's matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +213,22 @@ def slots(
     return torch.where(real, found, len(columns) * count)
 
 
+def fits(network: Network, before: int, bounds: Bounds, rows: int) -> bool:
+    """Whether there are planes before a node, and room for all of them above so many rows."""
+    listed = roofed(network, before)
+    source = {n: network.nodes[n].inputs[0] for n in listed}
+    counts = {n: network.bent(k, bounds[k]).flatten(1).sum(1).max() for n, k in source.items()}
+    return bool(listed) and all(_fits(network, n, int(c), rows) for n, c in counts.items())
+
+
+def _fits(network: Network, n: int, count: int, rows: int) -> bool:
+    layer = network.nodes[network.nodes[n].inputs[0]]
+    base = network.nodes[layer.inputs[0]].shape.numel()
+    if not count or layer.shape.numel() * base > ROOM:
+        return False
+    return rows * count * _known(network, n)[0].shape[1] <= ROOM
+
+
 def _roof(network: Network, region: Box, n: int, bounds: Bounds, rows: int) -> Roof | None:
     """Geometry over the elements that are bent in these bounds."""
     source = network.nodes[n].inputs[0]
@@ -220,11 +236,9 @@ def _roof(network: Network, region: Box, n: int, bounds: Bounds, rows: int) -> R
     x = bounds[source]
     bent = network.bent(source, x).flatten(1)
     count = int(bent.sum(1).max())
-    if layer.shape.numel() * network.nodes[layer.inputs[0]].shape.numel() > ROOM:
+    if not _fits(network, n, count, len(bent) * rows):
         return None
     place, weight = _known(network, n)
-    if not count or len(bent) * rows * count * place.shape[1] > ROOM:
-        return None
     index = bent.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :count]
     low, high = (end.flatten(1) for end in _box(network, layer.inputs[0], region))
     where = place[index]
@@ -249,7 +263,5 @@ def _box(network: Network, n: int, region: Box) -> tuple[Tensor, Tensor]:
     node = network.nodes[n]
     if node.op is None:
         return region.hull()
-    from saddlepoint.verify.interval import Interval
-
     low, high = node.op.ibp(Interval(*_box(network, node.inputs[0], region)))
     return low, high

@@ -139,9 +139,9 @@ def plane(
             continue
         down = None
         if n in (roofs or {}) and n in drawn:
-            down, base, slope, constant = _leaning(network, (roofs or {})[n], coefficient)
-            waiting[base] = waiting[base] + slope if base in waiting else slope
-            total = total + constant
+            down, base, lean, more = _leaning(network, (roofs or {})[n], coefficient)
+            waiting[base] = waiting[base] + lean if base in waiting else lean
+            total = total + more
         parts, constant = _pass(network.nodes, n, coefficient, drawn, down)
         total = total + constant
         for i, part in zip(network.nodes[n].inputs, parts, strict=True):
