@@ -3,9 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
+# Tests start the command line many times: it must not be compiled anew each time.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-.PHONY: help install dev demo test check docs format bench mutants clean
+.PHONY: help install dev demo test check docs dist format bench mutants clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +30,11 @@ check: .venv/developed     ## format, lint, types, import contract, fast tests
 
 docs: .venv/documented     ## build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+dist: .venv/developed      ## build sdist and wheel into dist/, and try the wheel in an environment of its own
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	scripts/try_wheel.sh dist/saddlepoint-*.whl
 
 format: .venv/developed    ## rewrite the code in the house format
 	$(BIN)/ruff format .

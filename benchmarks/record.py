@@ -26,6 +26,7 @@ _PACKAGES = (
     "torchattacks",
     "foolbox",
     "adversarial-robustness-toolbox",
+    "pyautoattack",
 )
 
 

@@ -1,12 +1,16 @@
-"""Pages of the documentation that are made from the code: the command line and the schemas."""
+"""Pages that are made from the code (command line, schemas), and the gate of the reference."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import typer
+from docs_coverage import faults, shown
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from typer.main import get_command
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +22,32 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, content in (("reference/cli.md", command_line()), ("reference/files.md", schemas())):
         files.append(File.generated(config, name, content=content))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 - mkdocs's own
+    """Show the files that comments such as <!-- examples/net.py --> name."""
+    return re.sub(r"^<!-- (examples/\S+) -->$", _source, markdown, flags=re.MULTILINE)
+
+
+def _source(match: re.Match[str]) -> str:
+    path = ROOT / match[1]
+    language = {".py": "python", ".sh": "sh"}[path.suffix]
+    return f'```{language} title="{match[1]}"\n{path.read_text()}```'
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> None:  # noqa: ANN401 - mkdocs's own
+    """Refuse a page of the reference that leaves out what it is asked to show."""
+    folder, _, name = page.file.src_uri.rpartition("/")
+    asked = shown().get(name, []) if folder == "reference" else []
+    there = set(re.findall(r'id="(saddlepoint[^"]*)"', html))
+    if missing := [n for n in asked if n not in there]:
+        raise PluginError(f"docs/reference/{name} shows nothing of {', '.join(missing)}")
+
+
+def on_pre_build(**_: Any) -> None:  # noqa: ANN401
+    """Refuse to build a reference in which a public name is missing or not explained."""
+    if found := faults():
+        raise PluginError("\n".join(["the reference is incomplete:", *found]))
 
 
 def command_line() -> str:

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from saddlepoint.cli.options import settle
+from saddlepoint.cli.recipes import find_recipe
 from saddlepoint.cli.train import TrainSettings, run_train
+from saddlepoint.core.errors import Invalid
+from tests.cli.kit import run, said
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "src/saddlepoint/recipes").glob("*.toml"))
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 LARGE = "cifar10"
 
@@ -51,3 +55,39 @@ def test_a_recipe_takes_its_first_steps(recipe: Path, tmp_path: Path) -> None:
     assert len(trained.history) == 1
     assert (trained.folder / "model.safetensors").exists()
     assert str(meant.out) == f"runs/{recipe.stem}"
+
+
+def test_a_clone_shows_the_recipes_that_ship() -> None:
+    shown = {p.name: p.read_text() for p in (ROOT / "recipes").glob("*.toml")}
+    assert shown == {p.name: p.read_text() for p in RECIPES}
+
+
+def test_a_recipe_is_found_by_name_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "digits.toml", "recipes/digits.toml"):
+        assert find_recipe(Path(name)) == ROOT / "src/saddlepoint/recipes/digits.toml"
+    (tmp_path / "digits").write_text("mine")
+    assert find_recipe(Path("digits")) == Path("digits")  # what is there comes first
+    assert find_recipe(Path("elsewhere/digits.toml")) == Path("elsewhere/digits.toml")
+    with pytest.raises(Invalid, match="did you mean mnist-linf"):
+        find_recipe(Path("mnist-lin"))
+
+
+def test_recipes_are_listed_and_printed() -> None:
+    listed = run("recipes").output
+    assert all(p.stem in listed for p in RECIPES)
+    assert (
+        run("recipes", "digits").output
+        == RECIPES[[p.stem for p in RECIPES].index("digits")].read_text()
+    )
+    assert "did you mean digits?" in said(run("recipes", "digit", code=2))
+
+
+@pytest.mark.slow
+def test_train_takes_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ("--epochs", 1, "--check-n", 4, "--held-out", 50, "--audit-n", 0, "--device", "cpu")
+    run("train", "digits", *few)
+    assert (tmp_path / "runs/digits/model.safetensors").exists()

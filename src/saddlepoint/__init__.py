@@ -69,11 +69,12 @@ from saddlepoint.audit import (
 )
 from saddlepoint.core.detected import Undetected
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.found import Found
 from saddlepoint.core.goal import Confident, Targeted, Untargeted
 from saddlepoint.core.ledger import Budget, Status
 from saddlepoint.core.loss import DLR, CrossEntropy, Margin, ProbabilityMargin, Unaware
 from saddlepoint.core.nearest import Nearest, nearest
-from saddlepoint.core.search import Found, search
+from saddlepoint.core.search import search
 from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.data import load_data
 from saddlepoint.models import load_model

@@ -11,20 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.torch import save_file
 
-from tests.audit.conftest import fitted
 from tests.cli.kit import run, said
 
 THREAT = "Linf(eps=0.05)"
 FACTORY = "tests.cli.nets:linear"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "linear.safetensors"
-    save_file(fitted().model.state_dict(), path)
-    return path
 
 
 @pytest.fixture

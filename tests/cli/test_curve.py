@@ -8,19 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
 
-from tests.audit.conftest import fitted
 from tests.cli.kit import run, said
 
 FACTORY = "tests.cli.nets:linear"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "linear.safetensors"
-    save_file(fitted().model.state_dict(), path)
-    return path
 
 
 @pytest.fixture

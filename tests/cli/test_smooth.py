@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.torch import save_file
 
 from saddlepoint import Smoothing
 from saddlepoint.audit.stats import clopper_pearson
@@ -19,13 +18,6 @@ from tests.cli.kit import run, said
 
 FACTORY = "tests.cli.nets:linear"
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "linear.safetensors"
-    save_file(fitted().model.state_dict(), path)
-    return path
 
 
 @pytest.fixture

@@ -59,8 +59,10 @@ def test_another_plan_in_the_folder_is_refused(model: Path) -> None:
 
 
 def test_the_folder_is_a_model_to_audit(model: Path, tmp_path: Path) -> None:
-    asked = (*THREAT, "--n", 30, "--figures", 0, "--attack", "FGSM()")
+    asked = (*THREAT, "--n", 30, "--figures", 0, "--attack", "FGSM()", "--logger", "csv")
     run("audit", "--model", model, *asked, "--out", tmp_path / "run")
+    logged = (tmp_path / "run/csv/version_0/metrics.csv").read_text().splitlines()
+    assert {"audit/robust_accuracy", "audit/clean_accuracy"} <= set(logged[0].split(","))
 
 
 def test_another_audit_than_the_folder_holds_says_what_to_delete(model: Path) -> None:

@@ -10,21 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from saddlepoint.core.errors import BadData
-from saddlepoint.models import conv_small, load_model
+from saddlepoint.models import load_model
 
 SHAPE = (1, 8, 8)
-
-
-@pytest.fixture
-def original() -> nn.Module:
-    torch.manual_seed(0)
-    return conv_small(SHAPE, 5, width=3).eval()
-
-
-@pytest.fixture
-def weights(original: nn.Module, tmp_path: Path) -> Path:
-    save_file(original.state_dict(), tmp_path / "net.safetensors")
-    return tmp_path / "net.safetensors"
 
 
 class Trap:

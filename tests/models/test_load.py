@@ -11,22 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.models import ARCHITECTURES, Loaded, build, conv_small, load_model
+from saddlepoint.models import ARCHITECTURES, Loaded, build, load_model
 
 SHARED = Path(__file__).parents[3] / "shared"
 SHAPE = (1, 8, 8)
-
-
-@pytest.fixture
-def original() -> nn.Module:
-    torch.manual_seed(0)
-    return conv_small(SHAPE, 5, width=3).eval()
-
-
-@pytest.fixture
-def weights(original: nn.Module, tmp_path: Path) -> Path:
-    save_file(original.state_dict(), tmp_path / "net.safetensors")
-    return tmp_path / "net.safetensors"
 
 
 def same(loaded: Loaded, original: nn.Module) -> bool:

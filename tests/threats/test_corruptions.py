@@ -66,7 +66,7 @@ def test_seeds_decide_where_there_are_any(name: str) -> None:
 @NAMES
 def test_a_sharper_camera_sees_the_same(name: str) -> None:
     """Lengths go by the side: the corruption of a larger image is the larger corruption."""
-    if "noise" in name or name in ("snow", "frost", "jpeg", "elastic"):
+    if "noise" in name or name in ("snow", "frost", "jpeg", "elastic", "glass_blur"):
         pytest.skip("patterns are drawn pixel by pixel")
     small = torch.nn.functional.avg_pool2d(seen(name, 4, x=photo(64)), 2)
     assert float((small - seen(name, 4, x=photo(32))).abs().mean()) < 0.03
@@ -92,6 +92,16 @@ def test_impulses_hit_their_share(level: float, share: float) -> None:
     hit = seen("impulse_noise", level, x=x)
     assert float(((hit - x).abs() * 2).mean()) == pytest.approx(share, rel=0.15)
     assert float((hit > 0.5).double().mean()) == pytest.approx(share / 2, rel=0.25)
+
+
+def test_glass_takes_every_pixel_from_beside_it() -> None:
+    """A ramp tells from where: a column away at severity 1, two at most where it is done twice."""
+    x = torch.arange(64, dtype=torch.float64).expand(1, 1, 64, 64) / 64
+    for level, reach in ((1, 1 * 2), (4, 2 * 2)):  # an image of 64 has lengths twice as long
+        moved = (seen("glass_blur", level, x=x) - x)[..., 8:-8, 8:-8] * 64
+        assert 0.75 * reach < float(moved.abs().max()) < reach + 0.01
+        assert float(moved.mean()) == pytest.approx(0, abs=0.1)
+        assert float(moved.std()) > reach / 4
 
 
 def test_contrast_and_brightness_are_exact() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from saddlepoint import PGD
 from saddlepoint.core.errors import Invalid, Missing
-from saddlepoint.train import Epoch, assemble, logs, train
+from saddlepoint.train import Epoch, assemble, loggers, logs, train
 from saddlepoint.train import run as run_module
 from saddlepoint.train.progress import display, time_left
 from saddlepoint.train.samples import Samples
@@ -106,7 +106,7 @@ def test_a_logger_that_cannot_be_is_refused_before_any_work(
     x, y, *_ = digits
     with pytest.raises(Invalid, match="did you mean tensorboard"):
         train(plan(), net(), x, y, tmp_path / "a", logger="tensorbord")
-    monkeypatch.setattr(logs, "find_spec", lambda name: None)
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
     with pytest.raises(Missing, match=r"tensorboard is not installed: pip install .*\[track\]"):
         train(plan(), net(), x, y, tmp_path / "a", logger="tensorboard")
     assert not (tmp_path / "a").exists()

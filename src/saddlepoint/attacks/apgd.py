@@ -6,13 +6,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["APGD"]
 
@@ -91,7 +91,7 @@ class APGD:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_loss(self.loss)
 
     def __call__(self, oracle: Gradients[ThreatModel], draw: Draw) -> None:

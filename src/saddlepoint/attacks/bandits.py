@@ -9,13 +9,13 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.blocks import spans, split
 from saddlepoint.attacks.differences import apart, stretched
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import flat, like
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Bandits"]
 
@@ -51,7 +51,7 @@ class Bandits:
 
     def __post_init__(self) -> None:
         for name in ("n_queries", "tiles"):
-            check_steps(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         for name in ("delta", "c", "rate", "step_size"):
             check_share(name, getattr(self, name), math.inf)
         check_loss(self.loss)

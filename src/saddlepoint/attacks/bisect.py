@@ -8,13 +8,13 @@ import torch
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.combine import check_attack
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Attack, Labels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted
 from saddlepoint.core.shapes import INF
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import MEMBER, Graded, radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Bisect"]
 
@@ -42,7 +42,7 @@ class Bisect:
     def __post_init__(self) -> None:
         check_attack(self.attack)
         check_share("tolerance", self.tolerance, 1)
-        check_steps("rounds", self.rounds)
+        require_whole("rounds", self.rounds)
 
     def __call__(self, oracle: Labels[Graded], draw: Draw) -> None:
         """Close in on the smallest size at which the attack succeeds."""

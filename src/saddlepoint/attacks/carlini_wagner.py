@@ -8,7 +8,6 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import settle
 from saddlepoint.attacks.hinge import Euclid, Excess, Penalty, descend, opening
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -16,6 +15,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import INF
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Graded, GradedConvex
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["CW", "CWLinf", "check_kappa"]
 
@@ -71,7 +71,7 @@ class CWLinf:
     any set with sizes whose perturbations can be scaled. Departures from the paper: the distance is
     squared, tau follows every break instead of falling by a tenth after a run, c is bisected, and
     at the end come three gradients along the boundary and three questions between x and the closest
-    break. The rest as in ``CW``.
+    break. steps, step_size, loss and the rest: as in ``CW``.
 
     >>> CWLinf(rounds=3)
     CWLinf(rounds=3)
@@ -94,8 +94,8 @@ class CWLinf:
 
 
 def _check(attack: CW | CWLinf) -> None:
-    check_steps("steps", attack.steps)
-    check_steps("rounds", attack.rounds)
+    require_whole("steps", attack.steps)
+    require_whole("rounds", attack.rounds)
     check_kappa(attack.kappa)
     check_share("step_size", attack.step_size, INF)
     check_loss(attack.loss)

@@ -8,13 +8,13 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.carlini_wagner import check_kappa
 from saddlepoint.attacks.hinge import RAISE, Euclid, descend, opening
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.places import Places, fewest
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import INF, flat, put
 from saddlepoint.core.spec import compact
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["CWL0"]
 
@@ -27,7 +27,8 @@ class CWL0:
     §VI-B). Each break forbids the share ``drop`` of the places that it changes, those it leaves
     alone as well (the paper forbids one at a time); a round without a break raises c tenfold. Last,
     and unlike the paper, the count is bisected as ``SigmaZero`` does. Members are judged by the set
-    they are in, which counts places. steps: gradients per round.
+    they are in, which counts places. steps: gradients per round. kappa, step_size, loss: as in
+    ``CW``.
 
     >>> CWL0(rounds=4)
     CWL0(rounds=4)
@@ -43,8 +44,8 @@ class CWL0:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
-        check_steps("rounds", self.rounds)
+        require_whole("steps", self.steps)
+        require_whole("rounds", self.rounds)
         check_kappa(self.kappa)
         check_share("drop", self.drop, 1)
         check_share("step_size", self.step_size, INF)

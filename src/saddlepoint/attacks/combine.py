@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Attack, Blind, Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unsupported
 from saddlepoint.core.goal import Targeted, hide, read
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Restarts", "Sequence", "Targets", "check_attack"]
 
@@ -38,7 +38,7 @@ class Restarts:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n", self.n)
+        require_whole("n", self.n)
         check_attack(self.attack)
 
     def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
@@ -66,7 +66,7 @@ class Targets:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n", self.n)
+        require_whole("n", self.n)
         check_attack(self.attack)
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:

@@ -6,12 +6,12 @@ import torch
 
 from saddlepoint.attacks.anneal import anneal, check_share
 from saddlepoint.attacks.fmn import linear_size
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import INF, like
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex, radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["DDN"]
 
@@ -36,7 +36,7 @@ class DDN:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_share("gamma", self.gamma, 1)
         check_share("step_size", self.step_size, INF)
 

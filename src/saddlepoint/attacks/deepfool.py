@@ -7,7 +7,6 @@ import torch
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import RANGE, close_in
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.rivals import Lead, nearest_rival
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -15,6 +14,7 @@ from saddlepoint.core.errors import Exhausted
 from saddlepoint.core.shapes import INF
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["DeepFool"]
 
@@ -43,8 +43,8 @@ class DeepFool:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
-        check_steps("rivals", self.rivals)
+        require_whole("steps", self.steps)
+        require_whole("rivals", self.rivals)
         check_share("overshoot", self.overshoot, INF)
 
     def __call__(self, oracle: Gradients[GradedConvex], draw: Draw) -> None:

@@ -10,7 +10,6 @@ from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import RANGE, settle
 from saddlepoint.attacks.carlini_wagner import check_kappa
 from saddlepoint.attacks.hinge import LAST, State, opening
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.proximal import proximal
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -18,6 +17,7 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import INF, dot, like
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["EAD", "Shrinks"]
 
@@ -56,7 +56,7 @@ class EAD:
     0.1, where the Euclidean term decides. Departures from the paper: a step is ``step_size`` times
     the length at which a linear model breaks, or of the best break, over the root mean square of
     the gradients, and falls to a hundredth; last, three gradients along the boundary and three
-    questions between x and the closest break.
+    questions between x and the closest break. steps: gradients in each of ``rounds`` values of c.
 
     >>> EAD(rule="elastic", beta=0.01)
     EAD(beta=0.01, rule='elastic')
@@ -73,8 +73,8 @@ class EAD:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
-        check_steps("rounds", self.rounds)
+        require_whole("steps", self.steps)
+        require_whole("rounds", self.rounds)
         check_share("beta", self.beta, INF)
         check_share("step_size", self.step_size, INF)
         check_kappa(self.kappa)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import RANGE, close_in, towards
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.rivals import Lead, nearest_rival
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -16,6 +15,7 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import INF, dot, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex, radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["FAB"]
 
@@ -71,8 +71,8 @@ class FAB:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
-        check_steps("rivals", self.rivals)
+        require_whole("steps", self.steps)
+        require_whole("rivals", self.rivals)
         check_share("alpha_max", self.alpha_max, 1)
         check_share("beta", self.beta, 1)
         check_share("eta", self.eta, INF)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import anneal, check_share
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import INF, dot
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Graded, radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["FMN", "linear_size"]
 
@@ -39,7 +39,7 @@ class FMN:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_share("gamma", self.gamma, 1)
         check_share("step_size", self.step_size, INF)
 

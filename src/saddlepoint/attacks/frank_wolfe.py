@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Convex
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["FrankWolfe"]
 
@@ -32,7 +32,7 @@ class FrankWolfe:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_loss(self.loss)
         if self.start not in ("random", "clean"):
             raise Invalid("start", self.start, "'random' or 'clean'")

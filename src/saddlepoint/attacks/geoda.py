@@ -11,13 +11,13 @@ from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.frequencies import smooth
 from saddlepoint.attacks.hunt import Hunt, check_starts
 from saddlepoint.attacks.normals import normal
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Labels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid
 from saddlepoint.core.shapes import INF, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["GeoDA"]
 
@@ -53,8 +53,8 @@ class GeoDA:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n_queries", self.n_queries)
-        check_steps("rounds", self.rounds)
+        require_whole("n_queries", self.n_queries)
+        require_whole("rounds", self.rounds)
         check_share("probe", self.probe, 1)
         check_share("frequencies", self.frequencies, 1 + 1e-9)
         if not 1 <= self.ratio < INF:

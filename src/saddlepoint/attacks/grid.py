@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Gridded
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Grid", "check_counts", "lattice", "of_axes"]
 
@@ -26,7 +26,7 @@ def check_counts(counts: object) -> None:
     if not isinstance(counts, tuple) or not counts:
         raise Invalid("counts", counts, "one number of points for each parameter of the set")
     for n in counts:
-        check_steps("counts", n)
+        require_whole("counts", n)
 
 
 def of_axes(counts: tuple[int, ...], threat: Gridded) -> tuple[int, ...]:

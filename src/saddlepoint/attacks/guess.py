@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Guess"]
 
@@ -27,7 +27,7 @@ class Guess:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("k", self.k)
+        require_whole("k", self.k)
 
     def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:
         """Hand in k points."""

@@ -9,13 +9,13 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.hunt import Hunt, check_starts
 from saddlepoint.attacks.normals import normal
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Labels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted
 from saddlepoint.core.shapes import put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Graded
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["HopSkipJump"]
 
@@ -47,8 +47,8 @@ class HopSkipJump:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n_queries", self.n_queries)
-        check_steps("probes", self.probes)
+        require_whole("n_queries", self.n_queries)
+        require_whole("probes", self.probes)
         check_share("probe", self.probe, 1)
         check_starts(self.starts)
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.places import Places, ends
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -17,6 +16,7 @@ from saddlepoint.core.goal import Goal, read, score_of
 from saddlepoint.core.shapes import flat, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["JSMA"]
 
@@ -80,7 +80,7 @@ class JSMA:
         if self.scale not in ("logits", "probabilities"):
             raise Invalid("scale", self.scale, "'logits' or 'probabilities'")
         if self.steps is not None:
-            check_steps("steps", self.steps)
+            require_whole("steps", self.steps)
 
     def __call__(self, oracle: Gradients[Places], draw: Draw) -> None:
         """Move place after place from x."""

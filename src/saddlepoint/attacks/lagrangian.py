@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.boundary import RANGE
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.start import Start, begin, check_start
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -16,6 +15,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import like, norm, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import MEMBER, Graded, radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Lagrangian"]
 
@@ -51,7 +51,7 @@ class Lagrangian:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_loss(self.loss)
         check_start(self.start)
         for name in ("first", "last", "reach"):

@@ -7,13 +7,13 @@ import torch
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.differences import slope, stretched
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["NES"]
 
@@ -43,7 +43,7 @@ class NES:
 
     def __post_init__(self) -> None:
         for name in ("n_queries", "pairs"):
-            check_steps(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         for name in ("sigma", "step_size"):
             check_share(name, getattr(self, name), math.inf)
         if not 0 <= self.momentum < 1:

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.places import Places, ends
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
-from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["OnePixel"]
 
@@ -43,10 +42,8 @@ class OnePixel:
 
     def __post_init__(self) -> None:
         for name in ("places", "generations"):
-            check_steps(name, getattr(self, name))
-        whole = isinstance(self.population, int) and not isinstance(self.population, bool)
-        if not whole or self.population < 4:
-            raise Invalid("population", self.population, "a whole number of at least 4")
+            require_whole(name, getattr(self, name))
+        require_whole("population", self.population, 4)
         check_share("weight", self.weight, 2)
         check_loss(self.loss)
 

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from saddlepoint.attacks.blocks import cells, split
 from saddlepoint.attacks.corners import corner, real
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -16,6 +15,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import INF, flat, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Parsimonious"]
 
@@ -85,7 +85,7 @@ class Parsimonious:
 
     def __post_init__(self) -> None:
         for name in ("n_queries", "group"):
-            check_steps(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         if not 0 < self.block <= 1:
             raise Invalid("block", self.block, "a share of an axis in (0, 1]")
         check_loss(self.loss)

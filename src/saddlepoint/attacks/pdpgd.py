@@ -9,13 +9,13 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import anneal, check_share
 from saddlepoint.attacks.boundary import settle
 from saddlepoint.attacks.fmn import linear_size
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.proximal import proximal
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import INF, dot, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import GradedConvex, radii
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["PDPGD"]
 
@@ -67,7 +67,7 @@ class PDPGD:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_share("step_size", self.step_size, INF)
         check_share("dual_rate", self.dual_rate, INF)
 

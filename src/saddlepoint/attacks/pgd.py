@@ -13,14 +13,9 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Convex, ThreatModel
+from saddlepoint.core.whole import require_whole
 
-__all__ = ["FGSM", "PGD", "check_steps"]
-
-
-def check_steps(name: str, value: object) -> None:
-    """Raise ``Invalid`` unless ``value`` is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Invalid(name, value, "a whole number of at least 1")
+__all__ = ["FGSM", "PGD"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,7 +68,7 @@ class PGD:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_loss(self.loss)
         for name in ("step_size", "reach"):
             value = getattr(self, name)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from saddlepoint.attacks.combine import check_attack
-from saddlepoint.attacks.pgd import PGD, check_steps
+from saddlepoint.attacks.pgd import PGD
 from saddlepoint.attacks.transform import Momentum
 from saddlepoint.core.access import Attack, Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Polish"]
 
@@ -35,7 +36,7 @@ class Polish:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         check_attack(self.attack)
 
     def __call__(self, oracle: Gradients[ThreatModel], draw: Draw) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks.pgd import PGD, check_steps
+from saddlepoint.attacks.pgd import PGD
 from saddlepoint.attacks.square import Square
 from saddlepoint.attacks.transfer import Transfer, understood
 from saddlepoint.attacks.transform import Momentum, Smooth
@@ -24,6 +24,7 @@ from saddlepoint.core.shapes import INF, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.surrogate import Surrogate, check_surrogates, opened
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["MADE", "PriorGuided", "Suggestion"]
 
@@ -73,7 +74,7 @@ class PriorGuided:
 
     def __post_init__(self) -> None:
         for name in ("n_queries", "candidates", "every"):
-            check_steps(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         check_loss(self.loss)
         object.__setattr__(self, "surrogates", check_surrogates(self.surrogates))
         object.__setattr__(self, "starts", tuple(self.starts))

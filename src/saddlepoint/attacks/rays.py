@@ -11,13 +11,13 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.boundary import RANGE
 from saddlepoint.attacks.hunt import Hunt
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Labels
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted
 from saddlepoint.core.shapes import put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Graded
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["RayS"]
 
@@ -44,7 +44,7 @@ class RayS:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n_queries", self.n_queries)
+        require_whole("n_queries", self.n_queries)
         check_share("tolerance", self.tolerance, 1)
 
     def __call__(self, oracle: Labels[Graded], draw: Draw) -> None:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.grid import check_counts, lattice, of_axes
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Gridded
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Refine", "coarser"]
 
@@ -43,8 +43,8 @@ class Refine:
 
     def __post_init__(self) -> None:
         check_counts(self.counts)
-        check_steps("rounds", self.rounds)
-        check_steps("keep", self.keep)
+        require_whole("rounds", self.rounds)
+        require_whole("keep", self.keep)
         check_loss(self.loss)
 
     def passes(self, threat: Gridded) -> int:

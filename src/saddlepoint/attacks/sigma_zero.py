@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from saddlepoint.attacks.anneal import anneal, check_share
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.places import fewest
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.shapes import INF, flat, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import Graded
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["SigmaZero", "Sparse"]
 
@@ -58,7 +58,7 @@ class SigmaZero:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("steps", self.steps)
+        require_whole("steps", self.steps)
         for name in ("step_size", "sigma", "threshold", "change"):
             check_share(name, getattr(self, name), INF)
 

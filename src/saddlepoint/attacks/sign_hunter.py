@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import torch
 
 from saddlepoint.attacks.corners import corner, real
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import flat, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["SignHunter"]
 
@@ -35,7 +35,7 @@ class SignHunter:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n_queries", self.n_queries)
+        require_whole("n_queries", self.n_queries)
         check_loss(self.loss)
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:

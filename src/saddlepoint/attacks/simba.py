@@ -10,7 +10,6 @@ from torch import Tensor
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.blocks import split
 from saddlepoint.attacks.differences import apart
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -18,6 +17,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import flat, like, put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["SimBA"]
 
@@ -64,7 +64,7 @@ class SimBA:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n_queries", self.n_queries)
+        require_whole("n_queries", self.n_queries)
         if self.basis not in get_args(Basis):
             raise Invalid("basis", self.basis, "'pixel' or 'dct'")
         if not 0 < self.low <= 1:

@@ -8,13 +8,13 @@ import torch
 from saddlepoint.attacks.adam import Adam
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.differences import dense, slope
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import like
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["SPSA"]
 
@@ -42,7 +42,7 @@ class SPSA:
 
     def __post_init__(self) -> None:
         for name in ("n_queries", "pairs"):
-            check_steps(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         for name in ("c", "step_size"):
             check_share(name, getattr(self, name), math.inf)
         check_loss(self.loss)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from saddlepoint.attacks.differences import uniform
 from saddlepoint.attacks.exchange import bump, exchange, tiles
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind, Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -16,6 +15,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import put
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Square"]
 
@@ -50,7 +50,7 @@ class Square:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("n_queries", self.n_queries)
+        require_whole("n_queries", self.n_queries)
         check_loss(self.loss)
         if not 0 < self.p <= 1:
             raise Invalid("p", self.p, "a share of the coordinates in (0, 1]")

@@ -33,6 +33,7 @@ class Transfer:
     of the model under attack. That one is asked once, and answers nothing. ``Momentum`` in the
     attack makes it MI-FGSM; ``Smooth`` makes it translation-invariant; views (1803.06978) average
     each gradient over ``draws`` random transformations of the input. ``Restarts`` hands in several.
+    fuse: ``logits`` or ``probabilities``, of which the mean is taken.
 
     >>> net = lambda x: x
     >>> Transfer(PGD(steps=10), (Surrogate(net, "mine", "a" * 64),))

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.attacks.transform import Momentum
 from saddlepoint.core.access import Gradients
 from saddlepoint.core.draw import Draw
@@ -17,6 +16,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import like
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel, parametric, scattered
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Universal", "shared_set"]
 
@@ -49,8 +49,8 @@ class Universal:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("epochs", self.epochs)
-        check_steps("batch_size", self.batch_size)
+        require_whole("epochs", self.epochs)
+        require_whole("batch_size", self.batch_size)
         check_loss(self.loss)
         Momentum(self.momentum)  # refuses what is no decay
         if not 0 < self.reach < math.inf:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Blind
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["WorstOf"]
 
@@ -29,7 +29,7 @@ class WorstOf:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        check_steps("k", self.k)
+        require_whole("k", self.k)
         check_loss(self.loss)
 
     def __call__(self, oracle: Blind[ThreatModel], draw: Draw) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from saddlepoint.attacks.anneal import check_share
 from saddlepoint.attacks.differences import dense
-from saddlepoint.attacks.pgd import check_steps
 from saddlepoint.core.access import Scores
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
@@ -17,6 +16,7 @@ from saddlepoint.core.loss import Loss, check_loss
 from saddlepoint.core.shapes import flat
 from saddlepoint.core.spec import compact
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["ZOO"]
 
@@ -64,7 +64,7 @@ class ZOO:
 
     def __post_init__(self) -> None:
         for name in ("n_queries", "coordinates"):
-            check_steps(name, getattr(self, name))
+            require_whole(name, getattr(self, name))
         for name in ("h", "step_size"):
             check_share(name, getattr(self, name), math.inf)
         if self.solver not in get_args(Solver):

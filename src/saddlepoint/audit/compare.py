@@ -20,8 +20,8 @@ __all__ = ["as_run", "compare", "other_samples"]
 def compare(first: Run | Audit | str | Path, second: Run | Audit | str | Path) -> Comparison:
     """Compare two runs of ``audit`` on the same samples, sample by sample.
 
-    Each is a folder, or what ``audit`` returned for one. Raises ``BadData`` where a folder holds no
-    finished run, or the two were not made on the same samples.
+    first, second: a folder, or what ``audit`` returned for one. Raises ``BadData`` where a folder
+    holds no finished run, or the two were not made on the same samples.
 
     >>> compare("/nowhere", "/nowhere")
     Traceback (most recent call last):

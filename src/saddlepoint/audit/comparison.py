@@ -43,10 +43,17 @@ class ClassChange:
 class Comparison:
     """What became of each sample from the first run to the second.
 
-    newly_broken: robust in the first and broken in the second, as data-set indices. newly_safe:
-    the other way round. undecided: nothing broke them, but in one run an attack failed on them or
-    none was run; they are neither, and ``may_be_broken`` of them could be newly broken. notes: why
-    the runs may not be comparable.
+    first, second: the runs in their own words. n: samples, of which robust_in_both and
+    broken_in_both are as they were; classes: the same counts class by class. newly_broken: robust
+    in the first and broken in the second, as data-set indices. newly_safe: the other way round.
+    undecided: nothing broke them, but in one run an attack failed on them or none was run; they are
+    neither, and ``may_be_broken`` of them could be newly broken. notes: why the runs may not be
+    comparable.
+
+    >>> runs = [Side(name, "net", "Linf(eps=0.1)", 1.0, 0.9, None, 0) for name in ("old", "new")]
+    >>> found = Comparison(*runs, "a" * 64, 20, 17, 1, (3,), (7,), (), 0, (), ())
+    >>> found.difference, found.p, found.regression
+    (0.0, 1.0, 'no')
     """
 
     first: Side

@@ -1,9 +1,7 @@
 """The files of a curve: curve.json, distances.npz, witnesses.safetensors, curve.svg, curve.png."""
 
-import datetime
 import json
 import math
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from saddlepoint.audit.curve import Curve
 from saddlepoint.audit.curve_figure import draw_curve
 from saddlepoint.audit.document import environment
+from saddlepoint.audit.heading import heading
 from saddlepoint.audit.store import npz_bytes, write_json
 from saddlepoint.audit.sweep import Sweep
 from saddlepoint.core.files import write_bytes
@@ -35,12 +34,7 @@ def document(
         counts["at_target"] = int(table["at_target"].sum())
     return {
         "kind": "curve",
-        "schema_version": SCHEMA_VERSION,
-        "status": "complete",
-        "saddlepoint": metadata.version("saddlepoint"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "model": said["model"],
-        "data": said["data"],
+        **heading(SCHEMA_VERSION, said),
         "threat": _threat(sweep),
         "attack": repr(sweep.attack),
         "n": sweep.n,

@@ -1,6 +1,5 @@
 """audit.json: the result as one documented, versioned object."""
 
-import datetime
 import os
 import platform
 import sys
@@ -14,6 +13,7 @@ from saddlepoint.audit.asked import asked
 from saddlepoint.audit.checks import Finding
 from saddlepoint.audit.described import described
 from saddlepoint.audit.evidence import Evidence
+from saddlepoint.audit.heading import heading
 from saddlepoint.audit.incompleteness import incompleteness
 from saddlepoint.audit.proving.summary import verification
 from saddlepoint.audit.randomness import randomness
@@ -49,12 +49,7 @@ def document(
     counts = _counts(evidence)
     right = round(evidence.clean_accuracy * n)
     return {
-        "schema_version": SCHEMA_VERSION,
-        "status": "complete",
-        "saddlepoint": metadata.version("saddlepoint"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "model": about["model"],
-        "data": about["data"],
+        **heading(SCHEMA_VERSION, about),
         "threat": _threat(evidence),
         "n": n,
         "clean_accuracy": evidence.clean_accuracy,

@@ -11,10 +11,10 @@ from saddlepoint.core.access import Access, Attack
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.expect import check_draws
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.target import Target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import is_whole, require_whole
 
 if TYPE_CHECKING:
     from saddlepoint.audit.evidence import Evidence
@@ -96,16 +96,14 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise Invalid(name, value, "a whole number of at least 1")
+            require_whole(name, getattr(self, name))
         Draw.of(self.seed, torch.arange(0))  # refuses a bad seed
         if not 0 < self.confidence < 1:
             raise Invalid("confidence", self.confidence, "a number between 0 and 1")
         if self.precision not in ("float32", "bfloat16"):
             raise Invalid("precision", self.precision, "'float32' or 'bfloat16'")
-        check_draws("eot", self.eot)
-        check_draws("votes", self.votes)
+        require_whole("eot", self.eot)
+        require_whole("votes", self.votes)
         check_queries(self.max_queries, self.votes + self.eot)
         self.strategy.check(self.threat, self.access)
 
@@ -135,8 +133,7 @@ def check_queries(most: int | None, least: int = 2) -> None:
 
     least: passes of the clean answer and of one question.
     """
-    whole = isinstance(most, int) and not isinstance(most, bool)
-    if most is not None and (not whole or most < least):
+    if most is not None and not is_whole(most, least):
         hint = "the clean input is the first question about a sample"
         if least > 2:
             hint += ", and each takes as many passes as there are draws"

@@ -41,6 +41,9 @@ class Radius:
     smallest size at which a break is known, None where none is. state: ``closed`` where they are as
     close as was asked, ``limit`` where the budget ended first, ``whole`` where the largest size is
     proved, ``wrong``.
+
+    >>> Radius(0.2, 0.3, "limit").breaks_at
+    0.3
     """
 
     radius: float
@@ -50,7 +53,7 @@ class Radius:
 
 @dataclass(frozen=True, repr=False)
 class Radii:
-    """One entry per sample, wrong ones included.
+    """The ``samples`` of ``certified_radii``: one entry each, wrong ones included.
 
     >>> found = Radii((Radius(0.0, 0.0, "wrong"), Radius(0.2, 0.3, "limit")))
     >>> found.certified_accuracy(0.1), found.robust_accuracy(0.1), found.mean
@@ -107,6 +110,9 @@ class RadiusSearch:
     what looks for the nearest break first; ``default_nearest`` where it is None.
 
     Raises ``Invalid``.
+
+    >>> RadiusSearch(seconds=2.0).tolerance
+    0.01
     """
 
     tolerance: float = 0.01

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saddlepoint.audit.aimed import Aimed
 from saddlepoint.audit.membership import inspect
+from saddlepoint.audit.readable import readable
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
 from saddlepoint.audit.stats import clopper_pearson
@@ -46,23 +47,16 @@ class Witnesses:
     @classmethod
     def load(cls, folder: str | Path) -> "Witnesses":
         """Read ``audit.json`` and ``witnesses.safetensors``; raises ``BadData``."""
-        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         folder = Path(folder)
-        try:
+        with readable(folder):
             document = json.loads((folder / "audit.json").read_text())
             tensors = load_file(folder / "witnesses.safetensors")
             x_adv, index = tensors["x_adv"], tensors["index"]
             plan = document["plan"]
             n, broken, _ = int(document["n"]), int(document["counts"]["broken"]), plan["threat"]
             _ = document["data"]["name"], document["data"]["split"], document["model"]["arch"]
-        except FileNotFoundError as error:
-            raise BadData(f"{folder} is no finished run: {error.filename} is missing") from error
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise BadData(
-                f"{folder} is no readable run: {type(error).__name__}: {error}"
-            ) from error
         bad = index.size and (index.min() < 0 or index.max() >= n)
         if len(index) != len(x_adv) or index.ndim != 1 or bad:
             raise BadData(f"{folder}/witnesses.safetensors: indices do not fit the witnesses")

@@ -15,7 +15,14 @@ __all__ = ["About", "Audit"]
 
 @dataclass(frozen=True)
 class About:
-    """Where model and data came from; ``model_sha256`` stands in for models without weights."""
+    """Where model and data came from, as a report names them.
+
+    model, data: a path or a name. arch: of a weights file, or the factory that made the model.
+    split: ``test`` or ``train``. model_sha256: stands in for models without weights.
+
+    >>> About(model="net.safetensors", arch="conv-small", data="mnist").split
+    'test'
+    """
 
     model: str = "model"
     arch: str = ""
@@ -26,7 +33,18 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """The result: ``document`` is audit.json, ``evidence`` one row per attack and sample."""
+    """The result: ``document`` is audit.json, ``evidence`` one row per attack and sample.
+
+    findings: what the health checks say. folder: where the run's files are, None without ``out``.
+
+    >>> import torch
+    >>> from saddlepoint import PGD, Linf
+    >>> from saddlepoint.audit import audit
+    >>> x = torch.tensor([[0.9, 0.2], [0.3, 0.5]])  # the larger number is the class
+    >>> found = audit(torch.nn.Identity(), (x, x.argmax(1)), Linf(eps=0.2), (PGD(steps=2),))
+    >>> found.clean_accuracy, found.robust_accuracy, found.table()["status"].tolist()
+    (1.0, 0.5, ['survived', 'broken'])
+    """
 
     document: dict[str, Any]
     evidence: Evidence

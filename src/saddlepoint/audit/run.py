@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.audit.borrowing import Borrowed
+from saddlepoint.audit.logged import log_audit
 from saddlepoint.audit.plan import Plan, check_queries
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
@@ -29,6 +30,7 @@ from saddlepoint.core.target import Target, as_target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models.foreign import as_model
 from saddlepoint.models.perceptual import Perceptual
+from saddlepoint.train.loggers import Logger, check_logger
 
 __all__ = ["audit"]
 
@@ -74,6 +76,7 @@ def audit(
     force: bool = False,
     progress: Progress | None = None,
     team: Team | None = None,
+    logger: Logger | str | None = None,
 ) -> Audit:
     """Attack a model on the first n samples and report what withstood, with evidence.
 
@@ -104,7 +107,9 @@ def audit(
     measure on, after the search; 0 for none, which is what a model gets that is paid for by the
     question; 64 for others. force: go on when clean accuracy is at chance, or the
     model returns probabilities. team: this process among several that share ``out``, as
-    ``gathered()`` gives it under torchrun.
+    ``gathered()`` gives it under torchrun. logger: where the headline numbers are logged at the
+    end: ``tensorboard`` or ``csv`` in ``out``, ``wandb``, ``mlflow``, or a ``Logger`` of
+    lightning-fabric.
 
     Raises ``Invalid`` for what cannot be audited, before any long work, and ``Unsound`` where a
     bound contradicts an attack.
@@ -120,14 +125,13 @@ def audit(
     if under is not None:
         eot, votes = _counts(under, eot, votes)
     check_queries(max_queries)
+    check_logger(logger, out)
     model = as_model(model)
     access, wanted = granted(access_to(model), access), _wanted(target, access_to(model))
-    folder, team = None if out is None else Path(out), team or Team()
-    _check_team(team, folder, model)
+    folder, team = None if out is None else Path(out), _checked(team or Team(), out, model)
     samples = as_samples(data)
-    effort_of = (effort, max_passes, survivors, under.draws if under else 1)
-    borrowed = Borrowed.of(surrogates, warm)
-    chosen = strategy(attacks, threat, access, *effort_of, max_queries)
+    borrowed, price = Borrowed.of(surrogates, warm), under.draws if under else 1
+    chosen = strategy(attacks, threat, access, effort, max_passes, survivors, price, max_queries)
     # Of a loader nobody knows the length; what else is wrong is said before it is read.
     known = 1 if samples is None else len(samples)
     plan = Plan(
@@ -156,15 +160,17 @@ def audit(
         session.borrowed = borrowed or None
         session.perceptual = _seeing(perceptual, samples)
         few = (0 if is_metered(model) else 64) if probes is None else probes
-        return session.run(figures, force, progress or (lambda *_: None), few)
+        result = session.run(figures, force, progress or (lambda *_: None), few)
+    return log_audit(result, logger if team.first else None)
 
 
-def _check_team(team: Team, folder: Path | None, model: Model) -> None:
+def _checked(team: Team, out: str | Path | None, model: Model) -> Team:
     """Refuse what several processes cannot share."""
-    if folder is None and team.size > 1:
+    if out is None and team.size > 1:
         raise Invalid("out", None, "a folder that every process sees", "they meet in its journal")
     if is_metered(model) and team.size > 1:
         raise Unsupported("a model that is paid for by the question is asked by one process only")
+    return team
 
 
 def _wanted(target: Target | Tensor | int | str | None, own: Access) -> Target | None:

@@ -57,6 +57,12 @@ class Shared:
     table: per sample ``index``, ``label``, ``clean`` (the answer to it), ``prediction`` (with u),
     ``control`` (with a random member in place of u); -1 is an answer that was not finite, which
     counts as neither right nor fooled.
+
+    >>> import torch
+    >>> answers = {"label": [0, 1], "clean": [0, 1], "prediction": [1, 1], "control": [0, 1]}
+    >>> found = Shared(torch.zeros(4), {name: np.array(rows) for name, rows in answers.items()})
+    >>> found.fooling.share, found.control.share, found.accuracy.share
+    (0.5, 0.0, 0.5)
     """
 
     u: Tensor

@@ -1,14 +1,13 @@
 """The files of a smoothed classifier's run: smooth.json, smooth.npz, smooth.svg, smooth.png."""
 
-import datetime
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saddlepoint.audit.document import environment
+from saddlepoint.audit.heading import heading
 from saddlepoint.audit.smooth_figure import draw_smooth
 from saddlepoint.audit.smoothed import Smoothed
 from saddlepoint.audit.store import npz_bytes, write_json
@@ -28,12 +27,7 @@ def document(found: Smoothed, said: dict[str, Any], device: str) -> dict[str, An
     points = [found.at(float(e)) for e in np.linspace(0, s.largest * 1.05, POINTS)]
     return {
         "kind": "smooth",
-        "schema_version": SCHEMA_VERSION,
-        "status": "complete",
-        "saddlepoint": metadata.version("saddlepoint"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "model": said["model"],
-        "data": said["data"],
+        **heading(SCHEMA_VERSION, said),
         "smoothing": asdict(s),
         "threat": "L2, all of R^d: noise is not clipped",
         "alpha": "probability of a wrong certificate, at most, for each sample by itself",

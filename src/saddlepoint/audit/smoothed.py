@@ -21,7 +21,8 @@ class Smoothed:
     """Per sample what the smoothed classifier says and how far it provably says the same.
 
     table: columns of equal length, one row per sample: index, label, prediction (-1: abstained),
-    radius, selected, hits, p_low, spoilt (see ``Certified``). document: smooth.json.
+    radius, selected, hits, p_low, spoilt (see ``Certified``). smoothing: what made it. document:
+    smooth.json.
 
     >>> columns = {"label": np.array([0, 1, 1, 1]), "prediction": np.array([0, 1, 0, -1])}
     >>> columns["radius"] = np.array([0.3, 0.7, 0.9, 0.0])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Unseen", "at_most", "clopper_pearson", "dkw", "mcnemar", "paired_difference", "unseen"]
 
@@ -175,7 +176,6 @@ def dkw(n: int, confidence: float = 0.95) -> float:
     >>> print(f"{dkw(1000):.4f}")
     0.0429
     """
-    if n < 1:
-        raise Invalid("n", n, "a whole number of at least 1")
+    require_whole("n", n)
     _check_confidence(confidence)
     return sqrt(log(2 / (1 - confidence)) / (2 * n))

@@ -14,6 +14,7 @@ from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.target import Target
 from saddlepoint.core.threat import Graded, Parted, graded
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Sweep", "default_nearest"]
 
@@ -66,9 +67,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         for name in ("n", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise Invalid(name, value, "a whole number of at least 1")
+            require_whole(name, getattr(self, name))
         Draw.of(self.seed, torch.arange(0))  # refuses a bad seed
         if not 0 < self.confidence < 1:
             raise Invalid("confidence", self.confidence, "a number between 0 and 1")

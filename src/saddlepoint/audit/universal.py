@@ -57,8 +57,9 @@ def universal(
 
     fit, test: samples with labels, the first ``fit_n`` and ``n`` of them; test must be others.
     threat: the set of each sample; the same u is cut to each. target: the class that u is to reach;
-    None leaves the label. out: a folder for universal.json, .safetensors, .npz and .png; calling
-    again with the same arguments continues an interrupted run, epoch by epoch.
+    None leaves the label. fit_split: how the report calls ``fit``. out: a folder for
+    universal.json, .safetensors, .npz and .png; calling again with the same arguments continues an
+    interrupted run, epoch by epoch.
 
     Raises ``Invalid``, ``BadData`` or ``Unsupported`` for what cannot be, before any long work.
 

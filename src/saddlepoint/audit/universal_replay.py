@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from saddlepoint.audit.membership import inspect
+from saddlepoint.audit.readable import readable
 from saddlepoint.audit.replay import Replay
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.session import model_hash
@@ -36,11 +37,10 @@ class Claimed:
     @classmethod
     def load(cls, folder: str | Path) -> "Claimed":
         """Read and compare the files; raises ``BadData`` where they do not fit each other."""
-        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         folder = Path(folder)
-        try:
+        with readable(folder):
             document = json.loads((folder / "universal.json").read_text())
             u = load_file(folder / "universal.safetensors")["u"]
             with np.load(folder / "universal.npz", allow_pickle=False) as stored:
@@ -48,12 +48,6 @@ class Claimed:
             found = Shared(torch.from_numpy(u), table, document["target"], document["confidence"])
             rates = {k: document[k]["count"] for k in ("fooling", "accuracy", "clean_accuracy")}
             n, _ = int(document["n"]), document["threat"]
-        except FileNotFoundError as error:
-            raise BadData(f"{folder} is no finished run: {error.filename} is missing") from error
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise BadData(
-                f"{folder} is no readable run: {type(error).__name__}: {error}"
-            ) from error
         for name, count in rates.items():
             if getattr(found, name).count != count or len(table["index"]) != n:
                 raise BadData(f"{folder}: universal.json and universal.npz differ in {name}")

@@ -93,6 +93,7 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
             device=settings.device,
             precision=settings.precision,
             target=settings.target,
+            logger=settings.logger,
             out=folder / "audit",
             figures=64,
             probes=64,

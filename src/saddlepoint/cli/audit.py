@@ -17,7 +17,6 @@ from saddlepoint.cli.audit_options import (
     PassesOption,
     PerceptualArchOption,
     PerceptualOption,
-    PrecisionOption,
     QuantizeOption,
     QueriesOption,
     SuiteOption,
@@ -32,6 +31,7 @@ from saddlepoint.cli.audit_options import (
 )
 from saddlepoint.cli.audit_settings import (
     AuditSettings,
+    attacks_of,
     gates_of,
     perceptual_of,
     surrogates_of,
@@ -48,10 +48,12 @@ from saddlepoint.cli.options import (
     DataOption,
     DeviceOption,
     EotOption,
+    LoggerOption,
     ModelOption,
     NOption,
     OutOption,
     PlanArgument,
+    PrecisionOption,
     ProbesOption,
     SeedOption,
     SplitOption,
@@ -65,7 +67,7 @@ from saddlepoint.cli.subject import load_subject
 from saddlepoint.cli.under import passes
 from saddlepoint.core.access import granted
 from saddlepoint.core.errors import Invalid
-from saddlepoint.presets import parse_attack, parse_target
+from saddlepoint.presets import parse_target
 
 __all__ = ["attack_command", "audit_command", "run_audit"]
 
@@ -106,6 +108,7 @@ def audit_command(
     surrogate: SurrogateOption = None,
     surrogate_arch: SurrogateArchOption = None,
     warm: WarmOption = None,
+    logger: LoggerOption = None,
     force: ForceOption = None,
     fail_under: FailUnderOption = None,
     fail_under_certified: FailUnderCertifiedOption = None,
@@ -188,11 +191,10 @@ def run_audit(
     A baseline of ``gates`` that cannot be compared is refused before the audit starts. team: this
     process among several that were all given the same settings; None where it works by itself.
     """
-    threat, attacks = threat_of(settings), tuple(map(parse_attack, settings.attack))
+    threat, attacks = threat_of(settings), attacks_of(settings)
     of_data = (settings.data, settings.split)
     subject = load_subject(settings.model, settings.arch, *of_data, settings.device)
-    origin = (settings.model, subject.arch, *of_data, subject.sha256)
-    access, about = granted(subject.access, settings.access), About(*origin)
+    access = granted(subject.access, settings.access)
     n = len(subject.samples) if settings.n is None else settings.n
     if gates:
         gates.admit(subject.samples, n, *of_data)
@@ -213,7 +215,7 @@ def run_audit(
             precision=settings.precision,
             batch_size=settings.batch_size,
             out=settings.out,
-            about=about,
+            about=About(settings.model, subject.arch, *of_data, subject.sha256),
             figures=settings.figures,
             probes=settings.probes,
             **passes(settings.under, settings.eot, settings.votes, settings.level),
@@ -222,6 +224,7 @@ def run_audit(
             perceptual=perceptual_of(settings),
             surrogates=borrowed,
             warm=settings.warm,
+            logger=settings.logger,
             force=settings.force,
             progress=progress,
             team=team,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from saddlepoint.cli.complete import either
+
 __all__ = [
     "AccessOption",
     "BaselineOption",
@@ -18,7 +20,6 @@ __all__ = [
     "PassesOption",
     "PerceptualArchOption",
     "PerceptualOption",
-    "PrecisionOption",
     "QuantizeOption",
     "QueriesOption",
     "SuiteOption",
@@ -34,17 +35,26 @@ __all__ = [
 
 AccessOption = Annotated[
     str | None,
-    typer.Option("--access", help="What may be asked: gradients, scores, labels or none."),
+    typer.Option(
+        "--access",
+        help="What may be asked: gradients, scores, labels or none.",
+        autocompletion=either("gradients", "scores", "labels", "none"),
+    ),
 ]
 SuiteOption = Annotated[
     str | None,
-    typer.Option("--suite", help="cascade (default), or autoattack: the standard suite in order."),
+    typer.Option(
+        "--suite",
+        help="cascade (default), or autoattack: the standard suite in order.",
+        autocompletion=either("cascade", "autoattack"),
+    ),
 ]
 EffortOption = Annotated[
     str | None,
     typer.Option(
         "--effort",
         help="Of the cascade: quick (80 passes a sample), standard (300), thorough (2000).",
+        autocompletion=either("quick", "standard", "thorough"),
     ),
 ]
 PassesOption = Annotated[
@@ -58,12 +68,6 @@ QueriesOption = Annotated[
 SurvivorsOption = Annotated[
     int | None,
     typer.Option("--survivors", help="How many survivors meet the standard suite, on top of that."),
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
-    ),
 ]
 QuantizeOption = Annotated[
     str | None, typer.Option("--quantize", help="uint8: only inputs that an 8-bit image can hold.")
@@ -110,7 +114,9 @@ FailUnderCertifiedOption = Annotated[
 FailOnOption = Annotated[
     str | None,
     typer.Option(
-        "--fail-on", help="warn or fail: exit 1 when a health check is that bad or worse."
+        "--fail-on",
+        help="warn or fail: exit 1 when a health check is that bad or worse.",
+        autocompletion=either("warn", "fail"),
     ),
 ]
 BaselineOption = Annotated[

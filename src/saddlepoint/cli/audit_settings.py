@@ -10,18 +10,19 @@ from saddlepoint.audit.proving import Verification
 from saddlepoint.audit.suites import Effort
 from saddlepoint.audit.team import Team
 from saddlepoint.cli.gates import Gates, Verdict
-from saddlepoint.cli.options import Settings
+from saddlepoint.cli.options import LoggerName, SubjectSettings
 from saddlepoint.cli.subject import pick_device
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.surrogate import Surrogate
 from saddlepoint.data import load_data
 from saddlepoint.models.perceptual import Perceptual, load_perceptual
-from saddlepoint.presets import parse_threat
+from saddlepoint.presets import parse_attack, parse_threat
 from saddlepoint.threats import Quantize
 
 __all__ = [
     "AuditSettings",
+    "attacks_of",
     "gates_of",
     "perceptual_of",
     "surrogates_of",
@@ -30,23 +31,16 @@ __all__ = [
 ]
 
 
-class AuditSettings(Settings):
+class AuditSettings(SubjectSettings):
     """Everything that ``audit`` and ``attack`` take, with its default."""
 
-    model: str
     threat: str
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
     attack: tuple[str, ...] = ()
     suite: str | None = None
     effort: Effort = "standard"
     max_passes: float | None = None
     max_queries: StrictInt | None = None
     survivors: StrictInt | None = None
-    n: StrictInt | None = None
-    seed: StrictInt = 0
-    device: str | None = None
     batch_size: StrictInt | None = None
     out: Path = Path("run")
     access: Access | None = None
@@ -67,6 +61,7 @@ class AuditSettings(Settings):
     surrogate: tuple[str, ...] = ()
     surrogate_arch: str | None = None
     warm: tuple[Path, ...] = ()
+    logger: LoggerName | None = None
     force: bool = False
     fail_under: StrictFloat | StrictInt | StrictStr | None = None
     fail_under_certified: StrictFloat | StrictInt | StrictStr | None = None
@@ -112,10 +107,15 @@ def perceptual_of(settings: AuditSettings) -> Perceptual | None:
 
 def threat_of(settings: AuditSettings) -> Any:  # noqa: ANN401 - a threat model
     """Return the set that the settings name."""
-    threat: Any = parse_threat(settings.threat)
+    threat: Any = parse_threat(settings.threat, own=True)
     if settings.quantize and not isinstance(threat, Quantize):
         return Quantize(threat, settings.quantize)
     return threat
+
+
+def attacks_of(settings: AuditSettings) -> tuple[Any, ...]:
+    """Return the attacks that the settings name, in order."""
+    return tuple(parse_attack(text, own=True) for text in settings.attack)
 
 
 def surrogates_of(settings: AuditSettings, team: Team | None) -> tuple[Surrogate, ...]:

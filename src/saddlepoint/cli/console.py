@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["OUT", "AuditProgress", "percent"]
+__all__ = ["OUT", "AuditProgress", "Shown", "counted_bar", "percent"]
 
 OUT = Console(highlight=False)
 
@@ -28,20 +28,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-class AuditProgress:
-    """A bar for the attack that runs, and a line for each that has finished."""
+class Shown:
+    """A bar that is on the screen inside ``with``."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self._name = total, ""
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=OUT,
-            transient=True,
-        )
-        self._task: TaskID | None = None
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -54,6 +45,27 @@ class AuditProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+def counted_bar() -> Progress:
+    """A bar that says how many are done and how long the rest takes."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=OUT,
+        transient=True,
+    )
+
+
+class AuditProgress(Shown):
+    """A bar for the attack that runs, and a line for each that has finished."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(counted_bar())
+        self.total, self._name = total, ""
+        self._task: TaskID | None = None
 
     def __call__(self, name: str, done: int, todo: int, broken: int) -> None:
         """Show how far one attack has come."""

@@ -1,23 +1,15 @@
 """The verb ``curve``."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import StrictInt, StrictStr, field_validator
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from saddlepoint.audit import About, Curve, curve, default_nearest
-from saddlepoint.cli.console import OUT, percent
+from saddlepoint.cli.console import OUT, Shown, counted_bar, percent
 from saddlepoint.cli.options import (
     ArchOption,
     BatchOption,
@@ -27,9 +19,10 @@ from saddlepoint.cli.options import (
     NOption,
     OutOption,
     PlanArgument,
+    PrecisionOption,
     SeedOption,
-    Settings,
     SplitOption,
+    SubjectSettings,
     TargetOption,
     settle,
 )
@@ -40,19 +33,12 @@ from saddlepoint.presets import number, parse_attack, parse_target, parse_threat
 __all__ = ["curve_command"]
 
 
-class CurveSettings(Settings):
+class CurveSettings(SubjectSettings):
     """Everything that ``curve`` takes, with its default."""
 
-    model: str
     threat: str
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
     attack: str | None = None
     at: tuple[str, ...] = ()
-    n: StrictInt | None = None
-    seed: StrictInt = 0
-    device: str | None = None
     batch_size: StrictInt | None = None
     out: Path = Path("run-curve")
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -75,12 +61,6 @@ NearestOption = Annotated[
 ]
 AtOption = Annotated[
     str | None, typer.Option("--at", help="Radii to print: 0.1,0.2 or 2/255,4/255,8/255.")
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision", help="float32 (default), or bfloat16: search fast, confirm exactly."
-    ),
 ]
 
 
@@ -112,7 +92,7 @@ def curve_command(
     """
     flags = {k: v for k, v in locals().items() if k != "plan"}
     settings = settle(CurveSettings, plan, flags)
-    threat_model: Any = parse_threat(settings.threat)
+    threat_model: Any = parse_threat(settings.threat, own=True)
     shown = _radii(settings.at, threat_model)
     found = _run(settings, threat_model)
     OUT.print(curve_table(found, shown))
@@ -138,7 +118,7 @@ def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
         settings.model, settings.arch, settings.data, settings.split, settings.device
     )
     named = settings.attack
-    attack = parse_attack(named) if named else default_nearest(threat, subject.access)
+    attack = parse_attack(named, own=True) if named else default_nearest(threat, subject.access)
     about = About(settings.model, subject.arch, settings.data, settings.split, subject.sha256)
     with CurveProgress(repr(attack)) as progress:
         return curve(
@@ -158,32 +138,13 @@ def _run(settings: CurveSettings, threat: Any) -> Curve:  # noqa: ANN401
         )
 
 
-class CurveProgress:
+class CurveProgress(Shown):
     """A bar with the time that is left; chunks of an earlier run count at once."""
 
     def __init__(self, attack: str, counted: str = "broken") -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=OUT,
-            transient=True,
-        )
+        super().__init__(counted_bar())
         self._attack, self._counted = attack, counted
         self._task = self._bar.add_task(attack, total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def __call__(self, done: int, total: int, count: int) -> None:
         """Show how many samples are done, and how many of them were broken (or what counts)."""

@@ -13,12 +13,27 @@ from saddlepoint.cli.console import OUT
 
 __all__ = ["EXTRAS", "doctor_command", "extras_of"]
 
-# By extra: the modules that it brings, and what they are for.
-EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
-    "http": (("httpx", "jmespath"), "models behind an HTTP endpoint"),
-    "onnx": (("onnx", "onnxruntime"), "models from ONNX files and sessions"),
-    "environment": (("kornia",), "changes in environment: blur, fog, colour, perspective"),
-    "track": (("tensorboard",), "training curves in TensorBoard"),
+# By extra: what it installs, as pip and Python name it, and what that is for.
+EXTRAS: dict[str, tuple[dict[str, str], str]] = {
+    "http": ({"httpx": "httpx", "jmespath": "jmespath"}, "models behind an HTTP endpoint"),
+    "onnx": (
+        {"onnx": "onnx", "onnxruntime": "onnxruntime"},
+        "models from ONNX files and sessions",
+    ),
+    "environment": (
+        {"kornia": "kornia"},
+        "changes in environment: blur, fog, colour, perspective",
+    ),
+    "track": ({"tensorboard": "tensorboard"}, "training curves in TensorBoard"),
+    "bench": (
+        {"foolbox": "foolbox", "adversarial-robustness-toolbox": "art"},
+        "peers for benchmarks/; torchattacks asks for torchvision, so it comes by "
+        "pip install --no-deps torchattacks",
+    ),
+    "docs": (
+        {"mkdocs-material": "material", "mkdocstrings": "mkdocstrings"},
+        "this documentation, built from a clone",
+    ),
 }
 _SHOWN = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "lightning-fabric")
 
@@ -39,14 +54,14 @@ def doctor_command() -> None:
 
 
 def extras_of() -> dict[str, tuple[list[str], str]]:
-    """By extra: the modules that are missing, and what it is for.
+    """By extra: the packages that are missing, and what it is for.
 
     >>> sorted(extras_of()) == sorted(EXTRAS)
     True
     """
     return {
-        name: ([m for m in modules if importlib.util.find_spec(m) is None], purpose)
-        for name, (modules, purpose) in EXTRAS.items()
+        name: ([p for p, m in packages.items() if importlib.util.find_spec(m) is None], purpose)
+        for name, (packages, purpose) in EXTRAS.items()
     }
 
 

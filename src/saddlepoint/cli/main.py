@@ -12,6 +12,7 @@ from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.doctor import doctor_command
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.query import query_command
+from saddlepoint.cli.recipes import recipes_command
 from saddlepoint.cli.replay import replay_command
 from saddlepoint.cli.report import report_command
 from saddlepoint.cli.smooth import smooth_command
@@ -39,6 +40,7 @@ app.command("replay")(readable(replay_command))
 app.command("compare")(readable(compare_command))
 app.command("report")(readable(report_command))
 app.command("verify")(readable(verify_command))
+app.command("recipes")(readable(recipes_command))
 app.command("demo")(readable(demo_command))
 app.command("doctor")(readable(doctor_command))
 app.add_typer(data.app, name="data")
@@ -64,4 +66,4 @@ def top(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="saddlepoint")

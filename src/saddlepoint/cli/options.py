@@ -2,11 +2,18 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 
+from saddlepoint.cli.complete import (
+    arch_names,
+    attack_names,
+    data_names,
+    either,
+    threat_names,
+)
 from saddlepoint.core.errors import BadData, Invalid, closest
 
 __all__ = [
@@ -16,14 +23,18 @@ __all__ = [
     "DataOption",
     "DeviceOption",
     "EotOption",
+    "LoggerName",
+    "LoggerOption",
     "ModelOption",
     "NOption",
     "OutOption",
     "PlanArgument",
+    "PrecisionOption",
     "ProbesOption",
     "SeedOption",
     "Settings",
     "SplitOption",
+    "SubjectSettings",
     "TargetOption",
     "ThreatOption",
     "VotesOption",
@@ -39,7 +50,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A .safetensors, .pt or .onnx file, a folder written by `saddlepoint train`, "
-        "a .toml that describes a model behind HTTP, or package.module:factory.",
+        "a .toml that describes a model behind HTTP, package.module:factory, or "
+        "robustbench:DATASET/THREAT/NAME.",
     ),
 ]
 ArchOption = Annotated[
@@ -48,19 +60,31 @@ ArchOption = Annotated[
         "--arch",
         help="Architecture of a weights file: conv-small, conv-medium, madry-mnist, mlp, resnet9, "
         "preact-resnet18, or package.module:factory.",
+        autocompletion=arch_names,
     ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="digits, mnist, cifar10, an .npz file or a folder of images."),
+    typer.Option(
+        "--data",
+        help="digits, mnist, cifar10, an .npz file or a folder of images.",
+        autocompletion=data_names,
+    ),
 ]
-SplitOption = Annotated[str | None, typer.Option("--split", help="test (default) or train.")]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="test (default) or train.", autocompletion=either("test", "train")
+    ),
+]
 ThreatOption = Annotated[
     str | None,
     typer.Option(
         "--threat",
         help='What the adversary may change: "Linf(eps=8/255)", "L2(0.5)", "Patch(size=6)", '
-        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn.',
+        '"RotateTranslate(30, 3)"; a | b: either, a >> b: both in turn; a class of your own: '
+        '"package.module:Name(…)".',
+        autocompletion=threat_names,
     ),
 ]
 TargetOption = Annotated[
@@ -72,11 +96,21 @@ TargetOption = Annotated[
         "default: any but the label.",
     ),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="float32 (default), or bfloat16: search fast, confirm exactly.",
+        autocompletion=either("float32", "bfloat16"),
+    ),
+]
 AttackOption = Annotated[
     list[str] | None,
     typer.Option(
         "--attack",
-        help='Such as "PGD(steps=40)" or "Restarts(APGD(loss=\'dlr\'), n=5)"; repeat for several.',
+        help='Such as "PGD(steps=40)", "Restarts(APGD(loss=\'dlr\'), n=5)" or, of your own, '
+        '"package.module:Name(…)"; repeat for several.',
+        autocompletion=attack_names,
     ),
 ]
 NOption = Annotated[int | None, typer.Option("--n", help="Use the first N samples.")]
@@ -88,6 +122,15 @@ BatchOption = Annotated[
     int | None, typer.Option("--batch-size", help="Samples per batch; changes memory and speed.")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the run's files.")]
+LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+LoggerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--logger",
+        help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
+        "or mlflow (default none).",
+    ),
+]
 EotOption = Annotated[
     int | None,
     typer.Option(
@@ -113,6 +156,18 @@ class Settings(BaseModel):
     """Fields that a verb understands; unknown keys of a plan file are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SubjectSettings(Settings):
+    """Which model and which samples, for the verbs that look at one model."""
+
+    model: str
+    arch: str | None = None
+    data: str = "digits"
+    split: Literal["test", "train"] = "test"
+    n: StrictInt | None = None
+    seed: StrictInt = 0
+    device: str | None = None
 
 
 S = TypeVar("S", bound=Settings)

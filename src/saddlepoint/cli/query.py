@@ -12,6 +12,7 @@ from torch import Tensor
 from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import DataOption, SplitOption
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.whole import require_whole
 from saddlepoint.data import load_data
 
 __all__ = ["query_command"]
@@ -40,8 +41,7 @@ def query_command(
     from saddlepoint.models.service.estimate import estimate
 
     for name, value in (("n", n), ("samples", samples), ("max-queries", max_queries)):
-        if value < 1:
-            raise Invalid(name, value, "a whole number of at least 1")
+        require_whole(name, value)
     half = load_data(data or "digits").split(split or "test")
     if n > len(half):
         raise Invalid("n", n, f"at most {len(half)}, the number of samples there are")

@@ -13,12 +13,11 @@ from saddlepoint.audit.replay import Witnesses, replay
 from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
 from saddlepoint.cli.replay_universal import check_universal
-from saddlepoint.cli.replayed import known, note_judge, tell
+from saddlepoint.cli.replayed import known, note_judge, stated, tell
 from saddlepoint.cli.subject import Subject, load_subject
 from saddlepoint.cli.under import as_written
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.threat import ThreatModel
-from saddlepoint.presets import parse_threat
 
 __all__ = ["replay_command"]
 
@@ -30,6 +29,14 @@ def replay_command(
     data: DataOption = None,
     split: SplitOption = None,
     device: DeviceOption = None,
+    threat: Annotated[
+        str | None,
+        typer.Option(
+            "--threat",
+            help="The run's threat model, where it is a set of your own: package.module:Name(…). "
+            "Nothing is imported on a file's word.",
+        ),
+    ] = None,
 ) -> None:
     """Check every witness and certificate of a run; exit 1 when one does not hold.
 
@@ -42,7 +49,7 @@ def replay_command(
     if model is None:
         raise Invalid("model", "<nothing>", "given: pass --model")
     if (run / "universal.json").exists():
-        check_universal(run, model, arch, data, split, device)
+        check_universal(run, model, arch, data, split, device, threat)
         return
     claims, proofs = Witnesses.load(run), Certificates.load(run)
     said = claims.document
@@ -50,14 +57,14 @@ def replay_command(
     subject = load_subject(
         model, arch, data or said["data"]["name"], split or said["data"]["split"], device
     )
-    threat = parse_threat(said["plan"]["threat"])
-    note_judge(threat)
+    around = stated(said["plan"]["threat"], threat)
+    note_judge(around)
     under = as_written(said["plan"].get("under"))
-    result = replay(claims, subject.model, subject.samples, threat, subject.sha256, under)
+    result = replay(claims, subject.model, subject.samples, around, subject.sha256, under)
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))
     tell("witnesses", result.checked, result.failed)
-    proved = proofs is None or _rechecked(claims, proofs, subject, threat)
+    proved = proofs is None or _rechecked(claims, proofs, subject, around)
     if not (result.holds and proved):
         raise typer.Exit(1)
 

@@ -7,9 +7,8 @@ from rich.text import Text
 
 from saddlepoint.audit.universal_replay import Claimed, replay_universal
 from saddlepoint.cli.console import OUT
-from saddlepoint.cli.replayed import known, note_judge, tell
+from saddlepoint.cli.replayed import known, note_judge, stated, tell
 from saddlepoint.cli.subject import load_subject
-from saddlepoint.presets import parse_threat
 
 __all__ = ["check_universal"]
 
@@ -21,15 +20,19 @@ def check_universal(
     data: str | None,
     split: str | None,
     device: str | None,
+    own: str | None = None,
 ) -> None:
-    """Put the perturbation on every sample again; exit 1 when a claim does not hold."""
+    """Put the perturbation on every sample again; exit 1 when a claim does not hold.
+
+    own: the threat model, where it is a set of the user's own.
+    """
     claimed = Claimed.load(run)
     said = claimed.document
     arch = known(model, arch, said)
     subject = load_subject(
         model, arch, data or said["data"]["name"], split or said["data"]["split"], device
     )
-    threat = parse_threat(said["threat"])
+    threat = stated(said["threat"], own)
     note_judge(threat)
     result = replay_universal(claimed, subject.model, subject.samples, threat, subject.sha256)
     if not result.same_model:

@@ -8,10 +8,12 @@ from rich.text import Text
 
 from saddlepoint.audit.membership import independent
 from saddlepoint.cli.console import OUT
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models import ARCHITECTURES, DEFENCES
+from saddlepoint.presets import parse_threat
 
-__all__ = ["known", "note_judge", "tell"]
+__all__ = ["known", "note_judge", "stated", "tell"]
 
 SHOWN = 10
 
@@ -51,3 +53,20 @@ def known(model: str, arch: str | None, said: Mapping[str, Any]) -> str | None:
         hint = f"the run names {named!r}; if you trust that code, pass it as --arch"
         raise Invalid("arch", "<nothing>", "given", hint)
     return named
+
+
+def stated(said: str, given: str | None) -> ThreatModel:
+    """Return the run's threat model; one of the user's own code has to be given, and be the same.
+
+    said: how the run prints it, which imports nothing. Raises ``BadData`` and ``Invalid``.
+    """
+    if given is None:
+        try:
+            return parse_threat(said)
+        except Invalid as error:
+            hint = "name a set of your own: --threat 'package.module:Name(…)'"
+            raise BadData(f"the run's {error}; {hint}") from error
+    threat = parse_threat(given, own=True)
+    if repr(threat) != said:
+        raise Invalid("threat", given, f"the one of the run, {said}", f"it reads {threat!r}")
+    return threat

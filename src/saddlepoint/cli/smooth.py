@@ -1,7 +1,7 @@
 """The verb ``smooth``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from pydantic import StrictInt, field_validator
@@ -19,8 +19,8 @@ from saddlepoint.cli.options import (
     OutOption,
     PlanArgument,
     SeedOption,
-    Settings,
     SplitOption,
+    SubjectSettings,
     settle,
 )
 from saddlepoint.cli.subject import load_subject
@@ -31,21 +31,15 @@ from saddlepoint.verify import Smoothing
 __all__ = ["smooth_command"]
 
 
-class SmoothSettings(Settings):
+class SmoothSettings(SubjectSettings):
     """Everything that ``smooth`` takes, with its default."""
 
-    model: str
     sigma: float
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
     n: StrictInt = 10_000
     n0: StrictInt = 100
     alpha: float = 0.001
     samples: StrictInt | None = None
     at: tuple[str, ...] = ()
-    seed: StrictInt = 0
-    device: str | None = None
     batch_size: StrictInt = 256
     out: Path = Path("run-smooth")
 
@@ -89,7 +83,7 @@ def smooth_command(
     """Certify the smoothed classifier: the model's vote under Gaussian noise, with an L2 radius.
 
     A lower bound for the vote, not for the model by itself, which needs training on such noise:
-    recipes/mnist-smooth.toml. The same command continues an interrupted run.
+    the recipe mnist-smooth. The same command continues an interrupted run.
 
     Example: saddlepoint smooth --model runs/mnist-smooth --data mnist --sigma 0.5 --samples 500
     --out run-smooth

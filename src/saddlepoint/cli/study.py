@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -19,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from saddlepoint.cli.console import OUT, percent
+from saddlepoint.cli.console import OUT, Shown, percent
 from saddlepoint.cli.errors import readable
 from saddlepoint.cli.options import SeedOption
 from saddlepoint.cli.subject import pick_device
@@ -91,7 +90,7 @@ def _listed(name: str, text: str | None, kind: Callable[[str], V]) -> tuple[V, .
         raise Invalid(name, text, "whole numbers with commas between them", hint) from None
 
 
-class StudyProgress:
+class StudyProgress(Shown):
     """One bar over all cells, weighted by the time each should take, on standard error."""
 
     def __init__(self, plan: "CapacityPlan") -> None:
@@ -107,20 +106,10 @@ class StudyProgress:
         )
         console = Console(stderr=True, highlight=False)
         # An epoch of the widest net takes minutes: its speed must not be forgotten before.
-        self._bar = Progress(*columns, console=console, transient=True, speed_estimate_period=3600)
+        super().__init__(
+            Progress(*columns, console=console, transient=True, speed_estimate_period=3600)
+        )
         self._task = self._bar.add_task("reading the data", total=self._total)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def start(self, cell: "Cell") -> None:
         """Name the cell; the zero is where the speed is measured from."""

@@ -9,20 +9,23 @@ from pydantic import Field
 from rich.text import Text
 
 from saddlepoint.cli.after import audit_and_card, card_of_stopped
+from saddlepoint.cli.complete import attack_names, either, loss_names, recipe_names
 from saddlepoint.cli.console import OUT, percent
 from saddlepoint.cli.options import (
     ArchOption,
     BatchOption,
     DataOption,
     DeviceOption,
+    LoggerName,
+    LoggerOption,
     OutOption,
-    PlanArgument,
     SeedOption,
     Settings,
     TargetOption,
     ThreatOption,
     settle,
 )
+from saddlepoint.cli.recipes import find_recipe
 from saddlepoint.cli.subject import pick_device
 from saddlepoint.core.errors import Invalid
 from saddlepoint.presets import (
@@ -67,13 +70,20 @@ class TrainSettings(Settings):
     device: str | None = None
     compiled: bool = False
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    logger: Literal["tensorboard"] | None = None
+    logger: LoggerName | None = None
     audit_n: int = Field(1000, ge=0)
     out: Path = Path("model")
 
 
 def train_command(
-    plan: PlanArgument = None,
+    plan: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RECIPE|PLAN.toml]",
+            help="A plan file, or a name that `saddlepoint recipes` lists; flags beside it win.",
+            autocompletion=recipe_names,
+        ),
+    ] = None,
     data: DataOption = None,
     arch: ArchOption = None,
     option: Annotated[
@@ -87,10 +97,16 @@ def train_command(
             "--loss",
             help="madry (default), natural, trades, mart, free, awp, gaussian, sampled, ibp, "
             "crownibp, sabr, mtlibp; or TRADES(beta=6).",
+            autocompletion=loss_names,
         ),
     ] = None,
     attack: Annotated[
-        str | None, typer.Option("--attack", help="Inner attack: PGD(steps=10, step_size=0.25).")
+        str | None,
+        typer.Option(
+            "--attack",
+            help="Inner attack: PGD(steps=10, step_size=0.25).",
+            autocompletion=attack_names,
+        ),
     ] = None,
     keep: Annotated[
         str | None,
@@ -107,7 +123,10 @@ def train_command(
     batch_size: BatchOption = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate (0.001).")] = None,
     optimizer: Annotated[
-        str | None, typer.Option("--optimizer", help="adam (default) or sgd.")
+        str | None,
+        typer.Option(
+            "--optimizer", help="adam (default) or sgd.", autocompletion=either("adam", "sgd")
+        ),
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option("--weight-decay", help="Of the optimizer (0).")
@@ -147,9 +166,7 @@ def train_command(
     strategy: Annotated[
         str | None, typer.Option("--strategy", help="Under torchrun: auto (default), ddp or fsdp.")
     ] = None,
-    logger: Annotated[
-        str | None, typer.Option("--logger", help="tensorboard, beside history.csv (default none).")
-    ] = None,
+    logger: LoggerOption = None,
     audit_n: Annotated[
         int | None,
         typer.Option("--audit-n", help="Test samples of the audit that follows (1000; 0: none)."),
@@ -167,7 +184,7 @@ def train_command(
     flags = {k: v for k, v in locals().items() if k not in ("plan", "option", "held_out")}
     flags["options"] = _options(option)
     flags["held_out"] = None if held_out is None else number(held_out, "held_out")
-    settings = settle(TrainSettings, plan, flags)
+    settings = settle(TrainSettings, find_recipe(plan), flags)
     with card_of_stopped(settings.out):
         trained = run_train(settings)
     if int(os.environ.get("RANK", "0")):
@@ -200,10 +217,10 @@ def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
     from saddlepoint.models import build
 
     parts = {
-        "threat": parse_threat(settings.threat),
-        "attack": parse_inner_attack(settings.attack),
-        "check": parse_attack(settings.check),
-        "loss": parse_objective(settings.loss),
+        "threat": parse_threat(settings.threat, own=True),
+        "attack": parse_inner_attack(settings.attack, own=True),
+        "check": parse_attack(settings.check, own=True),
+        "loss": parse_objective(settings.loss, own=True),
     }
     device, data = pick_device(settings.device), load_data(settings.data)
     elsewhere = {*parts, "data", "device", "out", "audit_n", "compiled", "strategy", "logger"}

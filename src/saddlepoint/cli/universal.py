@@ -23,8 +23,8 @@ from saddlepoint.cli.options import (
     OutOption,
     PlanArgument,
     SeedOption,
-    Settings,
     SplitOption,
+    SubjectSettings,
     ThreatOption,
     settle,
 )
@@ -38,25 +38,18 @@ __all__ = ["universal_command"]
 FIT_N = 5000
 
 
-class UniversalSettings(Settings):
+class UniversalSettings(SubjectSettings):
     """Everything that ``universal`` takes, with its default."""
 
-    model: str
     threat: str
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
     fit_split: Literal["test", "train"] = "train"
     fit_n: StrictInt | None = None
-    n: StrictInt | None = None
     target: StrictInt | None = None
     epochs: StrictInt = 10
     batch_size: StrictInt = 128
     reach: StrictFloat | StrictInt = 0.3
     clip: StrictFloat | StrictInt = 5.0
     loss: str | None = None
-    seed: StrictInt = 0
-    device: str | None = None
     out: Path = Path("run-universal")
 
 
@@ -113,7 +106,7 @@ def universal_command(
 
 
 def _run(s: UniversalSettings) -> Shared:
-    threat = parse_threat(s.threat)
+    threat = parse_threat(s.threat, own=True)
     shared_set(threat)
     how = Universal(s.epochs, s.batch_size, float(s.reach), float(s.clip), loss=s.loss)
     if s.fit_split == s.split:

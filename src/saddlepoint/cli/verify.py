@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -23,8 +23,8 @@ from saddlepoint.cli.options import (
     NOption,
     OutOption,
     SeedOption,
-    Settings,
     SplitOption,
+    SubjectSettings,
     ThreatOption,
     settle,
 )
@@ -43,22 +43,15 @@ _QUICK = "PGD(steps=20, start='clean', loss='probability-margin', reach=1.0)"
 SCHEMA_VERSION = "1.1"
 
 
-class VerifySettings(Settings):
+class VerifySettings(SubjectSettings):
     """Everything that ``verify`` takes for samples, with its default."""
 
-    model: str
     threat: str
-    arch: str | None = None
-    data: str = "digits"
-    split: Literal["test", "train"] = "test"
     attack: str = _QUICK
     seconds: float = Field(10.0, ge=0, allow_inf_nan=False)
     subproblems: StrictInt | None = Field(None, ge=0)
     radius: bool = False
     radius_tolerance: float = Field(0.01, gt=0, lt=1)
-    n: StrictInt | None = None
-    seed: StrictInt = 0
-    device: str | None = None
     batch_size: StrictInt | None = None
     out: Path = Path("run-verify")
 
@@ -175,8 +168,8 @@ def _subject(flags: dict[str, Any]) -> Path | None:
 
 
 def _verify_samples(settings: VerifySettings, team: Team) -> None:
-    threat: Any = parse_threat(settings.threat)
-    attack = parse_attack(settings.attack)
+    threat: Any = parse_threat(settings.threat, own=True)
+    attack = parse_attack(settings.attack, own=True)
     search = _radius_search(settings, threat)
     how = Verification(seconds=None, each=settings.seconds, subproblems=settings.subproblems)
     subject = load_subject(

@@ -26,8 +26,11 @@ __all__ = [
 ]
 
 Access = Literal["none", "labels", "scores", "gradients"]
+"""What an adversary gets for a question."""
 ACCESS: tuple[Access, ...] = ("none", "labels", "scores", "gradients")
-SEEN = ACCESS[2:]  # where an attack sees scores
+"""From the narrowest to the widest; each grants what the ones before it do."""
+SEEN = ACCESS[2:]
+"""Where an attack sees scores."""
 
 T_co = TypeVar("T_co", covariant=True)
 O_contra = TypeVar("O_contra", contravariant=True)

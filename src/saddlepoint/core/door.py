@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.expect import check_draws
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Door", "Model", "Precision", "state_hash"]
 
@@ -83,8 +83,8 @@ class Door:
     ) -> None:
         if precision not in ("float32", "bfloat16"):
             raise Invalid("precision", precision, "'float32' or 'bfloat16'")
-        check_draws("eot", eot)
-        check_draws("votes", votes)
+        require_whole("eot", eot)
+        require_whole("votes", votes)
         self.model, self.precision, self.seed, self.verify = model, precision, seed, verify
         self.eot, self.votes, self.under = eot, votes, under
         self.quorum = votes // 2 + 1  # how many votes make a verdict

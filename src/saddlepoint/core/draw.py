@@ -53,7 +53,7 @@ class Draw:
     """A stream of random numbers per sample.
 
     ids: (B,) int64, the identity of each sample in the data set. Calls with equal tags give equal
-    numbers; derive a new stream with ``tag``.
+    numbers; derive a new stream with ``tag``. key: what the tags so far come to.
 
     >>> draw = Draw.of(seed=0, ids=torch.arange(3))
     >>> bool((draw.uniform(5)[1:] == draw[torch.tensor([1, 2])].uniform(5)).all())

@@ -35,13 +35,16 @@ class Unsupported(TypeError):
 class Missing(ImportError):
     """An optional package is not installed; the message carries the install line.
 
+    extra: that of ours which brings it, or None where it is installed by what ``install`` says.
+
     >>> raise Missing("onnxruntime", "onnx")
     Traceback (most recent call last):
     saddlepoint.core.errors.Missing: onnxruntime is not installed: pip install 'saddlepoint[onnx]'
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'saddlepoint[{extra}]'")
+    def __init__(self, package: str, extra: str | None, install: str = "") -> None:
+        line = install or f"pip install 'saddlepoint[{extra}]'"
+        super().__init__(f"{package} is not installed: {line}")
 
 
 class Unsound(RuntimeError):

@@ -10,17 +10,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.errors import Unsupported
 
-__all__ = ["ballot", "check_draws", "majority", "mean"]
+__all__ = ["ballot", "majority", "mean"]
 
 A = TypeVar("A")
-
-
-def check_draws(name: str, value: object) -> None:
-    """Raise ``Invalid`` unless ``value`` is a number of draws."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Invalid(name, value, "a whole number of at least 1")
 
 
 def mean(draws: list[A]) -> A:

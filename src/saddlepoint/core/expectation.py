@@ -8,8 +8,8 @@ from torch import Tensor
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.expect import check_draws
 from saddlepoint.core.spec import compact
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Distribution", "Expectation", "quorum"]
 
@@ -72,8 +72,8 @@ class Expectation:
                 "a distribution that leaves the identity at some draw",
                 "this one hands every input to the model as it is: leave it out, or widen a range",
             )
-        check_draws("draws", self.draws)
-        check_draws("trials", self.trials)
+        require_whole("draws", self.draws)
+        require_whole("trials", self.trials)
         for name in ("level", "confidence"):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)

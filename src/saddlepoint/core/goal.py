@@ -91,6 +91,7 @@ class Untargeted:
 class Targeted:
     """Reach class t: margin = z_t - max_{i != t} z_i.
 
+    label: (B,) int64, the class t of each sample.
     source: (B,) int64 or None, the class to leave where the loss asks for one (targeted DLR).
 
     >>> Targeted(torch.tensor([2])).margin(torch.tensor([[2.0, 5.0, 1.0]]))

@@ -8,12 +8,17 @@ from torch import Tensor
 
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.shapes import INF, like
+from saddlepoint.core.whole import is_whole
 
 __all__ = ["Budget", "Cost", "Ledger", "Status"]
 
 
 class Status(StrEnum):
-    """The verdict on one sample."""
+    """The verdict on one sample; a member is its own name as text.
+
+    >>> Status.BROKEN == "broken", [status.value for status in Status]
+    (True, ['not_run', 'survived', 'broken', 'error'])
+    """
 
     NOT_RUN = "not_run"
     SURVIVED = "survived"
@@ -25,6 +30,8 @@ class Status(StrEnum):
 class Budget:
     """How many passes an adversary may spend on each sample; None is no limit.
 
+    forward: questions to the model, the clean input included. backward: gradients.
+
     >>> Budget(forward=100)
     Budget(forward=100, backward=None)
     """
@@ -35,8 +42,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("forward", "backward"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and (not whole or value < 1):
+            if value is not None and not is_whole(value):
                 raise Invalid(f"budget.{name}", value, "a whole number of at least 1, or None")
 
 
@@ -44,8 +50,10 @@ class Budget:
 class Cost:
     """What was paid: per sample by the adversary (B,), in rows by the machine.
 
-    The machine's rows include broken rows that ride along until the batch is compacted, and the
-    referee's re-evaluations; the adversary pays for neither.
+    forward, backward: questions and gradients of each sample. rows_forward, rows_backward: samples
+    that the machine passed through the model. The machine's rows include broken rows that ride
+    along until the batch is compacted, and the referee's re-evaluations; the adversary pays for
+    neither.
     """
 
     forward: Tensor

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 Loss = Callable[[Any, Goal], Tensor]
+"""Scores (B, K) and a goal to (B,), to be maximised."""
 
 
 def _labelled(goal: Goal, loss: str) -> Labelled:
@@ -171,6 +172,7 @@ LOSSES: dict[str, Loss] = {
     "probability-margin": ProbabilityMargin(),
     "dlr": DLR(),
 }
+"""By the names that attacks, plans and the command line take."""
 
 
 def as_loss(loss: Loss | str) -> Loss:

@@ -27,6 +27,12 @@ class Nearest:
     (B,) float64, that of u where broken (0 where the clean input is), infinite elsewhere: an upper
     bound on the distance to the nearest break. status: one of ``broken | survived | error |
     not_run`` per sample. cost: passes per sample. error: the traceback of an attack that raised.
+
+    >>> from saddlepoint import FMN, Linf
+    >>> x = torch.tensor([[0.9, 0.1], [0.4, 0.6]])  # the larger number is the class
+    >>> found = nearest(FMN(), torch.nn.Identity(), x, x.argmax(1), Linf(eps=0.2))
+    >>> found, found.robust_accuracy(0.05)
+    (Nearest(survived=1, broken=1, median_size<=inf), 1.0)
     """
 
     x_adv: Tensor
@@ -65,11 +71,11 @@ def nearest(
 ) -> Nearest:
     """Search min size(u) over the breaking u in threat(x), for each sample.
 
-    threat: a ``Graded`` set whose own size is the largest of interest; samples without a break in
-    it have survived. No break ends the search of a sample: the attack spends all it wants to. Any
-    attack will do, but one that knows of sizes (``FMN``, ``DDN``, ``FAB``, ``Bisect(APGD())`` …)
-    finds closer breaks than one that only crosses the boundary somewhere. The rest as in
-    ``search``.
+    x, goal, loss, budget, ids, access: as in ``search``. threat: a ``Graded`` set whose own size is
+    the largest of interest; samples without a break in it have survived. No break ends the search
+    of a sample: the attack spends all it wants to. Any attack will do, but one that knows of sizes
+    (``FMN``, ``DDN``, ``FAB``, ``Bisect(APGD())`` …) finds closer breaks than one that only crosses
+    the boundary somewhere.
 
     >>> from saddlepoint import PGD, L2
     >>> model = torch.nn.Linear(2, 2)

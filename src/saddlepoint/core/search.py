@@ -15,17 +15,18 @@ from saddlepoint.core.door import Door, Model, Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Exhausted, Invalid, Unanswered, Unsound, Unsupported
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.found import Found
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
 from saddlepoint.core.loss import Loss, as_loss
 from saddlepoint.core.oracle import Oracle
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 
 __all__ = [
     "CHANGED",
     "Batches",
-    "Found",
     "attack_rows",
     "check_inputs",
     "join_costs",
@@ -37,46 +38,6 @@ CHANGED = (
     "the model's parameters or buffers changed while it was only being asked: its answers depend "
     "on earlier questions, so no result about it can be replayed"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The worst input found for each of B samples, and what it cost.
-
-    x_adv: (B, *F) worst inputs; a survivor holds the best attempt. u: (B, *P) their parameters.
-    margin: (B,) the goal's margin there, > 0 exactly where broken; clean_margin: (B,) before.
-    status: one of ``broken | survived | error | not_run`` per sample. cost: passes per sample.
-    nonfinite, zero_gradient: (B,) how often an answer or gradient was not finite, or all zero.
-    error: the traceback of an attack that raised, else None. hits: under an ``Expectation``, (B,)
-    at how many of its ``trials`` further draws the input reaches the goal, by which a break is
-    judged; else None.
-    """
-
-    x_adv: Tensor
-    u: Tensor
-    margin: Tensor
-    clean_margin: Tensor
-    status: tuple[Status, ...]
-    cost: Cost
-    nonfinite: Tensor
-    zero_gradient: Tensor
-    error: str | None = None
-    hits: Tensor | None = None
-
-    @property
-    def broken(self) -> Tensor:
-        """(B,) bool."""
-        return torch.tensor([s is Status.BROKEN for s in self.status], dtype=torch.bool)
-
-    @property
-    def robust_accuracy(self) -> float:
-        """Share of *all* samples that were not broken: an upper bound on robust accuracy."""
-        return 1.0 - self.broken.double().mean().item()
-
-    def __repr__(self) -> str:
-        counts = {s.value: self.status.count(s) for s in Status if s in self.status}
-        said = ", ".join(f"{k}={v}" for k, v in counts.items())
-        return f"Found({said}, robust_accuracy<={self.robust_accuracy:.4f})"
 
 
 def search(
@@ -192,8 +153,8 @@ class Batches:
 
 
 def _check_batches(batch_size: int | None, ids: int, n: int) -> None:
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise Invalid("batch_size", batch_size, "a whole number of at least 1")
+    if batch_size is not None:
+        require_whole("batch_size", batch_size)
     if ids != n:
         raise Invalid("ids", f"<{ids} ids>", f"one for each of {n} inputs")
 

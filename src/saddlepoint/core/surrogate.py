@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from saddlepoint.core.door import Door, Model, state_hash
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
-from saddlepoint.core.expect import check_draws
 from saddlepoint.core.expectation import Distribution
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Fuse", "Panel", "Surrogate", "Variety", "check_surrogates", "opened"]
 
@@ -71,7 +71,7 @@ class Variety:
         if not isinstance(given, Distribution):
             allowed = "a distribution of transformations, such as Scale((0.9, 1)) >> Shift(0.05)"
             raise Invalid("views", f"<{type(given).__name__}>", allowed)
-        check_draws("draws", self.draws)
+        require_whole("draws", self.draws)
 
 
 class Panel:

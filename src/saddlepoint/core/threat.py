@@ -29,7 +29,8 @@ __all__ = [
     "scattered",
 ]
 
-MEMBER = 1e-6  # slack of membership: rounding cannot tell such points from the boundary
+MEMBER = 1e-6
+"""Slack of membership: rounding cannot tell such points from the boundary."""
 
 
 @runtime_checkable

@@ -16,8 +16,9 @@ class Dataset:
     """Training and test samples with their labels; nothing in it can be out of range.
 
     ``x_train`` and ``x_test`` are (N, *F), uint8 or float32 in [0, 1], images as NCHW; ``y_train``
-    and ``y_test`` are (N,) int64 in [0, classes). Either half may be empty, with shape (0, *F).
-    Raises ``BadData`` when lengths, shapes, values or labels do not fit.
+    and ``y_test`` are (N,) int64 in [0, classes), called ``label_names`` where these are known.
+    Either half may be empty, with shape (0, *F). Raises ``BadData`` when lengths, shapes, values or
+    labels do not fit.
 
     >>> x, y = np.zeros((4, 1, 2, 2), dtype=np.uint8), np.array([0, 1, 0, 1])
     >>> data = Dataset("toy", x, y, x[:2], y[:2], classes=2)

@@ -22,7 +22,9 @@ class KnownSet:
 
     ``files`` are the official ones (none: it ships with a package) and ``read`` turns their paths
     into x_train, y_train, x_test, y_test. ``content`` holds ``Split.sha256()`` of the training and
-    the test half in their official order, where that is recorded.
+    the test half in their official order, where that is recorded. ``shape`` is one sample's;
+    ``label_names`` has a name for each class, ``n_train`` and ``n_test`` count samples, ``source``
+    says who made it, and ``terms`` are those of its use.
     """
 
     name: str
@@ -132,3 +134,4 @@ _CIFAR10 = KnownSet(
 )
 
 DATASETS: dict[str, KnownSet] = {known.name: known for known in (_DIGITS, _MNIST, _CIFAR10)}
+"""Known data sets by the names that ``load_data`` and ``--data`` take."""

@@ -16,6 +16,8 @@ class DataStatus:
     """One line of ``saddlepoint data list``; ``where`` is None until the files are here.
 
     ``ready`` says whether loading needs no network: the files are here or ship with a package.
+    ``source`` is who made it, ``terms`` are those of its use; ``shape`` is one sample's,
+    ``n_train`` and ``n_test`` say how many there are.
     """
 
     name: str
@@ -33,7 +35,8 @@ class DataStatus:
 class DataCheck:
     """A data set that passed its check: the hashes of its content and what was verified.
 
-    ``train_sha256`` is None where there is no training split.
+    ``train_sha256`` is None where there is no training split, ``test_sha256`` is that of the test
+    split, and ``notes`` say what was compared with what.
     """
 
     name: str
@@ -78,9 +81,9 @@ def _place(paths: tuple[Path, ...]) -> Path | None:
 def check(name_or_path: str, progress: bool = True) -> DataCheck:
     """Read a whole data set, compare it with what is on record, and return its hashes.
 
-    Raises ``BadData`` that names what was recorded and what was found when they differ, and
-    ``Invalid`` for an unknown name. A file or folder of your own has no record: it is read,
-    checked for consistency, and hashed.
+    name_or_path: as ``load_data`` takes it. Raises ``BadData`` that names what was recorded and
+    what was found when they differ, and ``Invalid`` for an unknown name. A file or folder of your
+    own has no record: it is read, checked for consistency, and hashed.
 
     >>> check("digits").notes
     ("built from scikit-learn's copy",)

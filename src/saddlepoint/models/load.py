@@ -23,13 +23,14 @@ from saddlepoint.models.weights import (
     read_torch,
     refuse_pickle,
 )
+from saddlepoint.models.zoo import is_zoo, load_zoo
 
 __all__ = ["load_model"]
 
 _SUFFIXES = (".safetensors", ".onnx", *TORCH_SUFFIXES, ".toml")
 _FORMS = (
     f"a {', '.join(_SUFFIXES)} file, a folder with model.safetensors and model.json, "
-    "or package.module:factory"
+    "package.module:factory, or robustbench:DATASET/THREAT/NAME"
 )
 Shape = Sequence[int]
 
@@ -44,11 +45,13 @@ def load_model(
 
     ``spec`` is weights (``.safetensors``, or ``.pt .pth .bin .ckpt`` holding a state dict; these
     need ``arch``), a folder with ``model.safetensors`` and ``model.json``, an ``.onnx`` file, a
-    ``.toml`` that describes a model behind HTTP, or ``package.module:factory``. ``arch`` is a known
-    architecture or such a factory. ``shape`` of one sample and ``classes`` are checked against, or
+    ``.toml`` that describes a model behind HTTP, ``package.module:factory``, or a model of
+    RobustBench's zoo, ``robustbench:cifar10/Linf/Carmon2019Unlabeled``. ``arch`` is a known
+    architecture or a factory. ``shape`` of one sample and ``classes`` are checked against, or
     completed from, what the file says.
     Raises ``Invalid`` for arguments that cannot be, ``BadData`` for files that are missing,
-    damaged, unsafe or do not fit the architecture, ``Missing`` when ONNX is not installed.
+    damaged, unsafe or do not fit the architecture, ``Missing`` when ONNX or RobustBench is not
+    installed.
 
     >>> loaded = load_model("torch.nn:Identity", shape=(10,), classes=10)
     >>> loaded.name, loaded.access, loaded.model.training
@@ -59,6 +62,13 @@ def load_model(
         return _from_folder(path, arch, shape, classes)
     if path.is_file():
         return _from_file(path, arch, shape, classes)
+    if is_zoo(name):
+        if arch is not None:
+            raise Invalid("arch", arch, f"left out, as {name} names a model with its architecture")
+        loaded = load_zoo(name)
+        _require_equal(name, "shape", shape, loaded.shape)
+        _require_equal(name, "classes", classes, loaded.classes)
+        return loaded
     if is_factory(name):
         if arch is not None:
             raise Invalid("arch", arch, f"left out, as {name} is the architecture already")
@@ -117,7 +127,7 @@ def _refuse_arch(path: Path, card: Card) -> None:
     )
 
 
-def _require_equal(path: Path, name: str, asked: object, found: object) -> None:
+def _require_equal(path: Path | str, name: str, asked: object, found: object) -> None:
     if asked is not None and (tuple(asked) if isinstance(asked, Sequence) else asked) != found:
         raise BadData(f"{path}: the model has {name} {found}, but the data has {asked}")
 

@@ -11,6 +11,7 @@ from saddlepoint.core.access import Access
 __all__ = ["Loaded", "Model"]
 
 Model: TypeAlias = nn.Module | Callable[[Tensor], Tensor]
+"""Whatever maps a batch (B, *F) to scores (B, K): a module, or a function without gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,8 @@ class Loaded:
 
     ``access`` is "gradients" or "scores", what may be asked of it; ``sha256`` is that of the file,
     or of parameters and buffers when there is no file; ``shape`` and ``classes`` are None where
-    unknown. ``note`` says what the user should know, such as why there are no gradients.
+    unknown; ``arch`` is the architecture or what stands in for it, ``name`` where it came from.
+    ``note`` says what the user should know, such as why there are no gradients.
     """
 
     model: Model

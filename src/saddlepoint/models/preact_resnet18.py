@@ -81,6 +81,8 @@ def preact_resnet18(
 ) -> PreActResNet18:
     """Return a PreActResNet-18; ``mean`` and ``std`` add normalisation as a first layer.
 
+    width: channels of the first block, which the later ones double.
+
     >>> sum(p.numel() for p in preact_resnet18().parameters())
     11172170
     """

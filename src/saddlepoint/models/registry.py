@@ -25,6 +25,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "preact-resnet18": preact_resnet18,
     "mlp": mlp,
 }
+"""Reference nets by the names that ``--arch`` and recipes take."""
 # Nets with a defence around them: they have one score more than classes, that of rejection.
 DEFENCES: dict[str, Callable[..., nn.Module]] = {
     "squeezed": squeezed,
@@ -32,6 +33,7 @@ DEFENCES: dict[str, Callable[..., nn.Module]] = {
     "outlier-class": outlier_class,
     "specialists": specialists,
 }
+"""Defended nets by name; ``build`` makes them, and a folder's ``model.json`` names them."""
 
 
 def build(

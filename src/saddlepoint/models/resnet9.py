@@ -62,6 +62,8 @@ def resnet9(
 ) -> ResNet9:
     """Return a ResNet-9 for images of at least 8 x 8; ``mean`` and ``std`` add a first layer.
 
+    width: channels of the first block, which the later ones double.
+
     >>> sum(p.numel() for p in resnet9().parameters())
     6573130
     """

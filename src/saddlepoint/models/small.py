@@ -53,8 +53,9 @@ def conv_small(
     """Return conv 16 and conv 32 (4x4, stride 2, pad 1), linear 100, linear ``classes``; ReLUs.
 
     Parameters are called 0, 2, 5 and 7, as in the weights of the source: Wong, Rice and Kolter,
-    "Fast is better than free", arXiv:2001.03994, section 5 (MNIST). ``mean`` and ``std`` put a
-    ``Normalize`` before them, ``stem`` a ``ThresholdStem`` of that radius before everything.
+    "Fast is better than free", arXiv:2001.03994, section 5 (MNIST). The widths follow ``width``.
+    ``mean`` and ``std`` put a ``Normalize`` before them, ``stem`` a ``ThresholdStem`` of that
+    radius before everything.
 
     >>> sum(p.numel() for p in conv_small().parameters())
     166406
@@ -84,7 +85,8 @@ def conv_medium(
     """Return conv 32 and conv 64 (5x5, stride 2, pad 2), linear 512, linear ``classes``; ReLUs.
 
     As many filters as ``madry_mnist`` at a third of its multiplications, since strides take the
-    place of the maxima. The widths follow ``width``: w, 2w, 16w.
+    place of the maxima. The widths follow ``width``: w, 2w, 16w; mean, std, stem: as in
+    ``conv_small``.
 
     >>> sum(p.numel() for p in conv_medium().parameters())
     1663370
@@ -114,7 +116,8 @@ def madry_mnist(
     """Return conv 32 and conv 64 (5x5, pad 2, each with a 2x2 maximum), linear 1024, ``classes``.
 
     Source: Madry et al., "Towards deep learning models resistant to adversarial attacks",
-    arXiv:1706.06083, section 5 (MNIST). The widths follow ``width``: w, 2w, 32w.
+    arXiv:1706.06083, section 5 (MNIST). The widths follow ``width``: w, 2w, 32w;
+    mean, std, stem: as in ``conv_small``.
 
     >>> sum(p.numel() for p in madry_mnist().parameters())
     3274634
@@ -144,6 +147,8 @@ def mlp(
     stem: float | None = None,
 ) -> nn.Sequential:
     """Return a net of linear layers and ReLUs for inputs of any shape, tables included.
+
+    hidden: numbers of units. mean, std, stem: as in ``conv_small``.
 
     >>> mlp(shape=(13,), classes=2, hidden=(5,))
     Sequential(

@@ -6,6 +6,7 @@ from typing import Any
 from saddlepoint.attacks import CW, FGSM, JSMA, PGD, SigmaZero, Targets
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.loss import Unaware
+from saddlepoint.core.whole import require_whole
 from saddlepoint.models.defences import Fitting
 from saddlepoint.studies.arms_link import Link
 from saddlepoint.threats import L0, L2
@@ -62,9 +63,7 @@ class ArmsPlan:
 
     def __post_init__(self) -> None:
         for name, least in _WHOLE:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise Invalid(name, value, f"a whole number of at least {least}")
+            require_whole(name, getattr(self, name), least)
         if not 0 <= self.false_alarms < 1:
             raise Invalid("false_alarms", self.false_alarms, "a share in [0, 1)")
         if not self.temperature >= 1:

@@ -7,6 +7,7 @@ from typing import Any
 from saddlepoint.attacks import PGD, WorstOf
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.whole import require_whole
 from saddlepoint.threats import Corruption, Linf
 from saddlepoint.threats.environment import CORRUPTIONS
 from saddlepoint.train import TrainPlan
@@ -29,7 +30,7 @@ class CorruptionsPlan:
     ``Invalid``.
 
     >>> len(CorruptionsPlan().names), CorruptionsPlan().severities
-    (14, (1, 2, 3, 4, 5))
+    (15, (1, 2, 3, 4, 5))
     """
 
     names: tuple[str, ...] = tuple(CORRUPTIONS)
@@ -49,9 +50,7 @@ class CorruptionsPlan:
 
     def __post_init__(self) -> None:
         for name, low in {"draws": 1, "test_n": 1, "train_n": 2, "steps": 1}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise Invalid(name, value, f"a whole number of at least {low}")
+            require_whole(name, getattr(self, name), low)
         for name in self.names:
             if name not in CORRUPTIONS:
                 raise Invalid("names", name, "a corruption", closest(str(name), CORRUPTIONS))

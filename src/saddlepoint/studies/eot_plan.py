@@ -7,6 +7,7 @@ from saddlepoint.attacks import FMN, PGD, Momentum
 from saddlepoint.core.access import Attack
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.expectation import Distribution, Expectation
+from saddlepoint.core.whole import require_whole
 from saddlepoint.threats import Linf
 from saddlepoint.train import TrainPlan
 from saddlepoint.views import Brightness, Noise, Perspective, Render, Rotate, Scale, Shift
@@ -101,9 +102,7 @@ class EotPlan:
             ("epochs", 1),
             ("train_n", 2),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise Invalid(name, value, f"a whole number of at least {least}")
+            require_whole(name, getattr(self, name), least)
         known = tuple(scene.name for scene in SCENES)
         if not self.scenes or set(self.scenes) - set(known):
             raise Invalid("scenes", self.scenes, f"of {', '.join(known)}, at least one")

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from saddlepoint.core.door import Door
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.found import Found
 from saddlepoint.core.goal import Targeted
 from saddlepoint.core.nearest import Nearest, nearest
-from saddlepoint.core.search import Found, search
+from saddlepoint.core.search import search
 from saddlepoint.core.shapes import flat, pieces
 from saddlepoint.data import Dataset
 from saddlepoint.studies.eot_plan import METHODS, EotPlan, Scene

@@ -6,6 +6,7 @@ from typing import Any
 from saddlepoint.attacks import APGD, FAB, FMN, PGD, Bisect, Targets
 from saddlepoint.core.access import Attack
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.whole import require_whole
 from saddlepoint.threats import Linf
 from saddlepoint.train import TrainPlan
 from saddlepoint.verify.distance import Distance
@@ -51,9 +52,7 @@ class ExactPlan:
             ("train_n", 2),
             ("steps", 1),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise Invalid(name, value, f"a whole number of at least {least}")
+            require_whole(name, getattr(self, name), least)
         for name in ("seconds", "program_seconds"):
             if not getattr(self, name) > 0:
                 raise Invalid(name, getattr(self, name), "a number above 0")

@@ -11,7 +11,8 @@ from torch import nn
 
 from saddlepoint.audit.stats import clopper_pearson
 from saddlepoint.core.files import write_bytes
-from saddlepoint.core.search import Found, search
+from saddlepoint.core.found import Found
+from saddlepoint.core.search import search
 from saddlepoint.data import Dataset
 from saddlepoint.models import build
 from saddlepoint.studies.cell import Cell

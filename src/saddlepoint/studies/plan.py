@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from saddlepoint.attacks import FGSM, PGD
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.whole import is_whole
 from saddlepoint.studies.cell import Cell
 from saddlepoint.threats import Linf
 from saddlepoint.train import TrainPlan
@@ -29,10 +31,7 @@ _FIXED, _PER_SQUARE = 30e-6, 0.16e-6
 
 
 def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
-    def holds(value: Any) -> bool:  # noqa: ANN401
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-    return holds, f"a whole number of at least {least}"
+    return partial(is_whole, least=least), f"a whole number of at least {least}"
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData
 from saddlepoint.core.files import write_bytes
-from saddlepoint.core.search import Found, search
+from saddlepoint.core.found import Found
+from saddlepoint.core.search import search
 from saddlepoint.data import Dataset
 from saddlepoint.studies.measure import Row, accuracy, errors, fresh, trained
 from saddlepoint.studies.record import SPATIAL, Record

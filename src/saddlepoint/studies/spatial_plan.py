@@ -7,7 +7,7 @@ from typing import Any
 from saddlepoint.attacks import PGD, Grid, Refine, WorstOf
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Precision
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.whole import require_whole
 from saddlepoint.threats import RotateTranslate
 from saddlepoint.threats.bilinear import Padding
 from saddlepoint.train import TrainPlan
@@ -52,9 +52,7 @@ class SpatialPlan:
     def __post_init__(self) -> None:
         least = {"train_n": 2, "test_n": 1, "epochs": 1, "tries": 1, "steps": 1, "examples": 0}
         for name, low in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise Invalid(name, value, f"a whole number of at least {low}")
+            require_whole(name, getattr(self, name), low)
         self.threat()
 
     @classmethod

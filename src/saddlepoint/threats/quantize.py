@@ -43,6 +43,8 @@ class Quantize(Combinable):
     u stays continuous and ``apply`` rounds it towards x, so that small gradient steps add up and
     every applied input is inside the set. Gradients pass straight through the rounding.
 
+    threat: the set; to_type: ``uint8``, the grid of v / 255.
+
     Raises ``Invalid`` when the inputs themselves are not on the grid.
 
     >>> from saddlepoint.threats.ball import Linf

@@ -1,54 +1,44 @@
 """A run's numbers where a dashboard reads them, beside the CSV that is always there."""
 
 import contextlib
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from saddlepoint.core.errors import Invalid, Missing, closest
 from saddlepoint.train.history import Epoch
+from saddlepoint.train.loggers import Logger, opened
 from saddlepoint.train.progress import Display, Silent
 
-__all__ = ["LOGGERS", "check_logger", "recorded"]
-
-LOGGERS = ("tensorboard",)
-
-
-def check_logger(logger: str | None) -> None:
-    """Raise ``Invalid`` for an unknown logger, ``Missing`` where its package is not installed.
-
-    >>> check_logger("tensorbord")
-    Traceback (most recent call last):
-    saddlepoint.core.errors.Invalid: logger = 'tensorbord': must be None or 'tensorboard'; did ...
-    """
-    if logger is None:
-        return
-    if logger not in LOGGERS:
-        raise Invalid("logger", logger, "None or 'tensorboard'", closest(logger, LOGGERS))
-    if find_spec("tensorboard") is None:
-        raise Missing("tensorboard", "track")
+__all__ = ["recorded"]
 
 
 @contextlib.contextmanager
-def recorded(logger: str | None, folder: Path, steps: int, done: int) -> Iterator[Display]:
+def recorded(
+    logger: Logger | str | None,
+    folder: Path,
+    steps: int,
+    done: int,
+    params: Mapping[str, Any] | None = None,
+) -> Iterator[Display]:
     """Open the log of the run in ``folder``, ``done`` epochs of ``steps`` steps old.
 
-    Written to ``folder/tensorboard``: ``train/loss`` at each look at the losses, ``train/lr`` and
-    ``held_out/clean``, ``/robust``, ``/own``, ``/certified`` after each epoch, all over the number
-    of steps; what the user is told, such as the guard's events, as text. A continued run goes on
-    from its last saved epoch; what was logged after that is taken back. An epoch that the guard
-    undoes stays to be seen: its steps appear twice.
+    Logged are ``train/loss`` at each look at the losses, ``train/lr`` and ``held_out/clean``,
+    ``/robust``, ``/own``, ``/certified`` after each epoch, all over the number of steps. What the
+    user is told, such as the guard's events, is logged as text by TensorBoard, elsewhere counted as
+    ``train/events``. A continued run goes on from its last saved epoch; what TensorBoard was told
+    after that is taken back. An epoch that the guard undoes stays to be seen: its steps appear
+    twice. params: what the run was told.
     """
     if logger is None:
         yield Silent()
         return
-    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+    with opened(logger, folder, params, purge=steps * done + 1) as writer:
+        yield _log(writer, steps, done)
 
-    # purge_step: readers drop what a killed run logged beyond its last saved epoch.
-    writer = TensorBoardLogger(folder, "tensorboard", "", purge_step=steps * done + 1)
 
+def _log(writer: Any, steps: int, done: int) -> Display:  # noqa: ANN401 - a Logger
     class Log:
-        count = steps * done
+        count, events = steps * done, 0
 
         def step(self, loss: float, count: int = 1) -> None:
             self.count += count
@@ -69,9 +59,10 @@ def recorded(logger: str | None, folder: Path, steps: int, done: int) -> Iterato
             self.count -= steps
 
         def say(self, text: str) -> None:
-            writer.experiment.add_text("events", text, self.count)
+            self.events += 1
+            if hasattr(getattr(writer, "experiment", None), "add_text"):
+                writer.experiment.add_text("events", text, self.count)
+            else:
+                writer.log_metrics({"train/events": self.events}, self.count)
 
-    try:
-        yield Log()
-    finally:
-        writer.finalize("")
+    return Log()

@@ -14,7 +14,8 @@ from saddlepoint.train.device import hardware
 from saddlepoint.train.fit import check_model
 from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch
-from saddlepoint.train.logs import check_logger, recorded
+from saddlepoint.train.loggers import Logger, check_logger
+from saddlepoint.train.logs import recorded
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Both, display
 from saddlepoint.train.restore import left_as_found
@@ -63,7 +64,7 @@ def train(
     data_sha256: str | None = None,
     compiled: bool = False,
     strategy: str = "auto",
-    logger: str | None = None,
+    logger: Logger | str | None = None,
 ) -> Trained:
     """Minimise E max over u in threat(x) of loss(model(apply(x, u)), y) (1706.06083, eq. 2.1).
 
@@ -73,8 +74,9 @@ def train(
     call continues a run that was stopped, to bit-identical weights on the CPU, and returns at once
     when it is complete. device: cpu, cuda, cuda:1, mps, auto. on_epoch: called after each epoch is
     saved. data, data_sha256: name and checksum for the model card. compiled: let ``torch.compile``
-    fuse the passes, which pays after some minutes and needs a C++ compiler. logger: None, or
-    ``tensorboard``, written to ``out/tensorboard``; ``history.csv`` is there in any case.
+    fuse the passes, which pays after some minutes and needs a C++ compiler. logger: None,
+    ``tensorboard`` or ``csv``, written to ``out``, ``wandb``, ``mlflow``, or a ``Logger`` of
+    lightning-fabric; ``history.csv`` is there in any case.
 
     Under torchrun the same call trains data-parallel: each process takes its share of every batch,
     which keeps its size, and the curve is that of one process up to the order of sums. ``out`` has
@@ -120,10 +122,10 @@ def train(
             if run.learner.fabric.is_global_zero:
                 held.enter_context(alone(folder.path))
             first, steps = run.learner.fabric.is_global_zero, samples.steps * plan.replays
-            done = len(state.history)
+            done, said = len(state.history), plan.describe()
             with (
                 display(steps, plan.epochs, done, progress and first) as shown,
-                recorded(logger if first else None, folder.path, steps, done) as logged,
+                recorded(logger if first else None, folder.path, steps, done, said) as logged,
             ):
                 state = run.finish(state, Both(shown, logged), on_epoch)
             # The best weights are written before another process reads them.

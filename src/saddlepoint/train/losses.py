@@ -10,12 +10,14 @@ from torch.nn import functional
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.core.goal import Goal, Untargeted, hide
 from saddlepoint.core.spec import compact
+from saddlepoint.core.whole import require_whole
 from saddlepoint.train.lean import evaluating, widen, without_graph
 from saddlepoint.train.worst import Worst
 
 __all__ = ["MART", "TRADES", "Divergence", "Free", "Madry", "Natural", "RobustLoss"]
 
 RobustLoss = Callable[[nn.Module, Tensor, Tensor, Worst], Tensor]
+"""Model, x, y and the inner maximum to a scalar, to be minimised."""
 
 
 def _check_smoothing(value: float) -> None:
@@ -191,8 +193,7 @@ class Free:
     __repr__ = compact
 
     def __post_init__(self) -> None:
-        if not isinstance(self.replays, int) or self.replays < 1:
-            raise Invalid("replays", self.replays, "a whole number of at least 1")
+        require_whole("replays", self.replays)
         _check_positive("step_size", self.step_size)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, worst: Worst) -> Tensor:

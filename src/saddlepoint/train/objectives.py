@@ -23,6 +23,7 @@ ROBUST_LOSSES: dict[str, RobustLoss] = {
     "gaussian": Gaussian(),
     "sampled": Sampled(),
 }
+"""Objectives by the names that plans and recipes take."""
 
 
 def as_robust_loss(loss: RobustLoss | str) -> RobustLoss:

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.target import as_target
 from saddlepoint.core.threat import Graded, ThreatModel
+from saddlepoint.core.whole import is_whole
 from saddlepoint.train.augment import AUGMENTS
 from saddlepoint.train.awp import AWP
 from saddlepoint.train.bounded import check_box
@@ -33,10 +35,7 @@ _PRECISIONS = ("float32", "bfloat16")
 
 
 def _whole(least: int) -> tuple[Callable[[Any], bool], str]:
-    def holds(value: Any) -> bool:  # noqa: ANN401
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-    return holds, f"a whole number of at least {least}"
+    return partial(is_whole, least=least), f"a whole number of at least {least}"
 
 
 def _number(value: Any) -> bool:  # noqa: ANN401
@@ -80,8 +79,10 @@ class TrainPlan:
     its ``last`` point is trained on; ``auto``: the last of a single step, else the worst. check:
     the stronger attack on held-out samples after each epoch. loss: ``natural``, ``madry``,
     ``trades``, ``mart``, ``free``, ``awp``, ``gaussian``, ``sampled``, certified ones (``ibp``,
-    ``crownibp``, ``sabr``, ``mtlibp``), or a ``RobustLoss``. lr: the peak of ``schedule``
-    (constant, cosine, one-cycle). momentum: of sgd; adam has its own. ema: decay of the average
+    ``crownibp``, ``sabr``, ``mtlibp``), or a ``RobustLoss``. epochs: passes over the training set,
+    in batches of ``batch_size``, over all processes together. optimizer: ``adam`` or ``sgd``, with
+    its weight_decay; momentum: of sgd; adam has its own. lr: the peak of ``schedule`` (constant,
+    cosine, one-cycle). ema: decay of the average
     over steps that is measured and kept in place of the weights themselves. eps_ramp: share of the
     run over which the radius grows from 0 to its own. guard: go back and on with a stronger inner
     attack when robustness collapses unseen by the present one. held_out: share (float) or number

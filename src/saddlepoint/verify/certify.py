@@ -40,9 +40,9 @@ def certify_tree(
 ) -> Certificate | None:
     """Return the certificate of a search that closed all of a problem; None where it fails.
 
-    ``where``: the inputs as the checker knows them, ``inputs(threat, x)``; without it, the
-    problem's region as it is. Pass the checker of the model, ``Checker.of``: one of the search's
-    network has its float32 constants.
+    ``problem`` and ``tree``: those of the search's proof. ``where``: the inputs as the checker
+    knows them, ``inputs(threat, x)``; without it, the problem's region as it is. Pass the checker
+    of the model, ``Checker.of``: one of the search's network has its float32 constants.
 
     Intervals are bounded anew in float64 and rounded outward. t is rounded to 1/255 in the
     direction that helps its leaf; a leaf that float64 leaves open takes a few steps of ascent, and

@@ -89,8 +89,9 @@ class Ladder:
     seconds: CPU time that branch and bound, with all that prepares it, may take for one sample;
     subproblems: how many it may bound. Where the number of subproblems ends the search, the verdict
     does not depend on the machine. clock: what counts seconds. rungs: the methods to use. batch:
-    samples bounded at a time. slack: what a bound must be below zero by, relative to the scores, so
-    that rounding cannot matter: several times what float32 has.
+    samples bounded at a time. alpha, refine, branch: how slopes ascend, which intervals are bounded
+    anew before the search, and how that splits. slack: what a bound must be below zero by, relative
+    to the scores, so that rounding cannot matter: several times what float32 has.
 
     Raises ``Invalid`` for negative budgets.
     """

@@ -74,9 +74,10 @@ class Nearby:
 def decide(network: Network, region: Region, spec: Spec, seconds: float = 60.0) -> Answer:
     """max over a box of the margin of ``spec``: the largest group, of each its least row.
 
-    region: one ``Box``, (1, *F); spec: of one sample; seconds: of wall time, for all groups
-    together. Groups whose linear bound is below a margin found already are left out. Raises
-    ``Unsupported`` for other regions and for operators that are not piecewise linear.
+    network: as ``trace`` gives it; region: one ``Box``, (1, *F); spec: of one sample; seconds: of
+    wall time, for all groups together. Groups whose linear bound is below a margin found already
+    are left out. Raises ``Unsupported`` for other regions and for operators that are not piecewise
+    linear.
 
     >>> from saddlepoint.core.goal import Untargeted
     >>> from saddlepoint.verify.spec import margins
@@ -121,9 +122,9 @@ def smallest(
     the next distance; no solution ends the group. (With the size as a variable of the whole
     program its bounds, and with them the relaxation, would be those of the largest size.)
 
-    x: (1, *F) in the box; region: one ``Box``, such as that of ``Linf(eps)``, the smaller the
-    faster: the distance of a known break is a good size. seconds: of wall time. Raises as
-    ``decide``, and ``Invalid`` when x is outside.
+    network, spec: as in ``decide``. x: (1, *F) in the box; region: one ``Box``, such as that of
+    ``Linf(eps)``, the smaller the faster: the distance of a known break is a good size. seconds: of
+    wall time. Raises as ``decide``, and ``Invalid`` when x is outside.
 
     >>> from saddlepoint.core.goal import Untargeted
     >>> from saddlepoint.verify.spec import margins

@@ -22,6 +22,7 @@ from saddlepoint.verify.binomial import fair_coin, lower_bound
 __all__ = ["ABSTAIN", "Certified", "Predicted", "Smoothing"]
 
 ABSTAIN: Final = -1
+"""The prediction of a sample on which the draws do not agree enough."""
 _DRAWS = 1 << 32  # a noise vector's number is sample * _DRAWS + draw: never two alike
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.shapes import pieces
+from saddlepoint.core.whole import require_whole
 
 __all__ = ["Fitting"]
 
@@ -33,8 +34,7 @@ class Fitting:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise Invalid(name, getattr(self, name), "a whole number of at least 1")
+            require_whole(name, getattr(self, name))
         if not self.lr > 0:
             raise Invalid("lr", self.lr, "a number above 0")
 

@@ -23,7 +23,7 @@ class Colour(Environment):
     the mean of the grey image; g + (1 + s ``saturation``) (x - g), g the pixel's own grey; hue
     turned by s ``hue`` of the circle in HSV. Each result is cut to [0, 1]. A bound of 0 leaves its
     column out of u. Grey is 0.299 R + 0.587 G + 0.114 B. Images of one channel have neither
-    saturation nor hue: set both to 0 for them. The rest as in ``Environment``.
+    saturation nor hue: set both to 0 for them. severity and the rest: as in ``Environment``.
 
     >>> import torch
     >>> threat = Colour(brightness=0.2, contrast=0, saturation=0, hue=0)

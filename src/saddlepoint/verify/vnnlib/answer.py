@@ -44,7 +44,7 @@ class Counterexample:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A verdict, the counterexample of a ``sat``, and what the user should know beside it."""
+    """A verdict, ``found`` the counterexample of a ``sat``, and ``notes`` for the user."""
 
     verdict: Verdict
     found: Counterexample | None = None
@@ -75,8 +75,8 @@ def check(problem: Problem, found: Counterexample, network: Callable[[Tensor], T
     """Run the network at a counterexample and judge it on the formula as the file states it.
 
     ``network`` maps x (1, inputs) in float64 to outputs (1, outputs), such as a session of ONNX
-    Runtime. Shares no code with the search or the multiplied-out cases. Raises ``BadData`` when
-    the counterexample has not the problem's size.
+    Runtime; ``found`` is what a result file states. Shares no code with the search or the
+    multiplied-out cases. Raises ``BadData`` when the counterexample has not the problem's size.
 
     >>> from saddlepoint.verify.vnnlib.read import parse
     >>> problem = parse('''(declare-const X_0 Real) (declare-const Y_0 Real)
@@ -121,7 +121,7 @@ def answer_text(answer: Answer) -> str:
 
 
 def read_answer(text: str, name: str = "<text>") -> Answer:
-    """Read a result file back; a counterexample without the word before it counts as ``sat``.
+    """Read a result file's ``text`` back; a counterexample without a word before it is ``sat``.
 
     Raises ``BadData`` with line and column for what is not such a file.
 

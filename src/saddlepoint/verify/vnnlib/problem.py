@@ -25,7 +25,7 @@ class Clause:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Inputs x with low <= x <= high and A x + a >= 0, unsafe where some clause holds.
+    """Inputs x with low <= x <= high and A x + a >= 0, unsafe where one of ``clauses`` holds.
 
     ``low`` and ``high`` are (inputs,), ``A`` (M, inputs), ``a`` (M,), all float64. Mostly M = 0.
     Dropping A is sound for a proof: it is then about more inputs than were asked for.
@@ -49,9 +49,10 @@ class Case:
 class Problem:
     """A property: unsafe if in some case an input of the box gives unsafe outputs.
 
-    ``formula`` is the property as the file states it, strict where the file is; the cases are its
-    closure, multiplied out. ``notes`` are for the user: what was found odd, such as empty boxes.
-    Without cases the answer is unsat, whatever the network.
+    ``inputs`` and ``outputs`` are how many numbers the network takes and gives. ``formula`` is the
+    property as the file states it, strict where the file is; the cases are its closure, multiplied
+    out. ``notes`` are for the user: what was found odd, such as empty boxes. Without cases the
+    answer is unsat, whatever the network.
     """
 
     inputs: int

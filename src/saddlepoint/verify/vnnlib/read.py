@@ -28,7 +28,9 @@ _COMMANDS = ("declare-const", "declare-fun", "assert")
 
 
 def read_problem(path: Path, inputs: int | None = None, outputs: int | None = None) -> Problem:
-    """Read a ``.vnnlib`` or ``.vnnlib.gz`` file; ``inputs`` and ``outputs`` are the network's.
+    """Read the ``.vnnlib`` or ``.vnnlib.gz`` file at ``path``.
+
+    ``inputs`` and ``outputs`` are how many numbers the network has, where that is known.
 
     Raises ``BadData`` with line and column for what is not VNN-LIB, for counts that are not the
     network's and for inputs without bounds, ``Unsupported`` for what we cannot take: constraints
@@ -64,7 +66,7 @@ def read_text(path: Path) -> str:
 def parse(
     text: str, name: str = "<text>", inputs: int | None = None, outputs: int | None = None
 ) -> Problem:
-    """Return the problem that a text states; see ``read_problem``.
+    """Return the problem that a text states; inputs and outputs as in ``read_problem``.
 
     Constants become the nearest float64. Strict inequalities are kept in the formula and in each
     clause's ``strict``; boxes are closed: ``unsat`` of that larger set is ``unsat`` of the file's.

@@ -11,6 +11,7 @@ from torch import Tensor
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.spec import compact
+from saddlepoint.core.whole import require_whole
 from saddlepoint.views.chain import product, then
 from saddlepoint.views.render.solids import SOLIDS
 from saddlepoint.views.render.texture import lookup
@@ -63,9 +64,7 @@ class Render:
             hint = closest(str(self.solid), SOLIDS)
             raise Invalid("solid", self.solid, "sphere, cylinder or cube", hint)
         for name in ("size", "repeat", "samples"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise Invalid(name, value, "a whole number of at least 1")
+            require_whole(name, getattr(self, name))
         for name in ("yaw", "pitch", "roll"):
             check_span(name, getattr(self, name), -360, 360)
         check_span("lamp", self.lamp, -10, 10)

@@ -27,6 +27,7 @@ CORRUPTIONS: Mapping[str, Kind] = {
     "shot_noise": Kind(noise.shot_noise, smallest=1),
     "impulse_noise": Kind(noise.impulse_noise, smallest=1),
     "defocus_blur": Kind(blurs.defocus_blur, seeded=False),
+    "glass_blur": Kind(blurs.glass_blur),
     "motion_blur": Kind(blurs.motion_blur),
     "zoom_blur": Kind(blurs.zoom_blur, seeded=False),
     "snow": Kind(weather.snow),

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from saddlepoint.threats.environment.corruptions.size import unit
-from saddlepoint.threats.environment.fields import angles
+from saddlepoint.threats.environment.fields import angles, uniform
 from saddlepoint.threats.environment.kernels import blurred, disk, gaussian, tails
 from saddlepoint.threats.environment.ladder import rung
 
-__all__ = ["defocus_blur", "motion_blur", "zoom_blur", "zoomed"]
+__all__ = ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "zoomed"]
 
 _ZOOMS = 10  # images between no zoom and the largest
 
@@ -22,6 +22,31 @@ def defocus_blur(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
     sigma = rung(level, (0, 0.4, 0.5, 0.6, 0.2, 0.1)) * one
     sharp = blurred(x, disk(radius, math.ceil(1.5 * one + 0.5)))
     return blurred(sharp, gaussian(sigma, math.ceil(3 * 0.6 * one)))
+
+
+def glass_blur(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
+    """Frosted glass: blurred, each pixel taken from a place beside it, once or twice, and blurred.
+
+    Between severities that scatter once and twice, or not at all, the two images are mixed.
+    """
+    one = unit(x)
+    kernel = gaussian(rung(level, (0, 0.05, 0.25, 0.4, 0.25, 0.4)) * one, math.ceil(3 * 0.4 * one))
+    rounds = rung(level, (0, 1, 1, 1, 2, 2)).view(-1, 1, 1, 1)
+    seen = blurred(x, kernel)
+    for k in range(2):
+        there = _scattered(seen, seeds, f"glass {k}", max(1, round(one)))
+        seen = seen + (rounds - k).clamp(0, 1) * (there - seen)
+    return blurred(seen, kernel)
+
+
+def _scattered(x: Tensor, seeds: Tensor, tag: str, reach: int) -> Tensor:
+    """Every pixel from up to ``reach`` away along each axis, at random, none beyond the rim."""
+    height, width = x.shape[-2:]
+    steps = (uniform(seeds, tag, 2, height, width) * (2 * reach + 1)).long().to(x.device) - reach
+    rows = (torch.arange(height, device=x.device)[:, None] + steps[:, 0]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=x.device) + steps[:, 1]).clamp(0, width - 1)
+    place = (rows * width + columns).flatten(1)[:, None].expand(-1, x.shape[1], -1)
+    return x.flatten(2).gather(2, place).view_as(x)
 
 
 def motion_blur(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:

@@ -1,10 +1,6 @@
 """The snippets of docs/ci.md, run as they are printed there, on a smaller audit."""
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,34 +9,14 @@ import yaml
 from saddlepoint.cli.audit_settings import AuditSettings
 from saddlepoint.cli.options import settle
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/ci.md").read_text()
+from .fences import ROOT, snippets
+from .reader import Reader
 
-
-def snippets(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-
-
-def shell(script: str, folder: Path) -> tuple[int, str]:
-    """Run a script where ``saddlepoint`` is this checkout."""
-    tools = folder / "bin"
-    tools.mkdir(exist_ok=True)
-    (tools / "saddlepoint").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m saddlepoint "$@"\n')
-    (tools / "saddlepoint").chmod(0o755)
-    paths = {
-        "PATH": f"{tools}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = ["/bin/sh", "-c", script]
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **paths}, capture_output=True, text=True
-    )
-    return done.returncode, done.stdout + done.stderr
+PAGE = "docs/ci.md"
 
 
 def plan(eps: float) -> str:
-    (text,) = snippets("toml")
+    (text,) = snippets(PAGE, "toml")
     small = {
         "net.safetensors": "tests.cli.nets:linear",
         'arch = "conv-small"\n': "figures = 0\n",
@@ -57,13 +33,13 @@ def plan(eps: float) -> str:
 
 def test_the_plan_as_printed_is_one(tmp_path: Path) -> None:
     path = tmp_path / "audit.toml"
-    path.write_text(snippets("toml")[0])
+    path.write_text(snippets(PAGE, "toml")[0])
     settings = settle(AuditSettings, path, {})
     assert (settings.fail_under, settings.fail_on, settings.n) == (0.8, "fail", 1000)
 
 
 def test_the_workflow_runs_the_script() -> None:
-    workflow = yaml.safe_load(snippets("yaml")[0])
+    workflow = yaml.safe_load(snippets(PAGE, "yaml")[0])
     steps = workflow["jobs"]["audit"]["steps"]
     assert all(("uses" in step) != ("run" in step) for step in steps)
     assert "sh ci.sh" in [step.get("run") for step in steps]
@@ -72,30 +48,33 @@ def test_the_workflow_runs_the_script() -> None:
 
 
 @pytest.mark.slow
-def test_the_job(tmp_path: Path) -> None:
-    script, compare = snippets("sh")
-    (tmp_path / "ci.sh").write_text(script)
-    config = tmp_path / "audit.toml"
+def test_the_job(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")  # for the net of these tests
+    monkeypatch.syspath_prepend(ROOT)
+    script, compare = snippets(PAGE, "sh")
+    folder, shell = reader.folder, reader.terminal.shell
+    (folder / "ci.sh").write_text(script)
+    config = folder / "audit.toml"
     config.write_text(plan(eps=0.005))
     for line in ("fail-under 0.8: holds", "baseline: holds"):  # the second has one
-        code, words = shell("sh ci.sh", tmp_path)
+        code, words = shell("sh ci.sh")
         assert code == 0, words
         assert line in words
-        assert not (tmp_path / "runs/new").exists()
+        assert not (folder / "runs/new").exists()
     config.write_text(plan(eps=0.08))
-    code, words = shell("sh ci.sh", tmp_path)
+    code, words = shell("sh ci.sh")
     assert code == 1, words
     assert "baseline: regression" in words
     assert "fail-under 0.8: robust accuracy is at most" in words
     assert "see runs/new/report.html" in words
-    assert (tmp_path / "runs/new/report.html").exists()
-    code, words = shell(compare, tmp_path)
+    assert (folder / "runs/new/report.html").exists()
+    code, words = shell(compare)
     assert code == 0, words
-    broken = json.loads((tmp_path / "compare.json").read_text())["newly_broken"]
-    (example,) = snippets("python")
-    code, words = shell(f"'{sys.executable}' - <<'END'\n{example}END", tmp_path)
+    broken = json.loads((folder / "compare.json").read_text())["newly_broken"]
+    (example,) = snippets(PAGE, "python")
+    code, words = shell(f"python - <<'END'\n{example}END")
     assert code == 0, words
     assert str(tuple(broken)) in words
     config.write_text("no plan")
-    code, words = shell("sh ci.sh", tmp_path)
+    code, words = shell("sh ci.sh")
     assert (code, "nothing was measured" in words) == (2, True)

@@ -1,0 +1,90 @@
+"""Sets, attacks and objectives of a user are named on the command line, and nowhere else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import saddlepoint as sp
+from saddlepoint.core.errors import Invalid
+from saddlepoint.presets import parse_attack, parse_objective, parse_threat, parse_under
+from tests.cli import own
+from tests.cli.kit import run, said
+
+MODEL = ("--model", "tests.cli.nets:linear", "--device", "cpu")
+MINE = "tests.cli.own:"
+
+
+def test_a_class_is_named_beside_ours_and_within_them() -> None:
+    assert parse_threat(f"{MINE}Shade(eps=0.3)", own=True) == own.Shade(0.3)
+    assert parse_threat(f"{MINE}Shade", own=True) == own.Shade()
+    union = parse_threat(f"Linf(0.1) | {MINE}Shade(0.2) >> L2(1)", own=True)
+    assert repr(union) == "Union(Linf(eps=0.1), Chain(Shade(eps=0.2), L2(eps=1)))"
+    nested = parse_attack(f"Restarts({MINE}Darkest(tries=2), n=2)", own=True)
+    assert nested == sp.Restarts(own.Darkest(2), n=2)
+    assert parse_objective(f"{MINE}Twice(label_smoothing=0.1)", own=True) == own.Twice(0.1)
+
+
+@pytest.mark.parametrize("text", [f"{MINE}Plain()", "os:system('true')", "no.such:Thing()"])
+def test_nothing_is_imported_on_a_files_word(text: str) -> None:
+    for read in (parse_threat, parse_attack, parse_objective, parse_under):
+        with pytest.raises(Invalid, match="never out of a file"):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Plain('x')", "no start, sample, project"),
+        ("shade(0.1)", "a class; it is a function"),
+        ("Broken", "a class; it is a int"),
+        ("Linf(0.1)", "a name of its own; saddlepoint has a Linf"),
+        ("Unnamed(0.1)", "repr tells their settings"),
+        ("Grumpy(0.1)", "making it raised KeyError"),
+        ("Shade(size=3)", "arguments that tests.cli.own:Shade takes; .*fields: eps, box"),
+        ("Nothing()", "tests.cli.own has no Nothing; it has"),
+        ("Shade(Linf)", "'Linf' is neither a number"),
+    ],
+)
+def test_what_is_no_set_is_refused_and_not_called(text: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        parse_threat(MINE + text, own=True)
+    assert own.CALLED == []
+
+
+@pytest.mark.parametrize("text", ["os:system('exit 3')", "subprocess:Popen('true')"])
+def test_a_slip_runs_nothing(text: str) -> None:
+    for read in (parse_threat, parse_attack):
+        with pytest.raises(Invalid, match="class"):
+            read(text, own=True)
+
+
+def test_colons_within_quotes_are_text() -> None:
+    with pytest.raises(Invalid, match="mask"):
+        parse_threat("Patch(mask='os:system')", own=True)
+
+
+def test_audit_and_replay_with_a_set_and_an_attack_of_ones_own(tmp_path: Path) -> None:
+    folder, threat = tmp_path / "run", f"{MINE}Shade(eps=0.9)"
+    words = (*MODEL, "--threat", threat, "--attack", f"{MINE}Darkest", "--n", 20, "--out", folder)
+    run("audit", *words, "--figures", 0, "--probes", 0)
+    document = json.loads((folder / "audit.json").read_text())
+    assert document["plan"]["threat"] == "Shade(eps=0.9)"
+    assert document["counts"]["broken"] > document["counts"]["clean_wrong"]
+    bare = run("replay", folder, *MODEL, code=2)
+    assert "--threat 'package.module:Name(…)'" in said(bare)
+    other = run("replay", folder, *MODEL, "--threat", f"{MINE}Shade(eps=0.8)", code=2)
+    assert "the one of the run, Shade(eps=0.9)" in said(other)
+    assert "witnesses hold" in said(run("replay", folder, *MODEL, "--threat", threat))
+
+
+def test_a_run_that_names_code_is_not_obeyed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = (*MODEL, "--threat", "Linf(0.05)", "--attack", "FGSM()", "--n", 20, "--out", folder)
+    run("audit", *words, "--figures", 0, "--probes", 0)
+    document = json.loads((folder / "audit.json").read_text())
+    document["plan"]["threat"] = f"{MINE}Plain('x')"
+    (folder / "audit.json").write_text(json.dumps(document))
+    refused = run("replay", folder, *MODEL, code=2)
+    assert "never out of a file" in said(refused)
+    assert own.CALLED == []
