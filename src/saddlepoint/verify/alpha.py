@@ -82,7 +82,7 @@ class Ascent:
     steps: int = 20
     lr: float = 0.25
     lr_multiplier: float = 0.1
-    lr_roof: float = 0.1
+    lr_roof: float = 0.05
     decay: float = 0.98
 
     def __call__(

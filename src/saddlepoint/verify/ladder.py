@@ -39,6 +39,7 @@ _ALPHA, _REFINE, _BRANCH = Ascent(steps=20), Refine(), Branch()
 
 _SHARE = 0.3  # of a sample's time that refining intervals may take
 _FIRST, _FIRST_LEAST, _FIRST_COUNT = 0.2, 1.0, 8  # of a sample's budget that goes without planes
+_ROOT = 4  # times the steps of the cheap bounds, where planes lean
 _LEAST = 2.0  # seconds for a sample's planes, whatever branch and bound may take
 
 Progress = Callable[[str, int, int], None]  # rung, samples decided there, samples asked about
@@ -258,7 +259,7 @@ class Ladder:
         lean, ascent = bool(raised) and self.refine.lean, self.alpha
         covers = roofs(network, region, network.output, bounds, a.shape[1]) if lean else {}
         if covers:
-            ascent = replace(ascent, steps=2 * ascent.steps)
+            ascent = replace(ascent, steps=_ROOT * ascent.steps)
         found = ascent(network, region, network.output, a, bounds, slopes, roofs=covers)
         low = found.bound - spec.offset
         enough = float(slack(network, region, spec, self.slack))

@@ -19,6 +19,7 @@ from saddlepoint.verify.roof import Cover, fits, roofed, roofs, slots
 __all__ = ["Raised", "Refine"]
 
 _ASCENT = Ascent(steps=24, lr=0.4)
+_LEANING = Ascent(steps=36, lr=0.25, lr_roof=0.06)
 _ROUNDING = 1e-6
 
 
@@ -45,22 +46,26 @@ class Refine:
     """Bound every bent element from both sides by ``ascent``, node after node.
 
     room: numbers that the slopes of one node may have at a time. lean: whether planes that lean
-    (``roof``) may take the place of chords.
+    (``roof``) may take the place of chords, found by ``leaning``.
     """
 
     ascent: Ascent = _ASCENT
     room: int = ROOM // 4
     lean: bool = True
+    leaning: Ascent = _LEANING
 
     def within(self, passes: float) -> "Refine | None":
         """The same with as many steps as ``passes`` of CROWN allow, or None where that is none.
 
         A step costs three of them: forward, and backward through it.
         """
-        steps = self.ascent.steps if math.isinf(passes) else int(passes / 3)
+        if math.isinf(passes):
+            return self
+        steps = int(passes / 3)
         if steps < 1:
             return None
-        return replace(self, ascent=replace(self.ascent, steps=min(steps, self.ascent.steps)))
+        few = [replace(a, steps=min(steps, a.steps)) for a in (self.ascent, self.leaning)]
+        return replace(self, ascent=few[0], leaning=few[1])
 
     def __call__(
         self, network: Network, region: Region, bounds: Bounds
@@ -105,7 +110,8 @@ class Refine:
     ) -> Lowered:
         slopes = initial(network, bounds, node, a.shape[1])
         covers = roofs(network, region, node, bounds, a.shape[1]) if self.lean else {}
-        found = self.ascent(network, region, node, a, bounds, slopes, roofs=covers)
+        ascent = self.leaning if covers else self.ascent
+        found = ascent(network, region, node, a, bounds, slopes, roofs=covers)
         # What is kept are bytes: the bounds are those that bytes give, less float32's rounding.
         slopes = {n: (_whole_bytes(t), _whole_bytes(s)) for n, (t, s) in found.slopes.items()}
         covers = {n: Cover(c.roof, c.whole_bytes()) for n, c in found.roofs.items()}
