@@ -116,15 +116,15 @@ SMALLER: tuple[Smaller, ...] = (
 NOT_RUN: tuple[NotRun, ...] = (
     NotRun("README.md", "make demo", "makes an environment; tests/docs/conftest.py makes demo/"),
     NotRun("README.md", "make test", "this is one of its tests"),
-    NotRun("docs/index.md", "pip install saddlepoint", "needs the network; pip is not ours"),
+    NotRun("docs/index.md", "pip install .", "needs the network; pip is not ours"),
     NotRun("docs/demo.md", "make demo", "makes an environment; tests/docs/conftest.py makes demo/"),
-    NotRun("docs/guides/onnx.md", "pip install 'saddlepoint[onnx]'", "needs the network"),
+    NotRun("docs/guides/onnx.md", "pip install '.[onnx]'", "needs the network"),
     NotRun(
         "docs/guides/onnx.md",
         'torch.onnx.export(model.eval(), (example,), "exported.onnx", dynamo=False, **names)',
         "warns that it is old; the new exporter needs onnxscript",
     ),
-    NotRun("docs/install.md", "pip install saddlepoint", "scripts/try_wheel.sh does"),
+    NotRun("docs/install.md", "pip install .", "scripts/try_wheel.sh does"),
     NotRun(
         "docs/install.md",
         "pip install torch --index-url https://download.pytorch.org/whl/cpu",
@@ -147,7 +147,7 @@ NOT_RUN: tuple[NotRun, ...] = (
         "saddlepoint replay try/robust --model try/robust-model",
         "scripts/try_wheel.sh runs it",
     ),
-    NotRun("docs/environment.md", "pip install 'saddlepoint[environment]'", "needs the network"),
+    NotRun("docs/environment.md", "pip install '.[environment]'", "needs the network"),
     NotRun(
         "docs/coming-from/robustbench.md",
         "pip install robustbench git+https://github.com/fra31/auto-attack",
