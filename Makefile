@@ -40,9 +40,9 @@ format: .venv/developed    ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/developed     ## measure speed beside the peers, in an environment of their own
+bench:           ## measure what this machine has not yet, beside the peers; REFRESH=--refresh: all
 	benchmarks/setup_peers.sh
-	.venv-bench/bin/python benchmarks/speed.py
+	.venv-bench/bin/python benchmarks/side_by_side.py $(REFRESH)
 
 mutants: .venv/developed   ## apply known wrong variants; the laws must kill them all
 	$(BIN)/python scripts/mutants.py

@@ -27,30 +27,12 @@ from typing import Any
 import autoattack
 import record
 import torch
-from torch import Tensor, nn
+from counting import Counting
+from judging import ball
 
 import saddlepoint as sp
 from saddlepoint.models import Loaded
 from saddlepoint.presets import parse_threat
-
-
-class Counting(nn.Module):
-    """Counts rows forward, and rows for which a gradient came back."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner, self.forwards, self.backwards = inner, 0, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Ask the model, and count."""
-        self.forwards += len(x)
-        out: Tensor = self.inner(x)
-        if out.requires_grad:
-            out.register_hook(self._count)
-        return out
-
-    def _count(self, g: Tensor) -> None:
-        self.backwards += len(g)
 
 
 class Clock:
@@ -127,7 +109,7 @@ def peer(
     done: dict[str, Any],
 ) -> dict[str, Any]:
     """Run AutoAttack on the chunks that are missing; ``done`` holds those of an earlier call."""
-    where = autoattack.ball(threat)
+    where = ball(threat)
     attack = autoattack.autoattack(model, where, args.classes, args.seed)
     chunks = {int(k): v for k, v in done.get("chunks", {}).items()}
     for start in range(0, args.n, args.chunk):

@@ -27,9 +27,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import autoattack
 import record
 import torch
+from judging import Ball, ball
 from torch import Tensor, nn
 
 import saddlepoint as sp
@@ -59,7 +59,7 @@ class Meter(nn.Module):
     A row belongs to the clean image that is nearest.
     """
 
-    def __init__(self, inner: nn.Module, x: Tensor, y: Tensor, where: autoattack.Ball) -> None:
+    def __init__(self, inner: nn.Module, x: Tensor, y: Tensor, where: Ball) -> None:
         super().__init__()
         self.inner, self.x, self.y, self.where = inner, x, y, where
         self.rows = torch.zeros(len(x), dtype=torch.int64)
@@ -120,7 +120,7 @@ def theirs(
     args: argparse.Namespace,
 ) -> tuple[str, Tensor]:
     """(B,) queries at which each image broke, as the meter saw it."""
-    where = autoattack.ball(args.threat)
+    where = ball(args.threat)
     meter = Meter(model, x, y, where).eval()
     peer(meter, x, y, where.norm, where.eps, args.queries, args.seed)
     return "scores", torch.where(meter.first <= args.queries + 1, meter.first, 0)

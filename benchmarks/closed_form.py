@@ -18,7 +18,6 @@ from typing import Any
 
 import record
 import torch
-from peers import DEFAULTS, PEERS
 from scipy.optimize import linprog
 from torch import Tensor, nn
 
@@ -97,15 +96,21 @@ def _ours(g: Game, name: str) -> Tensor:
 
 
 def _peer(g: Game, library: str) -> Tensor:
+    from peers import DEFAULTS, PEERS  # only .venv-bench can
+
     torch.manual_seed(SEED)
     walk = DEFAULTS[library, g.order]
     return PEERS[library](g.model, g.x, g.y, g.order, g.eps, walk)
 
 
-def attempts(g: Game, skip: Sequence[str]) -> Iterator[tuple[str, Found]]:
+def attempts(g: Game, skip: Sequence[str], peers: bool) -> Iterator[tuple[str, Found]]:
     """Yield every attack that fits the norm."""
     for name in (name for name in OURS if name not in skip):
         yield f"ours {name}", partial(_ours, g, name)
+    if not peers:
+        return
+    from peers import DEFAULTS, PEERS
+
     for library in PEERS:
         if (library, g.order) in DEFAULTS:
             yield f"{library} PGD", partial(_peer, g, library)
@@ -130,13 +135,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dims", type=int, nargs="+", default=list(DIMS))
     parser.add_argument("--skip", nargs="*", default=[], help='such as "RandomSearch()": slow')
+    parser.add_argument("--no-peers", dest="peers", action="store_false")
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
     rows = []
     for order in (math.inf, 2.0, 1.0):
         for dim in args.dims:
             g = game(order, dim)
-            rows += [row(g, dim, name, find) for name, find in attempts(g, args.skip)]
+            rows += [row(g, dim, name, find) for name, find in attempts(g, args.skip, args.peers)]
     gaps = {f"L{order:g}": gap_to_program(game(order, DIMS[0])) for order in (math.inf, 1.0)}
     record.table("share of the exact worst case", rows)
     print("largest relative gap between maximise and the linear program:", gaps)

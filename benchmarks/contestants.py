@@ -1,4 +1,4 @@
-"""PGD-40 in the L_inf ball of radius 0.3, as each contestant runs it: (model, x, y) -> inputs."""
+"""PGD-40 and APGD-40 in the L_inf ball of radius 0.3: (model, x, y) -> inputs, by contestant."""
 
 import math
 from collections.abc import Callable
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saddlepoint import PGD, Linf, search
+from saddlepoint import APGD, PGD, Linf, search
 
-__all__ = ["BARE", "OURS", "SEED", "Contestant", "bare", "ours", "peers"]
+__all__ = ["BARE", "OURS", "OURS_APGD", "SEED", "Contestant", "bare", "ours", "peers", "peers_apgd"]
 
 Contestant = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -33,12 +33,12 @@ def _in_chunks(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return x
 
 
-def ours(**options: Any) -> Contestant:  # noqa: ANN401 - passed on to search
-    """Bind the options of ``search``."""
+def ours(attack: Any = None, **options: Any) -> Contestant:  # noqa: ANN401 - passed on to search
+    """Bind the options of ``search``; the attack is PGD unless another is given."""
+    attack = attack or PGD(steps=STEPS, step_size=STEP / EPS)
 
     def run(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        attack, threat = PGD(steps=STEPS, step_size=STEP / EPS), Linf(eps=EPS)
-        return search(attack, model, x, y, threat, seed=SEED, **options).x_adv
+        return search(attack, model, x, y, Linf(eps=EPS), seed=SEED, **options).x_adv
 
     return run
 
@@ -54,6 +54,16 @@ def peers() -> dict[str, Contestant]:
     }
 
 
+def peers_apgd() -> dict[str, Contestant]:
+    """Return APGD of the libraries that have it, one run from one start."""
+    from peers_apgd import APGDS
+
+    return {
+        f"{name} APGD": lambda m, x, y, run=run: run(m, x, y, "Linf", EPS, STEPS, 1)
+        for name, run in APGDS.items()
+    }
+
+
 OURS: dict[str, Contestant] = {
     BARE: bare,
     "bare loop, chunks of 512": _in_chunks,
@@ -62,4 +72,10 @@ OURS: dict[str, Contestant] = {
     "ours bf16": ours(early_stop=False, precision="bfloat16"),
     "ours fp32, early stop": ours(),
     "ours bf16, early stop": ours(precision="bfloat16"),
+}
+OURS_APGD: dict[str, Contestant] = {
+    BARE: bare,
+    "ours fp32": ours(APGD(steps=STEPS), early_stop=False),
+    "ours bf16": ours(APGD(steps=STEPS), early_stop=False, precision="bfloat16"),
+    "ours fp32, early stop": ours(APGD(steps=STEPS)),
 }

@@ -3,7 +3,8 @@
     .venv-bench/bin/python benchmarks/memory.py
 
 The parent imports no torch: Linux carries a parent's peak over into its child's ``ru_maxrss``.
-Both contestants import the same modules, so a difference is the attack's own.
+All contestants import the same modules, so a difference is the attack's own; ``--no-peers`` leaves
+the other libraries out, and their imports with them.
 """
 
 import argparse
@@ -15,7 +16,9 @@ import sys
 
 import record
 
-IMAGES, THREADS, SEED, NET = 2048, 2, 0, "mnist-pgd"
+IMAGES, THREADS, SEED, NET = 2048, 1, 0, "mnist-pgd"
+MINE = ("bare loop", "ours fp32", "ours fp32, whole batch", "ours bf16")
+PEERS = ("torchattacks PGD", "foolbox PGD", "art PGD")
 KIB = 1024
 
 
@@ -23,21 +26,23 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
 
 
-def child(name: str) -> None:
+def child(name: str, net: str, images: int, peers: bool) -> None:
     """Run one contestant and print its peak, before and after, in MiB."""
     import contestants  # here, since the parent must stay small
-    import mnist_nets
     import torch
+    from games import subject
 
+    runs = contestants.OURS | (contestants.peers() if peers else {})
     torch.set_num_threads(THREADS)
-    model, (x, y) = mnist_nets.net(NET), mnist_nets.images(IMAGES)
+    model, x, y = subject(net, images)
     before = _peak_mib()
-    contestants.OURS[name](model, x, y)
+    runs[name](model, x, y)
     print(json.dumps({"before": before, "peak": _peak_mib()}))
 
 
-def _measure(name: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--child", name]
+def _measure(name: str, args: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", name, "--net", args.net]
+    command += ["--images", str(args.images), *([] if args.peers else ["--no-peers"])]
     run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     return dict(json.loads(run.stdout.splitlines()[-1]))
 
@@ -47,24 +52,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--child")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--net", default=NET)
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--no-peers", dest="peers", action="store_false")
     args = parser.parse_args()
     if args.child:
-        child(args.child)
+        child(args.child, args.net, args.images, args.peers)
         return
-    names = ["bare loop", "ours fp32", "ours fp32, whole batch", "ours bf16"]
-    runs = {name: [_measure(name) for _ in range(args.repeats)] for name in names}
+    names = [*MINE, *(PEERS if args.peers else ())]
+    runs = {name: [_measure(name, args) for _ in range(args.repeats)] for name in names}
     peaks = {name: statistics.median(r["peak"] for r in runs[name]) for name in names}
     rows = [
         {
             "contestant": name,
             "peak_mib": peaks[name],
             "before_mib": statistics.median(r["before"] for r in runs[name]),
+            "added_mib": statistics.median(r["peak"] - r["before"] for r in runs[name]),
             "relative": peaks[name] / peaks["bare loop"],
         }
         for name in names
     ]
-    record.table(f"peak RSS, {NET}, {IMAGES} images", rows)
-    what = f"peak RSS of PGD-40 on {NET}, {IMAGES} images, median of {args.repeats} processes"
+    record.table(f"peak RSS, {args.net}, {args.images} images", rows)
+    what = f"peak RSS of PGD-40 on {args.net}, {args.images} images, median of {args.repeats}"
     record.write("memory", SEED, THREADS, {"what": what, "rows": rows})
 
 

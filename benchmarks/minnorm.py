@@ -14,7 +14,8 @@ from typing import Any
 import mnist_nets
 import record
 import torch
-from audit import Counting
+from counting import Counting
+from games import DIGITS, digits_net
 from torch import Tensor, nn
 
 from saddlepoint import (
@@ -45,7 +46,6 @@ from saddlepoint.audit.witness import distance
 from saddlepoint.core.threat import Graded
 
 SEED, THREADS = 0, 1
-DIGITS = "digits-plain"
 COMMON: tuple[Any, ...] = (
     FMN(),
     FMN(steps=500),
@@ -83,30 +83,6 @@ def whole(norm: str, dims: int) -> Graded:
         "L1": L1(eps=float(dims)),
         "L0": L0(eps=dims),
     }[norm]
-
-
-def digits_net() -> nn.Module:
-    """Train a plain convolutional net on all training digits, a minute's work."""
-    torch.manual_seed(SEED)
-    net = nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(32, 32, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(32 * 16, 64),
-        nn.ReLU(),
-        nn.Linear(64, 10),
-    )
-    split = load_data("digits").split("train")
-    x, y = split.batch(slice(0, len(split)))
-    adam = torch.optim.Adam(net.parameters(), 1e-3)
-    for _ in range(20):
-        for rows in torch.randperm(len(x)).split(64):
-            adam.zero_grad()
-            nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
-            adam.step()
-    return net.eval().requires_grad_(False)
 
 
 def subjects(n: int) -> dict[str, tuple[nn.Module, Tensor, Tensor]]:

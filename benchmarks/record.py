@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "table", "write"]
+__all__ = ["RESULTS", "head", "table", "write"]
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("SADDLEPOINT_RESULTS", Path(__file__).parent / "results"))
 _PACKAGES = (
     "torch",
     "numpy",
@@ -44,14 +44,14 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str:
-    git = ["git", "-C", str(RESULTS), "rev-parse", "--short", "HEAD"]
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     run = subprocess.run(git, capture_output=True, text=True, check=False)  # noqa: S603
     return run.stdout.strip() or "none"
 
 
-def write(name: str, seed: int, threads: int, payload: Mapping[str, Any]) -> Path:
-    """Write ``results/name.json`` with everything needed to judge and repeat the numbers."""
-    head = {
+def head(seed: int, threads: int) -> dict[str, Any]:
+    """Everything needed to judge and repeat numbers that are measured now."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.executable).parent.parent.name + "/bin/python", *sys.argv]),
         "commit": _commit(),
@@ -64,10 +64,19 @@ def write(name: str, seed: int, threads: int, payload: Mapping[str, Any]) -> Pat
         },
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
     }
+
+
+def write(
+    name: str, seed: int, threads: int, payload: Mapping[str, Any], quiet: bool = False
+) -> Path:
+    """Write ``results/name.json`` with everything needed to judge and repeat the numbers."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(head | dict(payload), indent=1) + "\n")
-    print(f"-> {path}")
+    part = path.with_suffix(".part")  # a kill must not cost what an earlier call measured
+    part.write_text(json.dumps(head(seed, threads) | dict(payload), indent=1) + "\n")
+    part.replace(path)
+    if not quiet:
+        print(f"-> {path}")
     return path
 
 

@@ -1,7 +1,8 @@
-"""Wall time of PGD-40 relative to the bare loop of forward and input gradient.
+"""Time of PGD-40 or APGD-40 relative to the bare loop of forward and input gradient.
 
     .venv-bench/bin/python benchmarks/speed.py --repeats 7
     .venv-bench/bin/python benchmarks/speed.py --repeats 3 --clock cpu --out speed-cpu
+    .venv-bench/bin/python benchmarks/speed.py --attack apgd --clock cpu --out speed-apgd
     .venv-bench/bin/python benchmarks/speed.py --repeats 1 --images 64     (does it run?)
 
 Contestants take turns, and every third turn the bare loop runs again, so that whatever else keeps
@@ -24,6 +25,7 @@ import mnist_nets
 import record
 import torch
 from contestants import BARE, SEED, Contestant
+from games import subject
 from torch import Tensor, nn
 
 Clock = Callable[[], float]
@@ -84,18 +86,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--images", type=int, nargs="+", default=[512, 2048])
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--attack", choices=("pgd", "apgd"), default="pgd")
+    parser.add_argument("--nets", nargs="+", default=list(mnist_nets.NETS))
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--out", default="speed")
     args = parser.parse_args()
     clock, threads = CLOCKS[args.clock]
     torch.set_num_threads(threads)
-    runs = contestants.OURS | ({} if args.no_peers else contestants.peers())
-    what = "PGD-40, L_inf 0.3, step 0.01, random start; time relative to the bare loop"
+    mine, others, what = {
+        "pgd": (contestants.OURS, contestants.peers, "PGD-40, L_inf 0.3, step 0.01, random start"),
+        "apgd": (contestants.OURS_APGD, contestants.peers_apgd, "APGD-40, L_inf 0.3, one start"),
+    }[args.attack]
+    runs, what = mine | ({} if args.no_peers else others()), f"{what}; relative to the bare loop"
     games: list[dict[str, Any]] = []
-    for name in mnist_nets.NETS:
-        model = mnist_nets.net(name)
+    for name in args.nets:
         for n in args.images:
-            rows = measure(runs, clock, args.repeats, model, *mnist_nets.images(n))
+            rows = measure(runs, clock, args.repeats, *subject(name, n))
             record.table(f"{name}, {n} images", rows)
             games.append({"net": name, "images": n, "rows": rows})
             payload = {"what": what, "clock": args.clock, "repeats": args.repeats, "games": games}

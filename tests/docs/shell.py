@@ -17,6 +17,11 @@ from .fences import ROOT, commands
 
 # As pip writes it, so that torchrun can start it too.
 _SADDLEPOINT = "from saddlepoint.cli.main import main\nmain()\n"
+_REFUSED = ("pip", "pip3", "make", "git", "sudo", "apt-get", "conda", "docker")
+_REFUSAL = """#!/bin/sh
+echo "a test installs and fetches nothing: list the line in NOT_RUN of tests/docs/changes.py"
+exit 97
+"""
 _TORCHRUN = "from torch.distributed.run import main\nmain()\n"
 _QUOTED = re.compile(r"""'[^']*'|"[^"$`]*\"""")
 _NEEDS_A_SHELL = re.compile(r"""[$`*?~|<>&;(){}\[\]\\]|^\w+=|^(if|for|while|case|set|trap)\b""")
@@ -34,6 +39,8 @@ class Terminal:
             self._tool(name, shebang + script)
         for name in ("python", "python3"):
             self._tool(name, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        for name in _REFUSED:
+            self._tool(name, _REFUSAL)
         patch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
         patch.setenv("PYTHONPATH", str(ROOT / "src"))
         patch.setenv("OMP_NUM_THREADS", "1")

@@ -59,6 +59,12 @@ def _gradients() -> tuple[Attack[Any], tuple[Ladder, ...]]:
     )
 
 
+def _nearest() -> Ladder:
+    """Where gradients lead ascent astray in L2, steps to the linearised boundary often do not."""
+    rungs = (FAB(steps=50), FAB(steps=100), Targets(FAB(steps=50), n=3))
+    return Ladder(rungs, (155, 305, 460))
+
+
 def _targets(n: int) -> Targets:
     return Targets(APGD(steps=50, loss="dlr"), n=n)
 
@@ -88,6 +94,8 @@ def _arms(access: Access, threat: ThreatModel | None) -> tuple[Attack[Any], tupl
     if access == "labels":
         return labelled.arms(threat)
     opening, ladders = _BY_ACCESS[access]()
+    if access == "gradients" and getattr(threat, "is_box", True) is False:  # a ball that is round
+        ladders = (*ladders, _nearest())
     if access == "scores" and getattr(threat, "is_box", False):  # corners, by signs
         ladders = (*ladders, _ladder(SignHunter))
     return opening, ladders
