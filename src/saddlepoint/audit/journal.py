@@ -213,7 +213,7 @@ def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
     if path.exists():
         try:
             found = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BadData(f"{path} cannot be read ({error}): choose another --out") from error
         other = _differences(found, json.loads(text))
         if other:
