@@ -10,6 +10,7 @@ from rich.text import Text
 from saddlepoint.audit.certificates import Certificates
 from saddlepoint.audit.recheck import recheck
 from saddlepoint.audit.replay import Witnesses, replay
+from saddlepoint.cli.complete import threat_names
 from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
 from saddlepoint.cli.replay_universal import check_universal
@@ -35,6 +36,7 @@ def replay_command(
             "--threat",
             help="The run's threat model, where it is a set of your own: package.module:Name(…). "
             "Nothing is imported on a file's word.",
+            autocompletion=threat_names,
         ),
     ] = None,
 ) -> None:
