@@ -219,7 +219,7 @@ def check_inputs(x: Tensor, goal: Goal, threat: ThreatModel) -> None:
 def _into_range(low: float, high: float) -> str:
     """What to do about values from low to high; what they look like comes first."""
     said = "put normalisation into the model as a layer, or set box=(low, high)"
-    if low >= 0 and 1 < high <= 255 and high == int(high):
+    if low >= 0 and 128 <= high <= 255 and high == int(high):
         return f"scale the inputs, as x / 255 does with 8-bit images, {said}"
     return said if low < 0 else f"scale the inputs, {said}"
 
