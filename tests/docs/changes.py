@@ -37,7 +37,7 @@ class Ends:
 
 SMALLER: tuple[Smaller, ...] = (
     Smaller("README.md", "train digits", "train digits --epochs 3 --audit-n 20", "30 s"),
-    Smaller("README.md", "--n 200 --verify", "--n 20 --effort quick --verify-seconds 1", "minutes"),
+    Smaller("README.md", "--n 200 --verify-seconds 30", "--n 20 --verify-seconds 1", "a minute"),
     Smaller("README.md", "slice(0, 100)", "slice(0, 20)", "20 s"),
     Smaller("README.md", "n=200", "n=20", "20 s"),
     Smaller("docs/access.md", "--n 100", "--n 12", "a minute"),
@@ -111,6 +111,8 @@ NOT_RUN: tuple[NotRun, ...] = (
     NotRun("README.md", "make demo", "makes an environment; tests/docs/conftest.py makes demo/"),
     NotRun("README.md", "make test", "this is one of its tests"),
     NotRun("docs/index.md", "pip install .", "needs the network; pip is not ours"),
+    NotRun("docs/first-hour.md", "make demo", "makes an environment; conftest.py makes demo/"),
+    NotRun("docs/first-hour.md", "source .venv/bin/activate", "the environment is ours"),
     NotRun("docs/demo.md", "make demo", "makes an environment; tests/docs/conftest.py makes demo/"),
     NotRun("docs/guides/onnx.md", "pip install '.[onnx]'", "needs the network"),
     NotRun(
