@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
@@ -129,6 +129,7 @@ LoggerOption = Annotated[
         "--logger",
         help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
         "or mlflow (default none).",
+        autocompletion=either(*get_args(LoggerName)),
     ),
 ]
 EotOption = Annotated[
