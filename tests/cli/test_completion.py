@@ -28,6 +28,7 @@ def offered(line: str) -> list[str]:
         ("saddlepoint audit --threat Li", ["Linf"]),
         ('saddlepoint audit --threat "Rot', ["RotateTranslate"]),
         ("saddlepoint attack --attack FG", ["FGSM"]),
+        ("saddlepoint replay run --threat Li", ["Linf"]),
         ("saddlepoint audit --data mn", ["mnist"]),
         ("saddlepoint audit --arch conv-", ["conv-small", "conv-medium"]),
         ("saddlepoint audit --access s", ["scores"]),

@@ -13,6 +13,8 @@ from saddlepoint.views.chain import then
 __all__ = ["Factory", "Reader"]
 
 Factory = Callable[..., Any]
+_DEEPEST = 100
+_SHOWN = 60
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -59,6 +61,9 @@ class Reader:
             tree = ast.parse((expression or self.text).strip(), mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._refuse(f"a call such as {self._example()}") from error
+        if _is_deep(tree):
+            allowed = f"nested at most {_DEEPEST} deep, each operator in a row one more"
+            raise Invalid(self.kind, self.text[:_SHOWN] + "…", allowed)
         return self._value(tree.body, outer=True)
 
     def _example(self) -> str:
@@ -128,6 +133,14 @@ class Reader:
                 raise
             hint = f"making it raised {type(error).__name__}: {error}"
             raise self._refuse(f"arguments that {self.own[name]} takes", hint) from error
+
+
+def _is_deep(tree: ast.AST) -> bool:
+    """Whether what reads the tree, by recursion, might not come to its end."""
+    level = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)
 
 
 def _fields(kind: Factory) -> list[str]:
