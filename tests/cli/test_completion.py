@@ -36,6 +36,8 @@ def offered(line: str) -> list[str]:
         ("saddlepoint train mnist-l2", ["mnist-l2"]),
         ("saddlepoint recipes dig", ["digits"]),
         ("saddlepoint train --loss tr", ["trades"]),
+        ("saddlepoint audit --logger ", ["tensorboard", "csv", "wandb", "mlflow"]),
+        ("saddlepoint train --logger w", ["wandb"]),
         ("saddlepoint audit --model ne", []),  # the shell goes on with files
     ],
 )

@@ -130,6 +130,7 @@ LoggerOption = Annotated[
         "--logger",
         help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
         "or mlflow (default none).",
+        autocompletion=either(*get_args(LoggerName)),
     ),
 ]
 EotOption = Annotated[
