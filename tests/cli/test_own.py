@@ -41,7 +41,7 @@ def test_nothing_is_imported_on_a_files_word(text: str) -> None:
         ("Linf(0.1)", "a name of its own; saddlepoint has a Linf"),
         ("Unnamed(0.1)", "repr tells their settings"),
         ("Grumpy(0.1)", "making it raised KeyError"),
-        ("Shade(size=3)", "arguments that tests.cli.own:Shade takes; .*fields: eps, box"),
+        ("Shade(size=3)", "arguments that tests.cli.own:Shade takes; got an .*; fields: eps, box"),
         ("Nothing()", "tests.cli.own has no Nothing; it has"),
         ("Shade(Linf)", "'Linf' is neither a number"),
     ],

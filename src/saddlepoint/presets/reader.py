@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -126,7 +127,8 @@ class Reader:
         try:
             return known[name](*arguments, **named)
         except TypeError as error:
-            hint = f"{error}; fields: {', '.join(_fields(known[name]))}"
+            said = re.sub(r"^\S*__init__\(\) ", "", str(error))  # the base's name confuses
+            hint = f"{said}; fields: {', '.join(_fields(known[name]))}"
             raise self._refuse(f"arguments that {self.own.get(name, name)} takes", hint) from error
         except Exception as error:
             if name not in self.own or isinstance(error, Invalid):
