@@ -286,7 +286,9 @@ def test_a_real_trainer_logs_and_monitors_it(real: Any, tmp_path: Path) -> None:
     assert sum(bool(line.split(",")[column]) for line in lines) == 2
     again = pickle.loads(pickle.dumps(each))  # noqa: S301 - our own, of a line ago
     further = {"max_epochs": 6, "accelerator": "cpu", "logger": False, "callbacks": [again]}
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+    quiet = dict.fromkeys(
+        ("enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False
+    )
     with pytest.raises(Invalid, match="there is epoch-2"):
         real.Trainer(**further, **quiet).fit(Plain(), loader)
     real.Trainer(**further, **quiet).fit(Plain(), loader, ckpt_path=last)
