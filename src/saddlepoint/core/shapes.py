@@ -9,6 +9,7 @@ from torch import Tensor
 __all__ = ["INF", "dot", "flat", "like", "norm", "pieces", "put"]
 
 INF: Final = float("inf")
+"""The order of the norm of ``Linf``."""
 
 
 def flat(t: Tensor) -> Tensor:
