@@ -40,7 +40,7 @@ class Part:
     peers: bool = True  # whether it takes --no-peers
 
 
-_SPEED = ("--clock", "cpu", "--nets", "mnist-pgd", "--images", "512", "--repeats", "5")
+_SPEED = ("--clock", "cpu", "--nets", "mnist-pgd", "--images", "512", "--repeats", "3")
 _FAST = ("--clock", "cpu", "--nets", "digits-plain", "--images", "32", "--repeats", "1")
 PARTS = {
     "startup": Part("startup.py", (), ("--repeats", "1"), ("startup",), 5, peers=False),
