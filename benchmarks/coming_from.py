@@ -17,6 +17,7 @@ PyPI has it. Without ``--page`` it writes results/coming_from.json and the pages
 
 import argparse
 import contextlib
+import hashlib
 import inspect
 import io
 import os
@@ -54,6 +55,11 @@ class Section:
     heading: str
     theirs: list[str] = field(default_factory=list)
     ours: list[str] = field(default_factory=list)
+
+    @property
+    def sha256(self) -> str:
+        """Of both sides' snippets: which text a result was measured with."""
+        return hashlib.sha256("\n".join([*self.theirs, "", *self.ours]).encode()).hexdigest()
 
 
 def sections(page: Path) -> list[Section]:
@@ -171,6 +177,7 @@ def run_page(name: str) -> list[dict[str, Any]]:
             for known in _COMPARED:
                 names.pop(known, None)
         row: dict[str, Any] = {"page": name, "section": section.heading}
+        row["snippets_sha256"] = section.sha256
         row["seconds of ours"] = execute(section.ours, ours, f"{name}, {section.heading}, ours")
         row["seconds of theirs"] = execute(section.theirs, theirs, f"{name}, {section.heading}")
         row |= compared(theirs, ours)

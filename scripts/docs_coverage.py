@@ -11,7 +11,7 @@ from typing import Any
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PACKAGES = (
-    *("attacks", "audit", "compat", "data", "lightning", "models"),
+    *("attacks", "audit", "audit.report", "compat", "data", "lightning", "models"),
     *("presets", "testing", "threats", "train", "verify", "views"),
 )
 _DIRECTIVE = re.compile(r"^::: (\S+)", re.MULTILINE)
@@ -112,14 +112,17 @@ def unexplained(name: str, target: Any, known: set[str]) -> list[str]:  # noqa: 
 
 
 def parameters(target: Any) -> list[str]:  # noqa: ANN401 - a class or a function
-    """Names that a caller fills in: fields of a dataclass, parameters of a function.
+    """Names that a caller fills in: fields of a dataclass, parameters of what makes another.
 
     >>> parameters(lambda x, *, seed=0: x)
     ['x', 'seed']
     """
+    if dataclasses.is_dataclass(target):
+        return [field.name for field in dataclasses.fields(target) if field.init]
     if inspect.isclass(target):
-        made = dataclasses.fields(target) if dataclasses.is_dataclass(target) else ()
-        return [field.name for field in made if field.init]
+        made = target.__dict__.get("__init__")  # one that is inherited is explained where it stands
+        own = inspect.isfunction(made) and not getattr(target, "_is_protocol", False)
+        return list(inspect.signature(made).parameters)[1:] if own else []
     return list(inspect.signature(target).parameters)
 
 

@@ -4,6 +4,7 @@ from collections import namedtuple
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,41 @@ def test_foolbox_one_radius_and_several(subject: tuple[nn.Module, Tensor, Tensor
     one = attack(net, x, y, epsilons=0.2)
     assert torch.equal(one[0], raw[1])
     assert torch.equal(one[2], is_adv[1])
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        tuple,
+        torch.tensor,
+        lambda radii: torch.tensor(radii, dtype=torch.float64),
+        np.array,
+        lambda radii: (eps for eps in radii),
+    ],
+)
+def test_foolbox_several_radii_in_any_form(
+    several: Any,  # noqa: ANN401
+    subject: tuple[nn.Module, Tensor, Tensor],
+) -> None:
+    """As many radii as inputs, which no radius for each input may be mistaken for."""
+    net, x, y = subject
+    attack, radii = compat.Called(sp.FGSM()), [0.25, 0.03125, 0.125]
+    wanted = attack(net, x[:3], y[:3], epsilons=radii)[2]
+    raw, _, is_adv = attack(net, x[:3], y[:3], epsilons=several(radii))
+    assert len(raw) == 3
+    assert torch.equal(is_adv, wanted)
+    for scalar in (torch.tensor(0.125), np.float32(0.125), np.array(0.125)):
+        assert torch.equal(attack(net, x[:3], y[:3], epsilons=scalar)[2], wanted[2])
+
+
+@pytest.mark.parametrize("epsilons", [[], torch.rand(2, 2), "0.1", [0.1, "x"], object()])
+def test_foolbox_radii_that_are_none(
+    epsilons: Any,  # noqa: ANN401
+    subject: tuple[nn.Module, Tensor, Tensor],
+) -> None:
+    net, x, y = subject
+    with pytest.raises(Invalid, match="epsilons"):
+        compat.Called(sp.FGSM())(net, x, y, epsilons=epsilons)
 
 
 def test_foolbox_bounds_are_the_input_range(subject: tuple[nn.Module, Tensor, Tensor]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -74,6 +75,19 @@ class Terse:
     """Adversary."""
 
 
+class Plain:
+    """It runs something. x: a number."""
+
+    def __init__(self, x: int, budget: int = 3) -> None:
+        self.x = x + budget
+
+
+class Sealed(Protocol):
+    """It has a verb, and nobody makes one."""
+
+    def verb(self) -> None: ...
+
+
 def takes(x: int, budget: int) -> int:
     """Return what it takes. x: a number."""
     return x + budget
@@ -83,4 +97,8 @@ def test_docstrings_that_say_nothing_are_found() -> None:
     for target in (Silent, Terse):
         assert unexplained("it", target, set()) == ["it: its docstring has no sentence"]
     assert unexplained("it", takes, {"budget"}) == []
-    assert unexplained("it", takes, set()) == ["it: its docstring does not say what budget is"]
+    missing = ["it: its docstring does not say what budget is"]
+    assert unexplained("it", Plain, set()) == missing
+    assert unexplained("it", Plain, {"budget"}) == []
+    assert unexplained("it", Sealed, set()) == []
+    assert unexplained("it", takes, set()) == missing

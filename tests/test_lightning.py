@@ -1,7 +1,9 @@
 """``AuditEvery``: with Lightning where it is installed, and with stand-ins of what it asks."""
 
+import copy
 import functools
 import importlib
+import pickle
 import sys
 import types
 from importlib.util import find_spec
@@ -54,10 +56,19 @@ class FSDPStrategy(Strategy):
 
 
 class Trainer:
-    is_global_zero = True
+    """A trainer that goes on from a checkpoint, as it is at the end of ``epoch``."""
+
+    is_global_zero, max_epochs = True, 20
 
     def __init__(self, epoch: int = 0) -> None:
         self.current_epoch, self.strategy = epoch, Strategy()
+
+    def begin(self, callback: Any) -> None:  # noqa: ANN401
+        """Call what a real one calls first: it knows how far it is after ``on_fit_start`` only."""
+        done, self.current_epoch = self.current_epoch, 0
+        callback.on_fit_start(self, None)
+        self.current_epoch = done
+        callback.on_train_start(self, None)
 
 
 class Module(nn.Module):
@@ -89,7 +100,7 @@ def test_it_audits_when_it_is_time_and_leaves_the_module_as_it_was() -> None:
     callback = AuditEvery(2, (x, y), sp.Linf(0.1), prefix="audit/", **QUICK)
     assert isinstance(callback, Callback)
     assert isinstance(callback, AuditEvery)
-    callback.on_train_start(None, None)  # type: ignore[attr-defined]
+    Trainer().begin(callback)
     before = torch.random.get_rng_state()
     for epoch in range(4):
         callback.on_train_epoch_end(Trainer(epoch), module)
@@ -129,10 +140,10 @@ def test_what_cannot_be_is_refused_before_the_first_epoch(tmp_path: Path) -> Non
         AuditEvery(0, (x, y), sp.Linf(0.1))
     callback, trainer = AuditEvery(1, (x, y), sp.Linf(0.1), out=tmp_path), Trainer(3)
     (tmp_path / "epoch-3").mkdir()
-    callback.on_fit_start(trainer, None)  # a training that goes on
+    trainer.begin(callback)  # a training that goes on
     (tmp_path / "epoch-12").mkdir()
     with pytest.raises(Invalid, match="there is epoch-12"):
-        callback.on_fit_start(trainer, None)
+        trainer.begin(callback)
     trainer.strategy = FSDPStrategy()
     with pytest.raises(Unsupported, match="FSDPStrategy"):
         callback.on_fit_start(trainer, None)
@@ -140,6 +151,75 @@ def test_what_cannot_be_is_refused_before_the_first_epoch(tmp_path: Path) -> Non
         AuditEvery(1, (x, y), sp.Linf(0.1), attacks="no such suite").on_train_epoch_end(
             Trainer(), Module(net)
         )
+
+
+@pytest.mark.usefixtures("_stand_in")
+@pytest.mark.parametrize(
+    ("data", "threat", "options", "said"),
+    [
+        ("nonsense", sp.Linf(0.1), {}, "data = <str>"),
+        ((torch.rand(2, 2), torch.tensor([0, 1])), "nonsense", {}, "threat = 'nonsense'"),
+        ((torch.rand(2, 2), torch.tensor([0, 1])), sp.Linf, {}, "threat = 'Linf'"),
+        ((torch.rand(2, 2), torch.tensor([0, 1])), sp.Linf(0.1), {"figure": 3}, "mean figures"),
+    ],
+)
+def test_what_no_audit_takes_is_refused_at_the_start(
+    data: Any,  # noqa: ANN401
+    threat: Any,  # noqa: ANN401
+    options: dict[str, Any],
+    said: str,
+) -> None:
+    with pytest.raises(Invalid, match=said):
+        AuditEvery(5, data, threat, **options).on_fit_start(Trainer(), None)
+
+
+@pytest.mark.usefixtures("_stand_in")
+@pytest.mark.parametrize("most", [20, None, -1])
+def test_a_training_that_ends_before_the_first_audit_is_warned_of(most: int | None) -> None:
+    _, x, y = natural()
+    trainer = Trainer()
+    trainer.max_epochs = most  # type: ignore[assignment]
+    AuditEvery(20, (x, y), sp.Linf(0.1)).on_fit_start(trainer, None)
+    late = AuditEvery(21, (x, y), sp.Linf(0.1))
+    if most == 20:
+        with pytest.warns(UserWarning, match="never audits"):
+            late.on_fit_start(trainer, None)
+    else:  # no end is known
+        late.on_fit_start(trainer, None)
+
+
+@pytest.mark.usefixtures("_stand_in")
+def test_a_net_at_chance_is_audited_all_the_same() -> None:
+    _, x, y = natural()
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    nn.init.zeros_(net[1].weight)  # type: ignore[arg-type]
+    module = Module(net)
+    callback = AuditEvery(1, (x, y), sp.Linf(0.1), **QUICK)
+    callback.on_train_epoch_end(Trainer(), module)
+    assert callback.last is not None
+    assert module.logged[0]["clean_accuracy"] == callback.last.clean_accuracy < 0.3
+    with pytest.raises(Invalid, match="better than guessing"):
+        AuditEvery(1, (x, y), sp.Linf(0.1), force=False, **QUICK).on_train_epoch_end(
+            Trainer(), module
+        )
+
+
+@pytest.mark.usefixtures("_stand_in")
+def test_it_survives_pickling(tmp_path: Path) -> None:
+    net, x, y = natural()
+    callback = AuditEvery(2, (x, y), sp.Linf(0.1), prefix="a/", out=tmp_path, **QUICK)
+    module: Any = Module(net)
+    module.trainer = lambda: None  # as what holds a trainer, which cannot be pickled
+    callback.on_train_epoch_end(Trainer(1), module)
+    assert callback.last is not None
+    again = pickle.loads(pickle.dumps(callback))  # noqa: S301 - our own, of a line ago
+    assert type(again) is type(callback)
+    assert isinstance(again, Callback)
+    assert (again.epochs, again.prefix, again.out) == (2, "a/", tmp_path)
+    assert (again.threat, again.options) == (callback.threat, callback.options)
+    assert torch.equal(again.data[0], x)
+    assert again.last is None
+    assert copy.deepcopy(callback).epochs == 2
 
 
 def test_without_lightning_the_install_line_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +261,7 @@ def test_a_real_trainer_logs_and_monitors_it(real: Any, tmp_path: Path) -> None:
 
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), 16)
     csv = importlib_loggers(real).CSVLogger(tmp_path, "log")
-    each = AuditEvery(2, (x, y), sp.Linf(0.05), **QUICK)
+    each = AuditEvery(2, (x, y), sp.Linf(0.05), out=tmp_path / "audits", **QUICK)
     best = importlib_callbacks(real).ModelCheckpoint(
         tmp_path, monitor="robust_accuracy", mode="max", save_on_train_epoch_end=True
     )
@@ -195,6 +275,8 @@ def test_a_real_trainer_logs_and_monitors_it(real: Any, tmp_path: Path) -> None:
         log_every_n_steps=1,
     )
     trainer.fit(Plain(), loader)
+    last = tmp_path / "last.ckpt"
+    trainer.save_checkpoint(last)
     assert each.last is not None
     logged = trainer.callback_metrics["robust_accuracy"].item()
     assert logged == pytest.approx(each.last.robust_accuracy, abs=1e-6)
@@ -202,6 +284,16 @@ def test_a_real_trainer_logs_and_monitors_it(real: Any, tmp_path: Path) -> None:
     heading, *lines = (Path(csv.log_dir) / "metrics.csv").read_text().splitlines()
     column = heading.split(",").index("robust_accuracy_high")
     assert sum(bool(line.split(",")[column]) for line in lines) == 2
+    again = pickle.loads(pickle.dumps(each))  # noqa: S301 - our own, of a line ago
+    further = {"max_epochs": 6, "accelerator": "cpu", "logger": False, "callbacks": [again]}
+    quiet = dict.fromkeys(
+        ("enable_progress_bar", "enable_model_summary", "enable_checkpointing"), False
+    )
+    with pytest.raises(Invalid, match="there is epoch-2"):
+        real.Trainer(**further, **quiet).fit(Plain(), loader)
+    real.Trainer(**further, **quiet).fit(Plain(), loader, ckpt_path=last)
+    names = sorted(p.name for p in (tmp_path / "audits").iterdir())
+    assert names == ["epoch-2", "epoch-4", "epoch-6"]
 
 
 def importlib_loggers(package: Any) -> Any:  # noqa: ANN401

@@ -1,5 +1,7 @@
 """Text becomes objects without being run."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -28,6 +30,26 @@ from saddlepoint.train import (
     RobustLoss,
 )
 from saddlepoint.views import Scale, Shift
+
+DEEP = [
+    (parse_threat, "|".join(["Linf(0.1)"] * 1500)),
+    (parse_threat, "|".join(["Linf(0.1)"] * 150)),
+    (parse_attack, "Restarts(" * 120 + "PGD()" + ")" * 120),
+    (number, "+".join(["1"] * 5000)),
+    (number, "-" * 3000 + "1"),
+]
+
+
+@pytest.mark.parametrize(("read", "text"), DEEP)
+def test_what_is_nested_without_end_is_refused(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(Invalid, match=r"nested at most|a call such as"):
+        read(text)
+
+
+def test_a_union_of_many_is_read() -> None:
+    union = parse_threat("|".join(["Linf(0.1)", "L2(1)"] * 20))
+    assert repr(union).count("L2") == 20
+
 
 OBJECTS = [
     sp.Linf(eps=8 / 255),

@@ -91,3 +91,18 @@ def test_train_takes_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     few = ("--epochs", 1, "--check-n", 4, "--held-out", 50, "--audit-n", 0, "--device", "cpu")
     run("train", "digits", *few)
     assert (tmp_path / "runs/digits/model.safetensors").exists()
+
+
+def test_a_folder_or_a_file_of_a_recipes_name_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    shipped = ROOT / "src/saddlepoint/recipes/digits.toml"
+    found = find_recipe(Path("digits"))
+    assert found is not None
+    assert found.samefile(shipped)
+    assert "digits" in run("recipes", "digits").output
+    (tmp_path / "mnist-l2").write_text("a plan of one's own")
+    assert find_recipe(Path("mnist-l2")) == Path("mnist-l2")
+    assert "one's own" not in run("recipes", "mnist-l2").output

@@ -3,7 +3,7 @@
 Everything ends in ``search`` or ``nearest`` and gives what they give; neither package is needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,9 +30,10 @@ class Called:
 
     norm: the ball that the radii are of. model: one of Foolbox, whose ``bounds`` are the input
     range, or any that ``search`` takes, with [0, 1]. criterion: labels (N,), or an object with
-    ``labels`` or ``target_classes``, as Foolbox's criteria are. epsilons: a radius, or several: one
-    search each; None asks for the closest break instead (``nearest``). raw, clipped: (N, *F), the
-    worst inputs found, both the same; is_adv: (N,) bool. For several radii two lists and (K, N).
+    ``labels`` or ``target_classes``, as Foolbox's criteria are. epsilons: a radius, or K in a list,
+    tuple, tensor, array or generator: one search each; None asks for the closest break instead
+    (``nearest``). raw, clipped: (N, *F), the worst inputs found, both the same; is_adv: (N,) bool.
+    For several radii two lists and (K, N). Raises ``Invalid`` for what is no radius.
 
     >>> x = torch.tensor([[0.9, 0.1], [0.2, 0.7]])
     >>> attack = Called(attacks.FGSM(), Linf)
@@ -52,11 +53,10 @@ class Called:
         inputs: Tensor,
         criterion: Any,  # noqa: ANN401
         *,
-        epsilons: Sequence[float | None] | float | None,
+        epsilons: Iterable[Any] | float | None,
     ) -> tuple[Any, Any, Tensor]:
         """Search each ball."""
-        several = isinstance(epsilons, Sequence)
-        radii: Sequence[float | None] = epsilons if several else [epsilons]  # type: ignore[assignment,list-item]
+        radii, several = _radii(epsilons)
         found = [self._one(model, inputs, _goal(criterion), eps) for eps in radii]
         raw, is_adv = [x for x, _ in found], torch.stack([broken for _, broken in found])
         return (raw, list(raw), is_adv) if several else (raw[0], raw[0], is_adv[0])
@@ -77,6 +77,22 @@ class Called:
         widest = (box[1] - box[0]) * x[0].numel() ** (1 / self.norm.order)
         closest = nearest(self.attack, model, x, goal, self.norm(widest, box), seed=self.seed)
         return closest.x_adv, closest.size.isfinite()
+
+
+def _radii(epsilons: Any) -> tuple[list[float | None], bool]:  # noqa: ANN401
+    """Return the radii, and whether there may be several: tensors without axes are numbers."""
+    several = isinstance(epsilons, Iterable) and getattr(epsilons, "ndim", 1) > 0
+    allowed = "a radius, an iterable of radii, or None for the closest break"
+    if isinstance(epsilons, str):
+        raise Invalid("epsilons", epsilons, allowed)
+    try:
+        given = list(epsilons) if several else [epsilons]
+        radii = [None if eps is None else float(eps) for eps in given]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Invalid("epsilons", f"<{type(epsilons).__name__}>", allowed) from error
+    if not radii:
+        raise Invalid("epsilons", "<empty>", allowed)
+    return radii, several
 
 
 def _goal(criterion: Any) -> Goal | Tensor:  # noqa: ANN401
@@ -132,8 +148,6 @@ def PGD(
     """Projected gradient ascent in the L_inf ball of radius eps, by constant steps of length alpha.
 
     random_start: from a random member, or from the image.
-
-    eps: the radius. random_start: begin at a random member, instead of the input.
 
     >>> PGD(torch.nn.Identity(), eps=0.3, alpha=0.075, steps=40).attack
     PGD(step_size=0.25)

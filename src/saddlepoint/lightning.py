@@ -2,32 +2,38 @@
 
 import functools
 import importlib
+import inspect
 import re
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 from saddlepoint.audit import Audit, audit
 from saddlepoint.audit.logged import headline
-from saddlepoint.core.errors import Invalid, Missing, Unsupported
+from saddlepoint.audit.samples import as_samples
+from saddlepoint.core.errors import Invalid, Missing, Unsupported, closest
+from saddlepoint.core.threat import ThreatModel
 
 __all__ = ["AuditEvery"]
 
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 # Their modules hold a part of the weights each, so that no process can ask the model by itself.
 _SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
+# Lightning gives a callback these methods of the module that it trains.
+_BOUND = ("log", "log_dict")
 
 
 class AuditEvery:
     """A Lightning callback that audits the module after every so many epochs.
 
     epochs: how many. data, threat, options: as for ``audit``, which is run quickly (``effort=
-    "quick"``, no figures, no probes) unless the options say otherwise. ``robust_accuracy`` and its
-    interval, ``robust_accuracy_low`` and ``_high``, and ``clean_accuracy`` are logged through the
-    module's ``log``, after ``prefix``: they reach every logger of the trainer, and callbacks that
-    monitor a number by name. out: a folder for a run of each audit, ``epoch-5`` and so on. ``last``
-    is the last audit.
+    "quick"``, no figures, no probes) and even at chance (``force=True``), unless the options say
+    otherwise. ``robust_accuracy`` and its interval, ``robust_accuracy_low`` and ``_high``, and
+    ``clean_accuracy`` are logged through the module's ``log``, after ``prefix``: they reach every
+    logger of the trainer, and callbacks that monitor a number by name. out: a folder for a run of
+    each audit, ``epoch-5`` and so on. ``last`` is the last audit.
 
     The module is asked in evaluation mode and in float32 as its ``forward`` maps inputs to scores;
     modes, gradients and the random state are put back as they were. Of several processes the first
@@ -58,22 +64,41 @@ class AuditEvery:
         self.epochs, self.data, self.threat = epochs, data, threat
         self.prefix, self.out = prefix, None if out is None else Path(out)
         usual = {} if "attacks" in options else {"effort": "quick"}
-        self.options = {**usual, "figures": 0, "probes": 0, **options}
+        self.options = {**usual, "figures": 0, "probes": 0, "force": True, **options}
         self.last: Audit | None = None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """Be rebuilt from the class that has a name, without what holds a module."""
+        named = vars(type(self)).get("_named", type(self))
+        kept = {name: value for name, value in self.__dict__.items() if name not in _BOUND}
+        return _blank, (named,), {**kept, "last": None}
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
         """Refuse what would end the training at its first audit."""
         strategy = type(trainer.strategy).__name__
         if strategy in _SHARDED:
             raise Unsupported(f"{strategy} gives each process a part of the weights: audit later")
-        if self.out is not None and trainer.is_global_zero:
-            done = trainer.current_epoch
-            found = [p for p in self.out.glob("epoch-*") if _number(p) > done]
-            if found:
-                allowed = f"a folder without audits of epochs after the {done} that are done"
-                raise Invalid(
-                    "out", str(self.out), allowed, f"there is {min(found, key=_number).name}"
-                )
+        as_samples(self.data)  # refuses what is none; a loader is not read yet
+        if not isinstance(self.threat, ThreatModel) or isinstance(self.threat, type):
+            named = getattr(self.threat, "__name__", self.threat)
+            raise Invalid("threat", named, "a threat model, such as Linf(eps=8 / 255)")
+        known = set(inspect.signature(audit).parameters) - {"model", "data", "threat", "out"}
+        for name in self.options.keys() - known:
+            raise Invalid("option", name, "one that audit takes", closest(name, known))
+        most = trainer.max_epochs
+        if most is not None and 0 <= most < self.epochs:
+            said = f"AuditEvery({self.epochs}, …) never audits: the training has {most} epochs"
+            warnings.warn(said, stacklevel=2)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
+        """Refuse a folder with audits of another training; what is done is known only now."""
+        if self.out is None or not trainer.is_global_zero:
+            return
+        done = trainer.current_epoch
+        found = [p for p in self.out.glob("epoch-*") if _number(p) > done]
+        if found:
+            allowed = f"a folder without audits of epochs after the {done} that are done"
+            raise Invalid("out", str(self.out), allowed, f"there is {min(found, key=_number).name}")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
         """Audit and log, if it is time."""
@@ -120,4 +145,9 @@ def _joined(cls: type) -> type:
 
 @functools.cache
 def _subclass(cls: type, base: type) -> type:
-    return type(cls.__name__, (cls, base), {"__doc__": cls.__doc__, "__module__": cls.__module__})
+    own = {"__doc__": cls.__doc__, "__module__": cls.__module__, "_named": cls}
+    return type(cls.__name__, (cls, base), own)
+
+
+def _blank(cls: type[AuditEvery]) -> AuditEvery:
+    return cls.__new__(cls)

@@ -226,7 +226,7 @@ def test_it_is_as_strong_as_exhaustive_search_on_a_linear_model(subject: Subject
 def test_bad_arguments(subject: Subject) -> None:
     data = (subject.x, subject.y)
     for options, message in (
-        ({"effort": "much"}, "quick, standard or thorough"),
+        ({"effort": "much"}, "known: quick, standard, thorough"),
         ({"max_passes": 0}, "a positive number"),
         ({"survivors": -1}, "a whole number >= 0"),
         ({"attacks": "autoatack"}, "did you mean autoattack"),

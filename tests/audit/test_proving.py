@@ -77,7 +77,7 @@ def test_proofs_hold_at_random_members() -> None:
 
 
 def test_search_breaks_what_an_attack_has_left(tmp_path: Path) -> None:
-    more = {"eps": 0.1, "verify": Verification(seconds=None, subproblems=200), "out": tmp_path}
+    more = {"eps": 0.1, "verify": Verification(seconds=None, subproblems=300), "out": tmp_path}
     result = run(**more)
     said = found(result)
     assert said["broken_by_search"] > 0

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 import saddlepoint as sp
 from saddlepoint.audit.replay import Witnesses, replay
 from saddlepoint.audit.samples import Pair
+from saddlepoint.audit.universal_replay import Claimed
 from saddlepoint.audit.witness import inspect
 from saddlepoint.core.errors import BadData
 from tests.audit.conftest import Subject
@@ -138,3 +140,13 @@ def test_damaged_runs(finished: Path, damage: str) -> None:
         (finished / "audit.json").write_text(json.dumps({"n": 3}))
     with pytest.raises(BadData):
         Witnesses.load(finished)
+
+
+@pytest.mark.parametrize("load", [Witnesses.load, Claimed.load])
+def test_json_without_end_is_no_readable_run(
+    load: Callable[[Path], object], tmp_path: Path
+) -> None:
+    for name in ("audit.json", "universal.json"):
+        (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(BadData, match="no readable run"):
+        load(tmp_path)

@@ -28,6 +28,7 @@ def offered(line: str) -> list[str]:
         ("saddlepoint audit --threat Li", ["Linf"]),
         ('saddlepoint audit --threat "Rot', ["RotateTranslate"]),
         ("saddlepoint attack --attack FG", ["FGSM"]),
+        ("saddlepoint replay run --threat Li", ["Linf"]),
         ("saddlepoint audit --data mn", ["mnist"]),
         ("saddlepoint audit --arch conv-", ["conv-small", "conv-medium"]),
         ("saddlepoint audit --access s", ["scores"]),
@@ -35,6 +36,8 @@ def offered(line: str) -> list[str]:
         ("saddlepoint train mnist-l2", ["mnist-l2"]),
         ("saddlepoint recipes dig", ["digits"]),
         ("saddlepoint train --loss tr", ["trades"]),
+        ("saddlepoint audit --logger ", ["tensorboard", "csv", "wandb", "mlflow"]),
+        ("saddlepoint train --logger w", ["wandb"]),
         ("saddlepoint audit --model ne", []),  # the shell goes on with files
     ],
 )

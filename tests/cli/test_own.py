@@ -41,7 +41,7 @@ def test_nothing_is_imported_on_a_files_word(text: str) -> None:
         ("Linf(0.1)", "a name of its own; saddlepoint has a Linf"),
         ("Unnamed(0.1)", "repr tells their settings"),
         ("Grumpy(0.1)", "making it raised KeyError"),
-        ("Shade(size=3)", "arguments that tests.cli.own:Shade takes; .*fields: eps, box"),
+        ("Shade(size=3)", "arguments that tests.cli.own:Shade takes; got an .*; fields: eps, box"),
         ("Nothing()", "tests.cli.own has no Nothing; it has"),
         ("Shade(Linf)", "'Linf' is neither a number"),
     ],
@@ -88,3 +88,37 @@ def test_a_run_that_names_code_is_not_obeyed(tmp_path: Path) -> None:
     refused = run("replay", folder, *MODEL, code=2)
     assert "never out of a file" in said(refused)
     assert own.CALLED == []
+
+
+PLANNED = [
+    ("audit", "threat", "Plain('x')"),
+    ("audit", "attack", ["FGSM()", f"Restarts({MINE}Darkest, n=2)"]),
+    ("verify", "attack", "Darkest"),
+    ("curve", "threat", "Shade(0.1)"),
+    ("universal", "threat", "Shade(0.1)"),
+    ("train", "check", "Darkest"),
+    ("train", "loss", "Twice()"),
+]
+
+
+@pytest.mark.parametrize(("verb", "key", "value"), PLANNED)
+def test_a_plan_file_imports_no_component(
+    tmp_path: Path, verb: str, key: str, value: str | list[str]
+) -> None:
+    value = MINE + value if isinstance(value, str) else value
+    plan, words = tmp_path / "plan.toml", {"threat": "Linf(0.1)", key: value}
+    plan.write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in words.items()))
+    model = () if verb == "train" else MODEL
+    refused = said(run(verb, plan, *model, "--out", tmp_path / "out", code=2))
+    assert f"give it as a flag, --{key}" in refused
+    assert own.CALLED == []
+
+
+def test_a_flag_beside_a_plan_names_a_class(tmp_path: Path) -> None:
+    plan, folder = tmp_path / "plan.toml", tmp_path / "run"
+    plan.write_text('model = "tests.cli.nets:linear"\nthreat = "no.such:Thing()"\nn = 20\n')
+    words = ("--threat", f"{MINE}Shade(0.1)", "--attack", "FGSM()", "--device", "cpu")
+    refused = run("audit", plan, *words, "--figures", 0, "--probes", 0, "--out", folder, code=2)
+    assert "FGSM" in said(refused)  # which a set without maximise cannot have: the plan was read
+    words = (*words[:2], "--attack", f"{MINE}Darkest", *words[4:])
+    run("audit", plan, *words, "--figures", 0, "--probes", 0, "--out", folder)

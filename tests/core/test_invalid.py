@@ -57,15 +57,22 @@ def bad(text: str, x: Any = X, y: Any = Y, **options: Any) -> int:  # noqa: ANN4
         ("0 … K-1", {"y": torch.tensor([0, 1, -1, 0])}),
         ("whole numbers", {"y": Y.float()}),
         ("one class index per sample", {"y": Y[:, None]}),
-        ("goal = 'list'", {"y": [0, 1, 2, 0]}),
+        ("of one-hot rows, y.argmax", {"y": torch.eye(4)}),
+        ("goal = 'list'.*torch.as_tensor", {"y": [0, 1, 2, 0]}),
         ("x.float\\(\\) / 255", {"x": torch.zeros(4, 2, dtype=torch.uint8)}),
         ("input range", {"x": X * 4}),
         ("input range", {"x": X - 0.6}),
         ("finite", {"x": X * math.nan}),
         ("normalisation into the model", {"x": X * 255}),
+        ("as x / 255 does", {"x": (X * 255).round()}),
         ("at least one sample", {"x": X[:0], "y": Y[:0]}),
         ("at least one sample", {"x": X[:, 0]}),
-        ("at least one sample", {"x": X.numpy()}),
+        ("at least one sample; torch.as_tensor", {"x": X.numpy()}),
+        ("<class PGD>: must be an object; write PGD\\(\\)", {"attack": PGD}),
+        ("'PGD\\(\\)': must be an attack .* command line", {"attack": "PGD()"}),
+        ("it comes before the model", {"attack": torch.nn.Identity()}),
+        ("write Linf\\(eps=8/255\\)", {"threat": Linf}),
+        ("threat = 'Linf\\(0.1\\)': .* command line", {"threat": "Linf(0.1)"}),
         ("did you mean margin", {"loss": "magin"}),
         ("known: cross-entropy", {"loss": "xyz"}),
         ("loss", {"loss": 3}),
@@ -95,14 +102,23 @@ def test_search_refuses_before_the_model_is_asked(text: str, arguments: dict[str
         ("y = 3: must be class indices in 0 … 2", {"y": torch.tensor([0, 1, 3, 0])}),
         ("K >= 2", {"model": lambda x: x[:, :1], "y": Y * 0}),
         ("shape \\(4, K\\)", {"model": lambda x: x[:, None, :]}),
-        ("shape \\(4, K\\)", {"model": lambda x: x[:, 0]}),
+        ("one score for each class", {"model": lambda x: x[:, 0]}),
+        ("saddlepoint.models.Arrays", {"model": lambda x: x.detach().numpy()}),
         ("shape \\(4, K\\)", {"model": lambda x: x[:2]}),
-        ("tuple", {"model": lambda x: (x, x)}),
+        ("return the logits alone", {"model": lambda x: (x, x)}),
     ],
-    ids=["label", "one class", "3-D", "1-D", "rows", "tuple"],
+    ids=["label", "one class", "3-D", "1-D", "array", "rows", "tuple"],
 )
 def test_answers_are_checked_after_one_question(text: str, arguments: dict[str, Any]) -> None:
     assert bad(text, **arguments) == 1
+
+
+def test_a_loaded_model_is_told_from_its_module() -> None:
+    from saddlepoint.models.loaded import Loaded
+
+    loaded = Loaded(model, "mine", "mine", "gradients", "")
+    with pytest.raises(Invalid, match=r"model = <Loaded>: .* pass its .model"):
+        search(PGD(), loaded, X, Y, Linf(eps=0.1))  # type: ignore[arg-type]
 
 
 def test_labels_of_later_batches_are_checked_before_the_first_is_attacked() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from saddlepoint.core.errors import BadData
+from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.data import load_data
 
 Save: TypeAlias = Callable[..., Path]
@@ -102,6 +102,12 @@ FLAT = np.zeros((6, 3))
 def test_arrays_that_do_not_fit(saved: Save, arrays: dict[str, Any], message: str) -> None:
     with pytest.raises(BadData, match=message):
         load_data(saved(**arrays))
+
+
+def test_tensors_in_a_file_are_told_how_to_become_one(tmp_path: Path) -> None:
+    (tmp_path / "test.pt").touch()
+    with pytest.raises(Invalid, match=r"an .npz file, .*; numpy.savez\("):
+        load_data(tmp_path / "test.pt")
 
 
 def test_a_missing_archive() -> None:

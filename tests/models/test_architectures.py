@@ -143,6 +143,24 @@ def test_what_cannot_be_built(arch: str, given: dict[str, Any], message: str) ->
         build(arch, **given)
 
 
+@pytest.mark.parametrize(
+    ("arch", "message"),
+    [
+        ("mynet", "a function of mynet.py is written mynet:its_name"),
+        ("mynet.py", "a function of mynet.py is written mynet:its_name"),
+        ("mynet.small", "a function of mynet.py is written mynet:small"),
+        ("mynet.py:small", "without .py: mynet:small"),
+    ],
+)
+def test_a_file_of_ones_own_is_told_how_to_be_named(
+    arch: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mynet.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match=message):
+        build(arch)
+
+
 FACTORIES = """
 import torch
 from torch import nn

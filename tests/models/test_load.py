@@ -221,6 +221,10 @@ def test_a_factory_alone() -> None:
 def test_what_is_not_there(weights: Path) -> None:
     with pytest.raises(BadData, match=r"no such file or folder; in .*did you mean net.safetensors"):
         load_model(weights.with_name("nett.safetensors"))
+    (weights.parent / "robust").mkdir()
+    (weights.parent / "robust/model.json").touch()
+    with pytest.raises(BadData, match=r"robsut: no such file or folder; in .*did you mean robust"):
+        load_model(weights.with_name("robsut"))
     with pytest.raises(BadData, match=r"nowhere/a.pt: no such file or folder; a model is a \.safe"):
         load_model("/nowhere/a.pt")
     with pytest.raises(Invalid, match="resnet9 is an architecture: pass its weights, and --arch"):

@@ -84,6 +84,10 @@ def _loose(s: Ball, x: Tensor, u: Tensor) -> Tensor:
     return u if float(_length(u).max()) < 3 * s.eps else u * (s.eps / _length(u))
 
 
+def _wide(times: float) -> Callable[..., Tensor]:
+    return lambda s, x, u, tol: u.double().flatten(1).norm(dim=1) <= times * s.eps + tol
+
+
 def _corner(s: Ball, x: Tensor, u: Tensor) -> Tensor:
     inside = _length(u) <= s.eps * (1 + 1e-6)
     return torch.where(inside, u, s.eps * u.sign() / u[0].numel() ** 0.5)
@@ -126,6 +130,8 @@ WRONG: list[tuple[str, Callable[..., Any], str]] = [
     ("project", _corner, "nearer than what project returns"),
     ("project", _together, "another project alone"),
     ("project", _writes, "writes into what it is given"),
+    ("contains", _wide(3.0), "project moves: it is too wide"),
+    ("contains", _wide(1.15), "project moves: it is too wide"),
     ("contains", lambda s, x, u, tol: torch.ones(len(x)) > 0, "contains points that are far out"),
     ("contains", lambda s, x, u, tol: ~(_length(u).flatten() > s.eps + tol), "not a number"),
     ("contains", lambda s, x, u, tol: _length(u).flatten().max() <= s.eps + tol, "one bool per"),

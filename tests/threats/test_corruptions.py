@@ -104,6 +104,12 @@ def test_glass_takes_every_pixel_from_beside_it() -> None:
         assert float(moved.std()) > reach / 4
 
 
+def test_glass_scatters_small_images_by_less_than_a_pixel() -> None:
+    x = torch.arange(8, dtype=torch.float64).expand(1, 1, 8, 8) / 8
+    moved = (seen("glass_blur", 1, x=x) - x)[..., 1:-1] * 8
+    assert float(moved.abs().max()) == pytest.approx(8 / 32, abs=1e-3)
+
+
 def test_contrast_and_brightness_are_exact() -> None:
     x = photo()
     mean = x.mean((2, 3), keepdim=True)

@@ -65,6 +65,18 @@ class Recorder(FabricLogger):
         self.status.append(status)
 
 
+class Failing(Recorder):
+    """Fails where it is told to."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        setattr(self, method, self.fail)
+        self.method = method
+
+    def fail(self, *_: object, **__: object) -> None:
+        raise OSError(self.method)
+
+
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
     """Stand-ins of wandb, mlflow and pytorch_lightning; the list of loggers that are made."""
@@ -150,6 +162,46 @@ def test_services_are_named_after_the_folder_and_ended(
     assert service[-1].status == ["failed"]
 
 
+def test_a_check_leaves_nothing_behind(
+    service: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def logger(tracking_uri: str, **_: object) -> None:
+        Path(tracking_uri.removeprefix("sqlite:///")).write_text("tables")
+
+    monkeypatch.setattr(sys.modules["pytorch_lightning.loggers"], "MLFlowLogger", logger)
+    loggers.check_logger("mlflow")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_logger_that_fails_costs_no_audit(service: list[Recorder], tmp_path: Path) -> None:
+    own = Failing("log_metrics")
+    with pytest.warns(UserWarning, match="not logged: OSError: log_metrics"):
+        assert audit(logger=own).robust_accuracy == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("broken", ["save", "finalize", "log_hyperparams"])
+def test_a_log_is_ended_whatever_fails(
+    broken: str, service: list[Recorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Failing] = []
+
+    def logger(**_: object) -> Failing:
+        made.append(Failing(broken))
+        return made[-1]
+
+    monkeypatch.setattr(sys.modules["pytorch_lightning.loggers"], "WandbLogger", logger)
+    with pytest.raises(OSError, match=broken), loggers.opened("wandb", tmp_path, {"n": 1}):
+        pass
+    if broken != "log_hyperparams":
+        with pytest.raises(RuntimeError, match="first"), loggers.opened("wandb", tmp_path):
+            raise RuntimeError("first")
+        assert made[1].status == ([] if broken == "finalize" else ["failed"])
+    assert [m.experiment.done for m in made] == [1] * len(made)
+
+
 def test_audits_write_their_headline_as_csv(tmp_path: Path) -> None:
     result = audit(out=tmp_path, logger="csv", verify=5.0)
     (said,) = rows(tmp_path / "csv/version_0")
@@ -164,6 +216,8 @@ def test_audits_write_their_headline_as_csv(tmp_path: Path) -> None:
 def test_what_is_no_logger_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Invalid, match="logger = 'int'"):
         audit(logger=3)
+    with pytest.raises(Invalid, match=r"logger = <class CSVLogger>.*CSVLogger\(…\)"):
+        audit(logger=CSVLogger)
     there = {"wandb"}
     monkeypatch.setattr(loggers, "find_spec", lambda name: name in there or None)
     with pytest.raises(Missing, match="mlflow is not installed: pip install mlflow pytorch-light"):

@@ -85,7 +85,7 @@ def compare(net: Network, where: object, bounds: Bounds, free: Free, a: Tensor |
     for t in free.tensors:
         t.requires_grad_(False)
     with torch.no_grad():
-        still = {n: Used(*(v.detach() for v in u[:2]), _still(u)) for n, u in seen.items()}
+        still = {n: u._replace(lines=_still(u)) for n, u in seen.items()}
         best = where.minimiser(plane.slope.detach())  # type: ignore[attr-defined]
         if isinstance(where, Box):  # of equal ends automatic differentiation takes the middle
             best = torch.where(plane.slope == 0, (where.low + where.high)[:, None] / 2, best)

@@ -79,7 +79,7 @@ class Certificates:
             found = unpack(tensors)
         except BadData as error:
             raise BadData(f"{path}: {error}") from error
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             raise BadData(
                 f"{path} holds no readable certificates: {type(error).__name__}: {error}"
             ) from error

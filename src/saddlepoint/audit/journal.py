@@ -213,7 +213,7 @@ def _claim(folder: Path, header: dict[str, Any], text: str) -> bool:
     if path.exists():
         try:
             found = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BadData(f"{path} cannot be read ({error}): choose another --out") from error
         other = _differences(found, json.loads(text))
         if other:
@@ -240,7 +240,8 @@ def _differences(found: Any, wanted: dict[str, Any]) -> list[str]:  # noqa: ANN4
     for key in sorted({*found, *wanted}):
         a, b = found.get(key), wanted.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            said += _differences(a, b)
+            within = "code of " if key == "code" else ""
+            said += [within + line for line in _differences(a, b)]
         elif a != b:
             said.append(f"{key} {_short(a)} there, {_short(b)} here")
     return said

@@ -1,5 +1,6 @@
 """An audit's headline numbers, by name, as loggers and dashboards take them."""
 
+import warnings
 from pathlib import Path
 
 from saddlepoint.audit.result import Audit
@@ -36,10 +37,21 @@ def headline(result: Audit) -> dict[str, float]:
 
 
 def log_audit(result: Audit, logger: Logger | str | None) -> Audit:
-    """Log the headline as ``audit/NAME``, once, and return the audit."""
+    """Log the headline as ``audit/NAME``, once, and return the audit.
+
+    A logger that fails is warned of: the work of hours is not given up for it.
+    """
     if logger is not None:
-        folder = Path() if result.folder is None else result.folder
-        told = {"threat": result.document["threat"]["spec"], "n": result.evidence.n}
-        with opened(logger, folder, told | {"model": result.document["model"]["spec"]}) as writer:
-            writer.log_metrics({f"audit/{k}": v for k, v in headline(result).items()}, 0)
+        try:
+            _log(result, logger)
+        except Exception as error:  # noqa: BLE001 - a service may raise anything
+            said = f"the audit is done, but was not logged: {type(error).__name__}: {error}"
+            warnings.warn(said, stacklevel=3)
     return result
+
+
+def _log(result: Audit, logger: Logger | str) -> None:
+    folder = Path() if result.folder is None else result.folder
+    told = {"threat": result.document["threat"]["spec"], "n": result.evidence.n}
+    with opened(logger, folder, told | {"model": result.document["model"]["spec"]}) as writer:
+        writer.log_metrics({f"audit/{k}": v for k, v in headline(result).items()}, 0)

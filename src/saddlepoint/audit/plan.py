@@ -12,6 +12,7 @@ from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.origin import code
 from saddlepoint.core.target import Target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.core.whole import is_whole, require_whole
@@ -120,6 +121,7 @@ class Plan:
             "batch_size": self.batch_size,
             "eot": self.eot,
             "votes": self.votes,
+            **code(self.threat, self.strategy),
             # Without them a plan reads as ever, and an earlier run goes on.
             **({} if self.verify is None else {"verify": self.verify.describe()}),
             **({} if self.target is None else {"target": str(self.target)}),

@@ -18,5 +18,5 @@ def readable(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise BadData(f"{folder} is no finished run: {error.filename} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise BadData(f"{folder} is no readable run: {type(error).__name__}: {error}") from error

@@ -3,7 +3,7 @@
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from saddlepoint.audit.evidence import CODES, Evidence, Round
 from saddlepoint.audit.journal import Journal, Record
 from saddlepoint.audit.membership import inspect
 from saddlepoint.audit.plan import Move, Plan
+from saddlepoint.audit.progress import Progress
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.team import Team
@@ -30,12 +31,9 @@ from saddlepoint.core.referee import hits_of, judge
 from saddlepoint.core.search import attack_rows, check_inputs, verdict
 from saddlepoint.core.threat import parametric
 
-__all__ = ["Progress", "Rounds"]
+__all__ = ["Rounds"]
 
 _RIGHT = "the model is right about it"
-# (attack's name, samples done, samples to do in this round, broken so far). The stages of a
-# verification, whose names begin with "verify" or "sandwich", count what is certified instead.
-Progress = Callable[[str, int, int, int], None]
 
 
 @dataclass

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from saddlepoint.audit.borrowing import Borrowed
 from saddlepoint.audit.logged import log_audit
 from saddlepoint.audit.plan import Plan, check_queries
+from saddlepoint.audit.progress import Progress, heard
 from saddlepoint.audit.proving.settings import Verification
 from saddlepoint.audit.result import About, Audit
-from saddlepoint.audit.rounds import Progress
 from saddlepoint.audit.samples import Data, Samples, as_samples
 from saddlepoint.audit.session import Session, held
 from saddlepoint.audit.spool import spool
@@ -49,7 +49,7 @@ def audit(
     model: Any,  # noqa: ANN401 - a module, a callable, or what ``as_model`` takes
     data: Data,
     threat: ThreatModel,
-    attacks: tuple[Attack[Any], ...] | str | None = None,
+    attacks: tuple[Attack[Any], ...] | Attack[Any] | str | None = None,
     *,
     effort: str = "standard",
     max_passes: float | None = None,
@@ -74,18 +74,19 @@ def audit(
     figures: int = 64,
     probes: int | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool = False,
     team: Team | None = None,
     logger: Logger | str | None = None,
 ) -> Audit:
     """Attack a model on the first n samples and report what withstood, with evidence.
 
-    data: a pair (x, y) of tensors, a split of ``load_data``, or a loader of batches (x, y): it is
-    read once, into a file without a name in ``out`` or the temporary folder. attacks: a tuple, in
-    order, each on what still stands; ``"autoattack"``, the standard suite; None, the cascade, which
-    spends ``max_passes`` (or what ``effort`` says: quick 80, standard 300, thorough 2000) per
-    sample where breaks are, and lets ``survivors`` of what is left meet the standard suite. out: a
-    folder for the run's files; calling again with the same arguments continues an interrupted run.
+    data: a pair (x, y) of tensors or arrays, a split of ``load_data``, or a loader of batches
+    (x, y): it is read once, into a file without a name in ``out`` or the temporary folder. attacks:
+    one, or a tuple, in order, each on what still stands; ``"autoattack"``, the standard suite;
+    None, the cascade, which spends ``max_passes`` (or what ``effort`` says: quick 80, standard 300,
+    thorough 2000) per sample where breaks are, and lets ``survivors`` of what is left meet the
+    standard suite. out: a folder for the run's files; calling again with the same arguments
+    continues an interrupted run.
     eot, votes: for a randomised model, the passes that each answer to an attack is averaged over,
     and the fresh draws whose majority decides whether a sample is broken, or right when clean.
     under: transformations that an input goes through on its way to the model; they say how many
@@ -106,10 +107,11 @@ def audit(
     figures: samples behind the report's curves, 0 for none. probes: samples that the health checks
     measure on, after the search; 0 for none, which is what a model gets that is paid for by the
     question; 64 for others. force: go on when clean accuracy is at chance, or the
-    model returns probabilities. team: this process among several that share ``out``, as
-    ``gathered()`` gives it under torchrun. logger: where the headline numbers are logged at the
-    end: ``tensorboard`` or ``csv`` in ``out``, ``wandb``, ``mlflow``, or a ``Logger`` of
-    lightning-fabric.
+    model returns probabilities. progress: True says on the standard error what each attack left; a
+    function is called with (attack's name, samples done, to do, broken so far). team: this process
+    among several that share ``out``, as ``gathered()`` gives it under torchrun. logger: where the
+    headline numbers are logged at the end: ``tensorboard`` or ``csv`` in ``out``, ``wandb``,
+    ``mlflow``, or a ``Logger`` of lightning-fabric.
 
     Raises ``Invalid`` for what cannot be audited, before any long work, and ``Unsound`` where a
     bound contradicts an attack.
@@ -160,7 +162,7 @@ def audit(
         session.borrowed = borrowed or None
         session.perceptual = _seeing(perceptual, samples)
         few = (0 if is_metered(model) else 64) if probes is None else probes
-        result = session.run(figures, force, progress or (lambda *_: None), few)
+        result = session.run(figures, force, heard(progress, plan.n), few)
     return log_audit(result, logger if team.first else None)
 
 

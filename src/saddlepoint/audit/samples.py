@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.data.dataset import Dataset
 
 __all__ = ["Data", "Pair", "Samples", "as_samples"]
 
@@ -27,7 +29,8 @@ class Samples(Protocol):
         ...
 
 
-Data: TypeAlias = Samples | tuple[Tensor, Tensor] | Iterable[Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Data: TypeAlias = Samples | tuple[Tensor, Tensor] | tuple[Array, Array] | Iterable[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +67,40 @@ class Pair:
 
 
 def as_samples(data: Data) -> Samples | None:
-    """Take a pair of tensors, or anything with ``batch`` and ``sha256``, as samples.
+    """Take a pair of tensors or arrays, or anything with ``batch`` and ``sha256``, as samples.
 
     Returns None for a loader, which has to be read first; raises ``Invalid`` for what is neither.
+
+    >>> as_samples((np.zeros((2, 3)), np.array([0, 1]))).y
+    tensor([0, 1])
     """
     given: Any = data
-    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor):
-        return Pair(*given)
+    if isinstance(given, tuple | list) and len(given) == 2 and _held(given[0]):
+        return Pair(_tensor("x", given[0]), _tensor("y", given[1]))
     if hasattr(given, "batch") and hasattr(given, "sha256"):
         return given  # type: ignore[no-any-return]
-    if isinstance(data, Iterable | Sized) and not isinstance(data, Tensor | dict | str | bytes):
+    if isinstance(data, Iterable | Sized) and not isinstance(data, _NO_LOADER):
+        if isinstance(data, Dataset):
+            raise Invalid("data", f"<{type(data).__name__}>", _FORMS, 'take its .split("test")')
         return None
-    allowed = "a pair (x, y) of tensors, a data split, or a loader of such pairs"
-    raise Invalid("data", f"<{type(data).__name__}>", allowed)
+    hint = f"load_data({data!r}).split('test')" if isinstance(data, str) else ""
+    if _held(given) or isinstance(data, dict):
+        hint = "labels are needed as well"
+    raise Invalid("data", f"<{type(data).__name__}>", _FORMS, hint)
+
+
+_NO_LOADER = (Tensor, np.ndarray, dict, str, bytes)
+_FORMS = "a pair (x, y) of tensors or arrays, a data split, or a loader of such pairs"
+
+
+def _held(part: object) -> bool:
+    return isinstance(part, Tensor | np.ndarray)
+
+
+def _tensor(name: str, part: Any) -> Tensor:  # noqa: ANN401 - whatever stands beside an array
+    try:
+        return torch.as_tensor(part)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Invalid(
+            name, f"<{type(part).__name__}>", "a tensor or an array", str(error)
+        ) from error

@@ -23,10 +23,11 @@ from saddlepoint.audit.perceptual import perceive
 from saddlepoint.audit.plan import Plan
 from saddlepoint.audit.preflight import first_look, refuse_chance, refuse_other_answers
 from saddlepoint.audit.probing import measured
+from saddlepoint.audit.progress import Progress
 from saddlepoint.audit.proving import certificates
 from saddlepoint.audit.proving.stage import prove
 from saddlepoint.audit.result import About, Audit
-from saddlepoint.audit.rounds import Progress, Rounds
+from saddlepoint.audit.rounds import Rounds
 from saddlepoint.audit.samples import Samples
 from saddlepoint.audit.scores import ScoreTable
 from saddlepoint.audit.store import npz_bytes, write_evidence, write_json

@@ -150,7 +150,7 @@ def cascade(
     80
     """
     if effort not in EFFORTS:
-        raise Invalid("effort", effort, "quick, standard or thorough", closest(effort, EFFORTS))
+        raise Invalid("effort", effort, "a known effort", closest(effort, EFFORTS))
     if access not in ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
     if isinstance(threat, Parted):
@@ -205,7 +205,7 @@ def _fits(attack: Attack[Any], threat: ThreatModel, access: Access) -> bool:
 
 
 def strategy(
-    attacks: tuple[Attack[Any], ...] | str | None,
+    attacks: tuple[Attack[Any], ...] | Attack[Any] | str | None,
     threat: ThreatModel,
     access: Access,
     effort: str = "standard",
@@ -234,7 +234,7 @@ def strategy(
             allowed = "the name of a suite, or a tuple of attacks"
             raise Invalid("attacks", attacks, allowed, closest(attacks, SUITES))
         return Listed(_standard(access, threat), suite=attacks)
-    return Listed(tuple(attacks))
+    return Listed((attacks,) if callable(attacks) else tuple(attacks))
 
 
 def _standard(access: Access, threat: ThreatModel) -> tuple[Attack[Any], ...]:

@@ -12,6 +12,7 @@ from saddlepoint.core.access import Access, Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.origin import code
 from saddlepoint.core.target import Target
 from saddlepoint.core.threat import Graded, Parted, graded
 from saddlepoint.core.whole import require_whole
@@ -82,4 +83,5 @@ class Sweep:
         words = {"threat": repr(self.threat), "attack": repr(self.attack)}
         aimed = {} if self.target is None else {"target": str(self.target)}
         seen = {} if self.access == "gradients" else {"access": self.access}
-        return {**words, **{k: getattr(self, k) for k in named}, **aimed, **seen}
+        mine = code(self.threat, self.attack)
+        return {**words, **{k: getattr(self, k) for k in named}, **aimed, **seen, **mine}

@@ -25,6 +25,7 @@ from saddlepoint.core.answers import check_scores
 from saddlepoint.core.detected import refuse_rejecting
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.errors import Invalid, Unsound, Unsupported
+from saddlepoint.core.origin import code
 from saddlepoint.core.search import CHANGED, check_inputs
 from saddlepoint.core.shapes import pieces
 from saddlepoint.core.threat import ThreatModel
@@ -160,6 +161,7 @@ class _Run:
             "data_sha256": hashes[1],
             "threat": repr(self.threat),
             "how": repr(self.how),
+            **code(self.threat),
             "target": self.target,
             "fit_n": many,
             "n": count,

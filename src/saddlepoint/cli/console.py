@@ -14,6 +14,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from saddlepoint.audit.progress import line_after
+
 __all__ = ["OUT", "AuditProgress", "Shown", "counted_bar", "percent"]
 
 OUT = Console(highlight=False)
@@ -75,12 +77,5 @@ class AuditProgress(Shown):
             shown = "measuring the report's figures" if name == "figures" else name
             self._task, self._name = self._bar.add_task(shown, total=todo or None), name
         self._bar.update(self._task, completed=done)
-        if done == todo and not name.startswith(("figures", "sandwich", "radius")):
-            self._bar.console.print(Text(self._said(name, broken)))
-
-    def _said(self, name: str, count: int) -> str:
-        """One line for what has finished; a verification counts what is proved."""
-        if name.startswith("verify"):
-            return f"certified accuracy after {name}: {percent(count / self.total)}"
-        what = "clean accuracy" if name == "clean" else f"robust accuracy after {name}"
-        return f"{what}: {percent(1 - count / self.total)}"
+        if line := line_after(name, done, todo, broken, self.total):
+            self._bar.console.print(Text(line))

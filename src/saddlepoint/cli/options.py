@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
@@ -15,6 +15,7 @@ from saddlepoint.cli.complete import (
     threat_names,
 )
 from saddlepoint.core.errors import BadData, Invalid, closest
+from saddlepoint.core.named import lifted
 
 __all__ = [
     "ArchOption",
@@ -129,6 +130,7 @@ LoggerOption = Annotated[
         "--logger",
         help="Where a dashboard reads the numbers: tensorboard or csv, in the run's folder, wandb "
         "or mlflow (default none).",
+        autocompletion=either(*get_args(LoggerName)),
     ),
 ]
 EotOption = Annotated[
@@ -171,21 +173,24 @@ class SubjectSettings(Settings):
 
 
 S = TypeVar("S", bound=Settings)
+_COMPONENTS = ("threat", "attack", "check", "loss")
 
 
 def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
     """Read the plan file, let flags win, and validate; of a table, flags replace what they name.
 
-    Raises ``BadData`` for a file that is no TOML, ``Invalid`` for an unknown key or a wrong type.
+    Raises ``BadData`` for a file that is no TOML, ``Invalid`` for an unknown key or a wrong type,
+    and for a set, an attack or an objective of the user's own that no flag has named.
     """
     values = _read(plan) if plan else {}
     unknown = sorted(set(values) - set(kind.model_fields))
     if unknown:
         hint = closest(unknown[0], kind.model_fields)
         raise Invalid(f"key in {plan}", unknown[0], "a known key", hint)
-    for name, value in flags.items():
-        if value is not None:
-            values[name] = _over(values.get(name), value)
+    given = {name: value for name, value in flags.items() if value is not None}
+    _refuse_code(plan, {name: v for name, v in values.items() if name not in given})
+    for name, value in given.items():
+        values[name] = _over(values.get(name), value)
     try:
         return kind(**values)
     except ValidationError as error:
@@ -198,6 +203,16 @@ def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
                 name, "<nothing>", f"given: pass {flag}, or {name} = … in a plan"
             ) from None
         raise Invalid(name, first["input"], first["msg"].removeprefix("Input should be ")) from None
+
+
+def _refuse_code(plan: Path | None, planned: dict[str, Any]) -> None:
+    """Refuse components of the user's own in a file: a flag alone has them imported."""
+    for name in _COMPONENTS:
+        value = planned.get(name)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and lifted(text)[1]:
+                hint = f"it names code, which no file has imported: give it as a flag, --{name}"
+                raise Invalid(f"{name} in {plan}", text, "made of names that saddlepoint has", hint)
 
 
 def _over(planned: object, flag: object) -> object:

@@ -24,10 +24,9 @@ def find_recipe(plan: Path | None) -> Path | None:
     >>> find_recipe(Path("mine.toml"))
     PosixPath('mine.toml')
     """
-    if plan is None or plan.exists():
+    if plan is None or plan.is_file():
         return plan
-    shipped = RECIPES / f"{plan.name.removesuffix('.toml')}.toml"
-    if plan.parent in (Path(), Path("recipes")) and shipped.exists():
+    if (shipped := _shipped(plan)) is not None:
         return shipped
     if plan.suffix or len(plan.parts) > 1:
         return plan
@@ -45,8 +44,8 @@ def recipes_command(
     Example: saddlepoint recipes digits > mine.toml
     """
     if name is not None:
-        path = find_recipe(Path(name))
-        if path is None or path.parent != RECIPES:
+        path = _shipped(Path(name))
+        if path is None:
             raise Invalid("name", name, "a recipe", closest(name, _names()))
         typer.echo(path.read_text(), nl=False)
         return
@@ -57,6 +56,12 @@ def recipes_command(
         table.add_row(Text(path.stem), Text(_about(path)))
     OUT.print(table)
     OUT.print(Text("\ntrain one: saddlepoint train NAME; print one: saddlepoint recipes NAME"))
+
+
+def _shipped(plan: Path) -> Path | None:
+    """Return the recipe of that name in the package."""
+    path = RECIPES / f"{plan.name.removesuffix('.toml')}.toml"
+    return path if plan.parent in (Path(), Path("recipes")) and path.is_file() else None
 
 
 def _names() -> list[str]:

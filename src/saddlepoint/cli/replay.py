@@ -10,10 +10,11 @@ from rich.text import Text
 from saddlepoint.audit.certificates import Certificates
 from saddlepoint.audit.recheck import recheck
 from saddlepoint.audit.replay import Witnesses, replay
+from saddlepoint.cli.complete import threat_names
 from saddlepoint.cli.console import OUT
 from saddlepoint.cli.options import ArchOption, DataOption, DeviceOption, ModelOption, SplitOption
 from saddlepoint.cli.replay_universal import check_universal
-from saddlepoint.cli.replayed import known, note_judge, stated, tell
+from saddlepoint.cli.replayed import known, note_code, note_judge, stated, tell
 from saddlepoint.cli.subject import Subject, load_subject
 from saddlepoint.cli.under import as_written
 from saddlepoint.core.errors import Invalid
@@ -35,6 +36,7 @@ def replay_command(
             "--threat",
             help="The run's threat model, where it is a set of your own: package.module:Name(…). "
             "Nothing is imported on a file's word.",
+            autocompletion=threat_names,
         ),
     ] = None,
 ) -> None:
@@ -59,6 +61,7 @@ def replay_command(
     )
     around = stated(said["plan"]["threat"], threat)
     note_judge(around)
+    note_code(around, said["plan"].get("code", {}))
     under = as_written(said["plan"].get("under"))
     result = replay(claims, subject.model, subject.samples, around, subject.sha256, under)
     if not result.same_model:

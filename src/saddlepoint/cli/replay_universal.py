@@ -7,7 +7,7 @@ from rich.text import Text
 
 from saddlepoint.audit.universal_replay import Claimed, replay_universal
 from saddlepoint.cli.console import OUT
-from saddlepoint.cli.replayed import known, note_judge, stated, tell
+from saddlepoint.cli.replayed import known, note_code, note_judge, stated, tell
 from saddlepoint.cli.subject import load_subject
 
 __all__ = ["check_universal"]
@@ -34,6 +34,7 @@ def check_universal(
     )
     threat = stated(said["threat"], own)
     note_judge(threat)
+    note_code(threat, said.get("code", {}))
     result = replay_universal(claimed, subject.model, subject.samples, threat, subject.sha256)
     if not result.same_model:
         OUT.print(Text("note: this is not the model of the run: its hash differs", style="yellow"))

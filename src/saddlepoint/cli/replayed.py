@@ -9,11 +9,12 @@ from rich.text import Text
 from saddlepoint.audit.membership import independent
 from saddlepoint.cli.console import OUT
 from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.origin import code_of
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.models import ARCHITECTURES, DEFENCES
 from saddlepoint.presets import parse_threat
 
-__all__ = ["known", "note_judge", "stated", "tell"]
+__all__ = ["known", "note_code", "note_judge", "stated", "tell"]
 
 SHOWN = 10
 
@@ -33,6 +34,15 @@ def note_judge(threat: object) -> None:
         kind = type(threat).__name__
         note = f"note: no independent check knows {kind}: its own verbs judged membership"
         OUT.print(Text(note, style="yellow"))
+
+
+def note_code(threat: object, said: Mapping[str, str]) -> None:
+    """Say so where a set of the user's own is not the run's, by its name and its file's hash."""
+    other = [name for name, digits in code_of(threat).items() if said.get(name) != digits]
+    if other:
+        was = ", ".join(said) or "it does not say which"
+        note = f"note: this is not the code of the run ({was}): {', '.join(other)}, or its file"
+        OUT.print(Text(f"{note}, differs", style="yellow"))
 
 
 def known(model: str, arch: str | None, said: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ import dataclasses
 import typing
 from typing import Any, Literal, Protocol, Self, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid, Unsupported
@@ -189,6 +189,7 @@ def check_fit(attack: object, threat: object, access: Access) -> None:
     """
     if access not in ACCESS:
         raise Invalid("access", access, "one of " + ", ".join(map(repr, ACCESS)))
+    _check_kinds(attack, threat)
     name = type(attack).__name__
     inside = getattr(attack, "inside", None)  # combinators that change the set say to which
     pairs = [(a, threat) for a in held_by(attack)] if inside is None else inside(threat)
@@ -204,3 +205,22 @@ def check_fit(attack: object, threat: object, access: Access) -> None:
             raise Unsupported(
                 f"{name} needs a {verbs.__name__} threat model; {type(threat).__name__} is none"
             )
+
+
+def _check_kinds(attack: object, threat: object) -> None:
+    """Refuse what cannot be an attack or a set, with what was probably meant."""
+    typed = "text is for the command line and plan files"
+    if isinstance(attack, type):
+        raise Invalid(
+            "attack", f"<class {attack.__name__}>", "an object", f"write {attack.__name__}()"
+        )
+    if not callable(attack) or isinstance(attack, nn.Module):
+        shown = attack if isinstance(attack, str) else f"<{type(attack).__name__}>"
+        hint = typed if isinstance(attack, str) else "it comes before the model"
+        raise Invalid("attack", shown, "an attack such as PGD(steps=40)", hint)
+    if isinstance(threat, type):
+        eps = "eps=8/255" if "eps" in getattr(threat, "__dataclass_fields__", {}) else ""
+        hint = f"write {threat.__name__}({eps})"
+        raise Invalid("threat", f"<class {threat.__name__}>", "an object", hint)
+    if isinstance(threat, str):
+        raise Invalid("threat", threat, "a set such as Linf(eps=8/255)", typed)

@@ -16,12 +16,21 @@ def check_scores(out: Any, goal: Goal, n: int) -> None:  # noqa: ANN401
         return
     if not isinstance(out, Tensor) or out.dim() != 2 or out.shape[0] != n or out.shape[1] < 2:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise Invalid(
-            "model(x)", f"<{shape}>", f"logits of shape ({n}, K) with K >= 2 for {n} inputs"
-        )
+        allowed = f"logits of shape ({n}, K) with K >= 2 for {n} inputs"
+        raise Invalid("model(x)", f"<{shape}>", allowed, _meant(out, n))
     if len(goal.label) != n:
         raise Invalid("y", f"<{len(goal.label)} labels>", f"one label for each of {n} inputs")
     check_labels(goal, out.shape[1] - hasattr(goal, "read"))
+
+
+def _meant(out: Any, n: int) -> str:  # noqa: ANN401
+    """What to do with an answer that a model of another kind gives."""
+    if isinstance(out, Tensor):
+        one = out.shape[:1] == (n,) and out.dim() == 1
+        return "one score for each class; a class alone goes as a one-hot row" if one else ""
+    if hasattr(out, "__array__"):
+        return "a function of numpy arrays goes into saddlepoint.models.Arrays"
+    return "return the logits alone" if isinstance(out, tuple | list | dict) else ""
 
 
 def check_labels(goal: Goal, classes: int) -> None:

@@ -18,6 +18,9 @@ __all__ = [
 class Invalid(ValueError):
     """A bad argument, raised where it is given and before any work starts.
 
+    value: what was given; text that begins with < is shown without quotes. allowed: what it must
+    be. hint: what to do about it.
+
     >>> raise Invalid("eps", -0.1, "a number in [0, 1]", "8/255 is usual for CIFAR-10")
     Traceback (most recent call last):
     saddlepoint.core.errors.Invalid: eps = -0.1: must be a number in [0, 1]; 8/255 is usual for ...

@@ -50,9 +50,10 @@ def hide(out: Tensor, label: Tensor) -> Tensor:
 def check_index(name: str, label: Tensor) -> Tensor:
     """Return class indices as int64; raises ``Invalid`` for what is no index per sample."""
     if label.dim() != 1:
-        raise Invalid(
-            name, f"<shape {tuple(label.shape)}>", "one class index per sample, shape (B,)"
-        )
+        several = label.dim() == 2 and label.shape[1] > 1
+        hint = f"of one-hot rows, {name}.argmax(1)" if several else ""
+        shape = f"<shape {tuple(label.shape)}>"
+        raise Invalid(name, shape, "one class index per sample, shape (B,)", hint)
     if label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
         raise Invalid(name, f"<dtype {label.dtype}>", "whole numbers (int64)")
     if label.numel() and int(label.min()) < 0:
@@ -154,7 +155,8 @@ def as_goal(goal: Tensor | Goal) -> Goal:
     if isinstance(goal, Tensor):
         return Untargeted(goal)
     if not hasattr(goal, "margin"):
-        raise Invalid("goal", type(goal).__name__, "labels (int64 tensor) or an object with margin")
+        allowed = "labels (int64 tensor) or an object with margin"
+        raise Invalid("goal", type(goal).__name__, allowed, "torch.as_tensor makes a tensor of it")
     return goal
 
 

@@ -65,6 +65,7 @@ class Cost:
 class Ledger:
     """The worst parameters seen for each of N rows; a broken row is frozen.
 
+    budget: what any row may cost, a ``Budget``. early_stop: ask no more about a row that is broken.
     allowance: (N,) the forward passes left to each row, where rows have spent unequally before.
     ``u`` is kept by reference while a whole batch improves at once, which saves a copy of the batch
     in most steps; a version counter detects an attack that then writes into it.

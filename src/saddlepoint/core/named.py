@@ -73,6 +73,8 @@ def _module(module_name: str, name: str, kind: str, allowed: str) -> Any:  # noq
         own = error.name is not None and (module_name + ".").startswith(error.name + ".")
         problem = f"there is no module {error.name}" if own else f"it imports {error.name}"
         hint = f"{problem}, which is not installed nor in {os.getcwd()}"
+        if module_name.endswith(".py"):
+            hint = f"without .py: {name.replace('.py:', ':', 1)}"
         raise Invalid(kind, name, allowed, hint) from error
     except Exception as error:
         problem = f"importing it raised {type(error).__name__}: {error}"

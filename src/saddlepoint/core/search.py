@@ -111,6 +111,7 @@ class Batches:
     ) -> Iterator[tuple[Oracle[Any], str | None]]:
         """Yield the oracle of each batch after the attack, with the traceback if it raised."""
         check_fit(attack, self.threat, access)
+        _check_model(self.model)
         check_inputs(self.x, self.goal, self.threat)
         n = len(self.x)
         ids = torch.arange(n) if self.ids is None else self.ids
@@ -159,6 +160,12 @@ def _check_batches(batch_size: int | None, ids: int, n: int) -> None:
         raise Invalid("ids", f"<{ids} ids>", f"one for each of {n} inputs")
 
 
+def _check_model(model: Any) -> None:  # noqa: ANN401
+    if not callable(model):
+        hint = "pass its .model" if callable(getattr(model, "model", None)) else ""
+        raise Invalid("model", f"<{type(model).__name__}>", "a torch module or a function", hint)
+
+
 def attack_rows(attack: Attack[Any], oracle: Oracle[Any], draw: Draw) -> str | None:
     """Run one attack on one oracle; return the traceback if it raised, else None."""
     error = None
@@ -188,7 +195,8 @@ def check_inputs(x: Tensor, goal: Goal, threat: ThreatModel) -> None:
     """Refuse inputs that no search could be right about, before any work."""
     if not isinstance(x, Tensor) or x.dim() < 2 or len(x) == 0:
         shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise Invalid("x", f"<{shape}>", "a tensor of shape (B, *F) with at least one sample")
+        hint = "" if isinstance(x, Tensor) else "torch.as_tensor makes a tensor of an array"
+        raise Invalid("x", f"<{shape}>", "a tensor of shape (B, *F) with at least one sample", hint)
     if not x.is_floating_point():
         raise Invalid("x", f"<dtype {x.dtype}>", "floats", "for 8-bit images use x.float() / 255")
     label = getattr(goal, "label", None)
@@ -204,8 +212,16 @@ def check_inputs(x: Tensor, goal: Goal, threat: ThreatModel) -> None:
             "x",
             f"<values from {low:.4g} to {high:.4g}>",
             f"finite and within the input range of {threat}",
-            "scale the inputs, put normalisation into the model as a layer, or set box=(low, high)",
+            _into_range(low, high),
         )
+
+
+def _into_range(low: float, high: float) -> str:
+    """What to do about values from low to high; what they look like comes first."""
+    said = "put normalisation into the model as a layer, or set box=(low, high)"
+    if low >= 0 and 128 <= high <= 255 and high == int(high):
+        return f"scale the inputs, as x / 255 does with 8-bit images, {said}"
+    return said if low < 0 else f"scale the inputs, {said}"
 
 
 def _to(part: Any, device: torch.device | None) -> Any:  # noqa: ANN401 - a goal or a threat

@@ -9,10 +9,13 @@ from torch import Tensor
 __all__ = ["INF", "dot", "flat", "like", "norm", "pieces", "put"]
 
 INF: Final = float("inf")
+"""The order of the norm of ``Linf``."""
 
 
 def flat(t: Tensor) -> Tensor:
     """View or copy (B, *F) as (B, D), whatever the strides, and where there are no rows too.
+
+    t: the batch; of (B,) each number becomes a row.
 
     >>> flat(torch.zeros(2, 3, 4)).shape, flat(torch.zeros(0, 3, 4)).shape
     (torch.Size([2, 12]), torch.Size([0, 12]))
@@ -23,7 +26,7 @@ def flat(t: Tensor) -> Tensor:
 
 
 def like(v: Tensor, t: Tensor) -> Tensor:
-    """Append axes of length one to (B,) so that it broadcasts against (B, *F).
+    """Append axes of length one to v, (B,), so that it broadcasts against t, (B, *F).
 
     >>> like(torch.ones(2), torch.zeros(2, 3, 4)).shape
     torch.Size([2, 1, 1])
@@ -32,7 +35,7 @@ def like(v: Tensor, t: Tensor) -> Tensor:
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product per sample, (B,).
+    """Inner product per sample, (B,), of a and b, both (B, *F).
 
     >>> dot(torch.ones(2, 3), torch.full((2, 3), 2.0))
     tensor([6., 6.])
@@ -41,7 +44,7 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def norm(t: Tensor, order: float) -> Tensor:
-    """Norm of each sample, (B,); ``order`` is 1, 2, 0 or ``INF``.
+    """Norm of each sample of t, (B, *F), as (B,); ``order`` is 1, 2, 0 or ``INF``.
 
     >>> norm(torch.tensor([[3.0, -4.0]]), 2)
     tensor([5.])
@@ -54,7 +57,7 @@ def norm(t: Tensor, order: float) -> Tensor:
 
 
 def pieces(rows: Tensor, size: int) -> Iterator[Tensor]:
-    """Cut row numbers into consecutive pieces of at most ``size``.
+    """Cut rows, (N,) row numbers, into consecutive pieces of at most ``size``.
 
     >>> [p.tolist() for p in pieces(torch.arange(5), 2)]
     [[0, 1], [2, 3], [4]]

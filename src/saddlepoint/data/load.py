@@ -31,7 +31,8 @@ def load_data(name_or_path: str | Path, progress: bool = True) -> Dataset:
     if path.suffix.lower() == ".npz":
         return load_npz(path)
     if path.exists():
-        raise Invalid("data", name, "a known data set, an .npz file, or a folder of images")
+        hint = 'numpy.savez("data.npz", x_test=x, y_test=y) writes one'
+        raise Invalid("data", name, "a known data set, an .npz file, or a folder of images", hint)
     if len(path.parts) > 1:
         raise BadData(f"{path}: no such file or folder")
     known_set(name)  # raises, with the nearest name

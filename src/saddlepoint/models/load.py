@@ -82,9 +82,13 @@ def _nothing_there(name: str, path: Path) -> Exception:
         return Invalid("model", name, _FORMS, hint)
     folder, near = path.parent, []
     with contextlib.suppress(OSError):  # no such folder, or not ours to look into
-        near = [p.name for p in folder.iterdir() if p.suffix in _SUFFIXES]
+        near = [p.name for p in folder.iterdir() if p.suffix in _SUFFIXES or _is_model(p)]
     hint = f"; in {folder.resolve()}: {closest(path.name, near)}" if near else ""
     return BadData(f"{path}: no such file or folder{hint}; a model is {_FORMS}")
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / "model.json").is_file()
 
 
 def _from_factory(name: str, shape: Shape | None, classes: int | None) -> Loaded:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -64,9 +65,17 @@ def build(
     known = ARCHITECTURES | DEFENCES
     if arch not in known:
         allowed = "a known architecture or package.module:factory"
-        raise Invalid("arch", arch, allowed, closest(arch, known))
+        raise Invalid("arch", arch, allowed, _own_file(arch) or closest(arch, known))
     check_options(arch, options)
     return known[arch](**given, **options)
+
+
+def _own_file(arch: str) -> str:
+    """How to name a function of a file in the current folder, where ``arch`` names the file."""
+    module, _, function = arch.removesuffix(".py").partition(".")
+    if not module.isidentifier() or not Path(f"{module}.py").is_file():
+        return ""
+    return f"a function of {module}.py is written {module}:{function or 'its_name'}"
 
 
 def check_options(arch: str, options: Mapping[str, Any]) -> None:

@@ -45,8 +45,9 @@ def load_zoo(name: str) -> Loaded:
 
     DATASET, THREAT and NAME are RobustBench's own words, as its folder of downloads is laid out;
     it downloads to ``./models`` what is not there yet. The checkpoints are pickles that nobody
-    signed: while they are read, torch takes tensors and plain containers from them and nothing
-    else, whatever the package asks for. The architecture is code of the installed package.
+    signed: meanwhile ``torch.load`` takes tensors and plain containers and nothing else, whatever
+    the package asks for; what is read in another way is not guarded. The architecture is code of
+    the installed package.
 
     Raises ``Invalid`` for what cannot be, ``Missing`` without the package, ``BadData`` for a
     checkpoint that holds more than tensors, or that could not be fetched or read.

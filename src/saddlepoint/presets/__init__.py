@@ -4,8 +4,8 @@ Text such as ``Linf(eps=8/255)`` is parsed, never evaluated: calls of known name
 arithmetic, strings, tuples, True, False and None. Packages add components through the entry point
 group ``saddlepoint``; what the user types may also name a class, ``package.module:Name(…)``.
 
-own: whether such names are imported. Text that comes out of a file of somebody else's, such as a
-run that is replayed, must never be: False is the default.
+own: whether such names are imported. Text that comes out of a file, such as a plan or a run that is
+replayed, must never be: False is the default.
 """
 
 from collections.abc import Mapping

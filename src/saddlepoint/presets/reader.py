@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from saddlepoint.views.chain import then
 __all__ = ["Factory", "Reader"]
 
 Factory = Callable[..., Any]
+_DEEPEST = 100
+_SHOWN = 60
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -59,6 +62,9 @@ class Reader:
             tree = ast.parse((expression or self.text).strip(), mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._refuse(f"a call such as {self._example()}") from error
+        if _is_deep(tree):
+            allowed = f"nested at most {_DEEPEST} deep, each operator in a row one more"
+            raise Invalid(self.kind, self.text[:_SHOWN] + "…", allowed)
         return self._value(tree.body, outer=True)
 
     def _example(self) -> str:
@@ -121,13 +127,22 @@ class Reader:
         try:
             return known[name](*arguments, **named)
         except TypeError as error:
-            hint = f"{error}; fields: {', '.join(_fields(known[name]))}"
+            said = re.sub(r"^\S*__init__\(\) ", "", str(error))  # the base's name confuses
+            hint = f"{said}; fields: {', '.join(_fields(known[name]))}"
             raise self._refuse(f"arguments that {self.own.get(name, name)} takes", hint) from error
         except Exception as error:
             if name not in self.own or isinstance(error, Invalid):
                 raise
             hint = f"making it raised {type(error).__name__}: {error}"
             raise self._refuse(f"arguments that {self.own[name]} takes", hint) from error
+
+
+def _is_deep(tree: ast.AST) -> bool:
+    """Whether what reads the tree, by recursion, might not come to its end."""
+    level = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)
 
 
 def _fields(kind: Factory) -> list[str]:

@@ -24,9 +24,10 @@ def check_threat(threat: Any, x: Tensor | None = None, *, seed: int = 0) -> None
     The laws: it has the verbs and a repr that tells its settings; the start changes nothing;
     members are contained, keep type, shape and input range, and are their own projections; in
     convex sets ``project`` is nearest and ``maximise`` beats every member; ``contains`` refuses
-    what is far out or not finite and never projects; rows do not depend on their neighbours;
-    ``steepest`` ascends, and a gradient of zero leads nowhere; ``apply`` can be differentiated;
-    sizes nest; the same draw gives the same member, and no verb writes into what it is given.
+    what is far out, beyond the rim or not finite, and never projects; rows do not depend on their
+    neighbours; ``steepest`` ascends, and a gradient of zero leads nowhere; ``apply`` can be
+    differentiated; sizes nest; the same draw gives the same member, and no verb writes into what it
+    is given.
 
     x: (B, *F) inputs in the set's range, B >= 2; None takes 4 small images. A pass is no proof:
     points are random (seed), and a set may be wrong in ways that no verb shows. Raises ``Invalid``
@@ -130,6 +131,22 @@ def _projection(s: _Scene) -> None:
         slack = 1e-5 * norm(away, 2) * max(1.0, float(norm(p.double(), 2).max()))
         nearest = bool((dot(away, z.double() - p.double()) <= slack + 1e-9).all())
         _demand(nearest, "has members that are nearer than what project returns")
+
+
+def _rim(s: _Scene) -> None:
+    """A member is its own projection, so that ``contains`` may be no wider than ``project``.
+
+    By what becomes of x: a grid has members between its points, which ``apply`` rounds.
+    """
+    for tag in ("rim 0", "rim 1", "rim 2", "rim 3"):
+        rim = s.threat.project(s.x, s.start + _noise(s.start, s.draw, tag, 5.0))
+        for far in (1.1, 1.5, 2.0):
+            u = s.start + far * (rim - s.start)
+            inside = s.threat.contains(s.x, u, MEMBER)
+            back = s.threat.apply(s.x, s.threat.project(s.x, u))
+            moved = flat((back - s.threat.apply(s.x, u)).double()).abs().amax(1)
+            strays = inside & (moved > 1e-4 * max(1.0, float(back.abs().max())))
+            _demand(not bool(strays.any()), "contains points that project moves: it is too wide")
 
 
 def _contains(s: _Scene) -> None:
@@ -259,5 +276,6 @@ _LAWS = (
     _differentiable,
     _maximum,
     _projection,
+    _rim,
     _sizes,
 )

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,9 +82,13 @@ def check_logger(logger: Logger | str | None, folder: Path | str | None = ".") -
     Traceback (most recent call last):
     saddlepoint.core.errors.Invalid: logger = 'tensorbord': must be tensorboard, csv, wandb, ...
     """
+    allowed = f"{', '.join(LOGGERS)}, None, or a Logger of lightning-fabric"
+    given: object = logger
+    if isinstance(given, type):  # which has the methods that are looked for
+        name = given.__name__
+        raise Invalid("logger", f"<class {name}>", allowed, f"make one: {name}(…)")
     if logger is None or (not isinstance(logger, str) and isinstance(logger, Logger)):
         return
-    allowed = f"{', '.join(LOGGERS)}, None, or a Logger of lightning-fabric"
     if not isinstance(logger, str):
         raise Invalid("logger", type(logger).__name__, allowed)
     if logger not in LOGGERS:
@@ -103,7 +108,8 @@ def _check_installed(logger: str) -> None:
         if not any(find_spec(name) for name in _LIGHTNING):
             raise Missing("pytorch-lightning, which has the logger,", None, line)
         try:  # starts nothing, and shows what else is missing before any work and not after it
-            _OPEN[logger](Path(), None)
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                _OPEN[logger](Path(folder), None)  # MLflow's makes its database at once
         except ImportError as error:
             raise Missing(f"what {logger}'s logger needs ({error})", None, line) from error
 
@@ -133,18 +139,26 @@ def opened(
     service learns its project, address and key from its own environment variables; each session
     is a run of its own there, named after the folder.
     """
-    named = isinstance(logger, str)
     writer: Any = _OPEN[logger](folder, purge) if isinstance(logger, str) else logger
-    if params is not None and logger != "tensorboard":  # which draws them as one more chart
-        with contextlib.suppress(NotImplementedError):  # fabric's CSVLogger
-            writer.log_hyperparams(dict(params))
-    status = "failed"
     try:
+        if params is not None and logger != "tensorboard":  # which draws them as one more chart
+            with contextlib.suppress(NotImplementedError):  # fabric's CSVLogger
+                writer.log_hyperparams(dict(params))
         yield writer
-        status = "success"
-    finally:
+    except BaseException:
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            _end(writer, logger, "failed")
+        raise
+    _end(writer, logger, "success")
+
+
+def _end(writer: Any, logger: Logger | str, status: str) -> None:  # noqa: ANN401
+    try:
         writer.save()
-        if named:
-            writer.finalize(status)
-        if logger == "wandb":  # which would take the next run of this process for this one
-            writer.experiment.finish()
+    finally:
+        try:
+            if isinstance(logger, str):
+                writer.finalize(status)
+        finally:
+            if logger == "wandb":  # which would take the next run of this process for this one
+                writer.experiment.finish()

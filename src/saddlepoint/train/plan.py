@@ -14,6 +14,7 @@ from saddlepoint.attacks import FGSM, PGD
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
+from saddlepoint.core.origin import code
 from saddlepoint.core.target import as_target
 from saddlepoint.core.threat import Graded, ThreatModel
 from saddlepoint.core.whole import is_whole
@@ -221,7 +222,8 @@ class TrainPlan:
         said |= {name: name_of(said[name]) for name in ("threat", "attack", "check")}
         if self.target is None:
             del said["target"]  # so that plans without one read as ever
-        return said | {"loss": name_of(self.objective)}
+        own = code(self.threat, self.attack, self.check, self.objective)
+        return said | own | {"loss": name_of(self.objective)}
 
     def key(self) -> str:
         """sha256 of the description: equal exactly for plans that compute the same."""

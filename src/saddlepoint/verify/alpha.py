@@ -13,7 +13,8 @@ from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.planes import Choice, Frames, Pull, Used, backward, frames
 from saddlepoint.verify.region import Region
-from saddlepoint.verify.slope import Slope, by_multiplier, by_t, values_of
+from saddlepoint.verify.roof import Cover, Roofs
+from saddlepoint.verify.slope import Slope, by_multiplier, by_s, by_t, values_of
 
 __all__ = ["Ascent", "Found", "Free", "Mixture", "Multiplier", "Slopes", "initial"]
 
@@ -61,24 +62,27 @@ class Mixture(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Best lower bounds (B, R), and the slopes, multipliers and weights behind them."""
+    """Best lower bounds (B, R), and the slopes, multipliers, weights and planes behind them."""
 
     bound: Tensor
     slopes: Slopes
     beta: dict[int, Tensor]
-    weights: Tensor | None = None
+    weights: Tensor | None
+    roofs: Roofs
 
 
 @dataclass(frozen=True)
 class Ascent:
     """Adam on t, and on multipliers where there are splits; the best bound seen is kept.
 
-    steps: of Adam; lr: of t; lr_multiplier: of multipliers; decay: of both rates, each step.
+    steps: of Adam; lr: of t; lr_multiplier: of multipliers; lr_roof: of s of planes, which stay
+    where they are at 0; decay: of all rates, each step.
     """
 
     steps: int = 20
     lr: float = 0.25
     lr_multiplier: float = 0.1
+    lr_roof: float = 0.05
     decay: float = 0.98
 
     def __call__(
@@ -91,14 +95,16 @@ class Ascent:
         slopes: Slopes,
         multipliers: Mapping[int, "Multiplier"] | None = None,
         done: Callable[[Tensor], bool] = lambda _: False,
+        roofs: Roofs | None = None,
     ) -> Found:
         """Raise the lower bounds of <a, node>, a (B, R, *shape), until ``done`` says it is enough.
 
         Rows that are good enough already go on with the others. Of a mixture one row is bounded,
         (B, 1), its offset included.
         """
-        free = Free(a, slopes, multipliers or {})
-        adam = Adam(free.tensors, free.rates(self.lr, self.lr_multiplier), self.decay)
+        free = Free(a, slopes, multipliers or {}, roofs or {}, bool(self.lr_roof))
+        rates = free.rates(self.lr, self.lr_multiplier, self.lr_roof)
+        adam = Adam(free.tensors, rates, self.decay)
         made = frames(network, bounds, node)
         best = _Best()
         with torch.no_grad():
@@ -120,9 +126,14 @@ class Free:
     """What an ascent moves: t, multipliers, and the weights of a mixture of several rows."""
 
     def __init__(
-        self, a: Tensor | Mixture, slopes: Slopes, multipliers: Mapping[int, "Multiplier"]
+        self,
+        a: Tensor | Mixture,
+        slopes: Slopes,
+        multipliers: Mapping[int, "Multiplier"],
+        roofs: Roofs | None = None,
+        leaning: bool = True,
     ) -> None:
-        self.multipliers, self.mixture = multipliers, a
+        self.multipliers, self.mixture, self.roofs = multipliers, a, roofs or {}
         self.t: dict[Key, Tensor] = {
             (n, side): t.detach().clone()
             for n, pair in slopes.items()
@@ -133,11 +144,13 @@ class Free:
         self.weights = a.weights.detach().clone() if isinstance(a, Mixture) else None
         several = self.weights is not None and self.weights.shape[1] > 1
         self.mixed = [self.weights] if several and self.weights is not None else []
-        self.tensors = [*self.t.values(), *self.beta.values(), *self.mixed]
+        self.s = {n: c.s.detach().clone() for n, c in self.roofs.items() if leaning}
+        self.tensors = [*self.t.values(), *self.beta.values(), *self.s.values(), *self.mixed]
 
-    def rates(self, lr: float, lr_multiplier: float) -> list[float]:
+    def rates(self, lr: float, lr_multiplier: float, lr_roof: float) -> list[float]:
         """A rate for each tensor."""
-        return [lr] * len(self.t) + [lr_multiplier] * len(self.beta) + [lr] * len(self.mixed)
+        counts = (len(self.t), lr), (len(self.beta), lr_multiplier), (len(self.s), lr_roof)
+        return [rate for count, rate in (*counts, (len(self.mixed), lr)) for _ in range(count)]
 
     def row(self, a: Tensor | Mixture) -> tuple[Tensor, Tensor | float]:
         """Rows to bound, and what is added to their bounds."""
@@ -149,13 +162,15 @@ class Free:
 
     def reaches(self, seen: Mapping[int, Used]) -> bool:
         """Whether anything that is free has a part in the bounds."""
-        return bool(self.mixed) or bool(self.beta) or any(n in seen for n, _ in self.t)
+        free = {n for n, _ in self.t} | {*self.s}
+        return bool(self.mixed) or bool(self.beta) or any(n in seen for n in free)
 
     def rises(
         self, network: Network, node: int, x: Tensor, seen: Mapping[int, Used], made: Frames
     ) -> list[Tensor]:
         """How the bounds rise with each tensor, at their minimisers x (B, R, *F)."""
         wanted = {network.nodes[n].inputs[0] for n, _ in self.t} | {*self.multipliers}
+        wanted |= {self.roofs[n].roof.base for n in self.s}
         values = values_of(network, {*wanted, *([node] if self.mixed else [])}, x, seen)
         slope = Slope(values, seen, made)
         found = [
@@ -163,6 +178,7 @@ class Free:
             for (n, side), t in self.t.items()
         ]
         found += [by_multiplier(self.multipliers[n], values[n]) for n in self.beta]
+        found += [by_s(n, slope) if n in seen else torch.zeros_like(s) for n, s in self.s.items()]
         if self.mixed and isinstance(self.mixture, Mixture):
             found.append(self.mixture.rise(self.mixed[0], values[node]))
         return [_summed(g, t) for g, t in zip(found, self.tensors, strict=True)]
@@ -170,11 +186,15 @@ class Free:
     def choice(self, made: Frames) -> Choice:
         """What bounds are made with now."""
         pull = {n: m.pull(self.beta[n]) for n, m in self.multipliers.items()}
-        return Choice(_pairs(self.t), pull, made)
+        return Choice(_pairs(self.t), pull, made, self.covers())
+
+    def covers(self) -> Roofs:
+        """Planes as they lean now."""
+        return {n: Cover(c.roof, self.s[n]) if n in self.s else c for n, c in self.roofs.items()}
 
     def clamp(self) -> None:
-        """Back to where bounds are sound: t in [0, 1], multipliers >= 0, some weight above 0."""
-        for t in self.t.values():
+        """Back to where bounds are sound: t, s in [0, 1], multipliers >= 0, some weight above 0."""
+        for t in (*self.t.values(), *self.s.values()):
             t.clamp_(0, 1)
         for beta in self.beta.values():
             beta.clamp_(min=0)
@@ -186,8 +206,10 @@ class Free:
         kept = iter(best.kept)
         slopes = _pairs({key: next(kept) for key in self.t})
         beta = {n: next(kept) for n in self.beta}
+        leaning = {n: Cover(self.roofs[n].roof, next(kept)) for n in self.s}
         weights = None if self.weights is None else self.weights.detach()
-        return Found(best.bound, slopes, beta, next(kept) if self.mixed else weights)
+        weights = next(kept) if self.mixed else weights
+        return Found(best.bound, slopes, beta, weights, {**self.roofs, **leaning})
 
 
 def _summed(g: Tensor, t: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from saddlepoint.verify.interval import Bounds, Interval
 from saddlepoint.verify.planes import Choice
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.region import Region
+from saddlepoint.verify.roof import Roofs
 from saddlepoint.verify.tree import Leaf
 
 __all__ = ["Batch"]
@@ -28,10 +29,11 @@ class Batch:
     slopes: Slopes
     multipliers: dict[int, Multiplier]
     places: tuple[tuple[tuple[int, int], ...], ...]  # of each leaf's splits: (node, flat number)
+    roofs: Roofs = field(default_factory=dict)
 
     @staticmethod
     def of(problem: Problem, leaves: Sequence[Leaf], bent: dict[int, Tensor]) -> "Batch":
-        """Unpack leaves into tensors."""
+        """Unpack leaves into tensors; they share a group where groups have planes."""
         rows = torch.tensor([leaf.row for leaf in leaves])
         count = len(leaves)
         bounds = {n: x.take(torch.zeros(count).long()) for n, x in problem.bounds.items()}
@@ -46,7 +48,8 @@ class Batch:
         region = problem.region[torch.zeros(count).long()]
         weights = torch.tensor([leaf.weights for leaf in leaves]).to(problem.a)
         own = problem.a[rows], problem.offset[rows], weights
-        return Batch(region, *own, bounds, slopes, multipliers, places)
+        roofs = problem.roofs[leaves[0].row] if problem.roofs else {}
+        return Batch(region, *own, bounds, slopes, multipliers, places, roofs)
 
     def row(self, weights: Tensor | None = None) -> Tensor:
         """(B, 1, *out) the weighted sum of each one's rows, weights that sum to one."""
@@ -67,7 +70,8 @@ class Batch:
 
     def choice(self) -> Choice:
         """What the bounds of this batch are made with."""
-        return Choice(self.slopes, {n: m.pull(m.value) for n, m in self.multipliers.items()})
+        pull = {n: m.pull(m.value) for n, m in self.multipliers.items()}
+        return Choice(self.slopes, pull, roofs=self.roofs)
 
     def with_choice(self, slopes: Slopes, beta: dict[int, Tensor], weights: Tensor) -> "Batch":
         """Return the batch with other slopes, multipliers and weights."""
@@ -88,6 +92,7 @@ class Batch:
             },
             {n: m[index] for n, m in self.multipliers.items()},
             tuple(self.places[i] for i in index.tolist()),
+            self.roofs,
         )
 
     def betas(self) -> list[tuple[float, ...]]:

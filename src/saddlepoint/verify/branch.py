@@ -78,9 +78,7 @@ class _Search:
         """Bound, close, split, until nothing is open or nothing is left to spend."""
         rounds = 0
         while self.open and self.found is None and not self._over():
-            self.open.sort(key=lambda leaf: -leaf.bound)
-            size = min(self.size, self.how.subproblems - self.spent, len(self.open))
-            batch = [self.open.pop() for _ in range(size)]
+            batch = self._next()
             try:
                 self._step(batch, rounds % self.how.attack_every == 0)
             except RuntimeError as error:
@@ -90,6 +88,17 @@ class _Search:
         least = min((leaf.bound for leaf in left), default=self.p.enough)
         closed = not left and self.found is None
         return Outcome(closed, self.found, least, self.spent, self.tree)
+
+    def _next(self) -> list[Leaf]:
+        """Take the open leaves with the least bounds, of one group where groups have planes."""
+        self.open.sort(key=lambda leaf: -leaf.bound)
+        size, row = min(self.size, self.how.subproblems - self.spent), self.open[-1].row
+        fit = [i for i, leaf in enumerate(self.open) if leaf.row == row or not self.p.roofs]
+        picked = fit[-size:][::-1]
+        batch = [self.open[i] for i in picked]
+        for i in picked:
+            del self.open[i]
+        return batch
 
     def _over(self) -> bool:
         spent = self.how.clock() - self.started
@@ -130,7 +139,7 @@ class _Search:
 
     def _bounded(self, leaves: list[Leaf]) -> tuple[list[Leaf], Batch]:
         batch = Batch.of(self.p, leaves, self.bent)
-        ascent = Ascent(self.how.steps, self.how.lr, self.how.lr_multiplier)
+        ascent = Ascent(self.how.steps, self.how.lr, self.how.lr_multiplier, lr_roof=0.0)
         network, how = self.p.network, (batch.row, batch.shift, batch.weights, batch.rise)
         found = ascent(
             network,
@@ -141,6 +150,7 @@ class _Search:
             batch.slopes,
             batch.multipliers,
             lambda best: bool((best > self.p.enough).all()),
+            batch.roofs,
         )
         weights = batch.weights if found.weights is None else found.weights
         batch = batch.with_choice(found.slopes, found.beta, weights)

@@ -16,16 +16,19 @@ _TYPES = {
     "low": torch.float32,
     "high": torch.float32,
     "claim": torch.int32,
+    "lean": torch.int32,
     "root": torch.int32,
     "split": torch.int32,
     "at": torch.float32,
+    "crest": torch.int32,
     "leaf": torch.int32,
     "weights": torch.float32,
     "beta": torch.float64,
     "t": torch.uint8,
+    "roof": torch.uint8,
 }
-_WIDTHS = {"claim": 2, "split": 4}
-_TABLES = ("weights", "t")  # of any width
+_WIDTHS = {"claim": 2, "lean": 2, "split": 4}
+_TABLES = ("weights", "t", "roof")  # of any width
 
 
 def _empty(name: str) -> Tensor:
@@ -43,14 +46,18 @@ class Certificate:
     stored: (P,) which elements of the nodes that a function reads have an interval here, nodes in
     order; the others have the one that intervals propagate to. low, high: (S,) those intervals.
     claim: (S, 2) the rows of ``t`` that show low and high, -1 for CROWN's own rule; of such a row
-    the functions before that node count.
+    the functions before that node count. lean: (S, 2) rows of ``roof`` likewise, or -1.
     root: (G,) for each group of rows where its tree begins: a split k >= 0, or leaf ~k < 0.
+    crest: (G,) the row of ``roof`` for all leaves of a group, -1 for none.
     split: (N, 4) node, element, and the children where it is below and above ``at`` (N,).
     leaf: (L,) which row of ``t`` it takes. weights: (L, R) >= 0, not all 0, of the sum of its
     group's rows that leaf k bounds; smaller groups repeat their first row.
     beta: a multiplier >= 0 for each split above a leaf, from the root down, leaf after leaf.
     t: (K, T) in units of 1/255, for every function and every line of it that is free, one after
     the other, of its elements that are stored and bent. Floating t is taken as it is.
+    roof: (M, W) in units of 1/255, s of the planes above ReLUs of one layer over the inputs: for
+    every such function the K inputs of each element that is stored and bent, as ``proof.roofs``
+    lists them; of a row of ``lean`` what lies before the node counts.
 
     Raises ``BadData`` where types or shapes do not fit each other.
     """
@@ -60,13 +67,16 @@ class Certificate:
     low: Tensor = field(default_factory=partial(_empty, "low"))
     high: Tensor = field(default_factory=partial(_empty, "high"))
     claim: Tensor = field(default_factory=partial(_empty, "claim"))
+    lean: Tensor = field(default_factory=partial(_empty, "lean"))
     root: Tensor = field(default_factory=partial(_empty, "root"))
+    crest: Tensor = field(default_factory=partial(_empty, "crest"))
     split: Tensor = field(default_factory=partial(_empty, "split"))
     at: Tensor = field(default_factory=partial(_empty, "at"))
     leaf: Tensor = field(default_factory=partial(_empty, "leaf"))
     weights: Tensor = field(default_factory=partial(_empty, "weights"))
     beta: Tensor = field(default_factory=partial(_empty, "beta"))
     t: Tensor = field(default_factory=partial(_empty, "t"))
+    roof: Tensor = field(default_factory=partial(_empty, "roof"))
 
     def __post_init__(self) -> None:
         if self.method not in (IBP, PLANES):
@@ -78,7 +88,8 @@ class Certificate:
             if not typed or t.dim() != rank or t.shape[-1] != _WIDTHS.get(name, t.shape[-1]):
                 raise BadData(f"a certificate whose {name} is {t.dtype} of {tuple(t.shape)}")
         ends, leaves = (self.low, self.claim), (self.leaf, self.weights)
-        pairs = ((self.low, self.high), (self.split, self.at), ends, leaves)
+        planes = (self.low, self.lean), (self.root, self.crest)
+        pairs = ((self.low, self.high), (self.split, self.at), ends, leaves, *planes)
         if any(len(a) != len(b) for a, b in pairs) or int(self.stored.sum()) != len(self.low):
             raise BadData("a certificate whose parts do not fit each other")
 

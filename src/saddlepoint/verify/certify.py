@@ -10,11 +10,12 @@ from torch import Tensor
 from saddlepoint.core.errors import Unsupported
 from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.certificate import Certificate
-from saddlepoint.verify.checker import Checker, slack
-from saddlepoint.verify.grounding import grounded
+from saddlepoint.verify.checker import Checker, leant, slack
+from saddlepoint.verify.grounding import grounded, planted
 from saddlepoint.verify.problem import Problem
 from saddlepoint.verify.proof.inputs import Inputs, inputs
 from saddlepoint.verify.proof.leaves import Ground, Path, paths
+from saddlepoint.verify.proof.roofs import width
 from saddlepoint.verify.proof.sweep import ROOM
 from saddlepoint.verify.region import Around, Box
 from saddlepoint.verify.spec import Spec
@@ -56,13 +57,16 @@ def certify_tree(
         return None
     leaves, root, split, at = planted
     none, weights = torch.zeros(len(leaves), dtype=torch.int32), _weights(leaves)
-    base = replace(base, root=root, split=split, at=at, leaf=none, weights=weights)
+    crest, roof = _crests(problem, ground, base)
+    base = replace(base, root=root, crest=crest, split=split, at=at, leaf=none, weights=weights)
+    base = replace(base, roof=roof)
     way = paths(base)
     widest = max(node.shape.numel() for node in problem.network.nodes)
     found = []
     for some in pieces(torch.arange(len(leaves)), max(1, ROOM // widest)):
         part = slice(int(some[0]), int(some[-1]) + 1)
-        closed = _closed(problem, ground, leaves[part], way[part], weights[part])
+        s = leant(base, way[part])
+        closed = _closed(problem, ground, leaves[part], way[part], weights[part], s)
         if closed is None:
             return None
         found.append(closed)
@@ -70,6 +74,21 @@ def certify_tree(
     first, which = _kinds(t)
     leaf = (len(base.t) + which).to(torch.int32)
     return replace(base, leaf=leaf, beta=beta, t=torch.cat([base.t, t[first]]))
+
+
+def _crests(problem: Problem, ground: Ground, base: Certificate) -> tuple[Tensor, Tensor]:
+    """The row of ``roof`` for each group's leaves, and the table with these."""
+    if not problem.roofs or not width(ground.covers):
+        return torch.full((len(problem.a),), -1, dtype=torch.int32), base.roof
+    rows = []
+    for roofs in problem.roofs:
+        own = {
+            n: (c.roof.index[0], (c.s[:, 0] * 255).round().to(torch.uint8))
+            for n, c in roofs.items()
+        }
+        rows.append(planted(ground.covers, own, 1))
+    crest = len(base.roof) + torch.arange(len(rows), dtype=torch.int32)
+    return crest, torch.cat([base.roof, *rows])
 
 
 def _weights(leaves: Sequence[Leaf]) -> Tensor:
@@ -121,6 +140,7 @@ def _closed(
     leaves: Sequence[Leaf],
     way: Sequence[Path],
     weights: Tensor,
+    s: Tensor | None,
 ) -> tuple[Tensor, Tensor] | None:
     """Quantise some leaves and see that they close, with some ascent where they do not.
 
@@ -138,7 +158,7 @@ def _closed(
     mixed, gap = torch.einsum("lr,lr...->l...", own, a[group]), (own * least[group]).sum(1)
     start = torch.stack([_stored_t(problem, ground, leaf) for leaf in leaves])
     beta = torch.tensor([b for leaf in leaves for b in _multipliers(leaf)], dtype=torch.float64)
-    return _Goal(ground, way, mixed, gap).close(start, beta)
+    return _Goal(ground, way, mixed, gap, s).close(start, beta)
 
 
 def _multipliers(leaf: Leaf) -> list[float]:
@@ -171,10 +191,11 @@ class _Goal:
     way: Sequence[Path]
     a: Tensor
     gap: Tensor
+    s: Tensor | None
 
     def value(self, t: Tensor, beta: Tensor) -> Tensor:
         """(L,) the bounds, 0 where they just fail."""
-        return self.ground.bound(self.way, self.a, beta, t) + self.gap
+        return self.ground.bound(self.way, self.a, beta, t, self.s) + self.gap
 
     def close(self, t: Tensor, beta: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return t in units of 1/255 and multipliers that close all leaves, or None."""

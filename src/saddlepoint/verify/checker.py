@@ -5,6 +5,7 @@ minima are its own (``proof/``).
 """
 
 import copy
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,15 +17,16 @@ from saddlepoint.core.shapes import pieces
 from saddlepoint.verify.certificate import IBP, Certificate, shares
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.proof.inputs import Inputs
-from saddlepoint.verify.proof.leaves import Cut, Ground, paths, stored_of
+from saddlepoint.verify.proof.leaves import Cut, Ground, Path, paths, stored_of
 from saddlepoint.verify.proof.lines import Lines
+from saddlepoint.verify.proof.roofs import covers, width
 from saddlepoint.verify.proof.slots import Range, slots
 from saddlepoint.verify.proof.sweep import ROOM, Far, plane, sweep
 from saddlepoint.verify.proof.trust import inspect
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tracing import trace
 
-__all__ = ["Checker", "slack"]
+__all__ = ["Checker", "leant", "slack"]
 
 _ULPS = 32
 
@@ -110,7 +112,11 @@ class Checker:
         way, stored = paths(c), stored_of(self.network, c.stored)
         _sane(c, self.network, [cut for path in way for cut in path.cuts])
         found, drawn = sweep(self.network, where, _claims(c, stored))
-        ground = Ground(self.network, where, found, drawn, slots(self.network, found, stored))
+        listed = slots(self.network, found, stored)
+        over = covers(self.network, found, stored) if len(c.roof) else []
+        ground = Ground(self.network, where, found, drawn, listed, over)
+        if len(c.roof) and c.roof.shape[1] != width(over):
+            raise BadData("planes above other elements than are bent")
         if c.t.shape[1] != sum(len(slot.elements) for slot in ground.slots):
             raise BadData("slopes for other elements than are bent")
         least = [(a, offset - slack(self.network, where, a, offset)) for a, offset in goals]
@@ -122,7 +128,7 @@ class Checker:
             mixed = [_mixed(*least[way[k].group], weights[k]) for k in range(first, last)]
             a, rest = (torch.stack(part) for part in zip(*mixed, strict=True))
             beta, t = c.beta[begin[first] : begin[last]], shares(c.t[c.leaf[first:last].long()])
-            gap = ground.bound(way[first:last], a, beta, t) + rest
+            gap = ground.bound(way[first:last], a, beta, t, leant(c, way[first:last])) + rest
             for k in (~(gap.isfinite() & (gap > 0))).nonzero()[:, 0].tolist():
                 group = way[first + k].group
                 return f"leaf {first + k} of group {group} is open by {-float(gap[k]):.3g}"
@@ -147,6 +153,12 @@ def _mixed(a: Tensor, offset: Tensor, weights: Tensor) -> Range:
     return torch.einsum("r,r...->...", own, a), own @ offset
 
 
+def leant(c: Certificate, way: Sequence[Path]) -> Tensor | None:
+    """(L, W) s of the planes that leaves stand under, None for none."""
+    rows = c.crest.long()[[path.group for path in way]]
+    return shares(c.roof[rows]) if len(c.roof) and bool((rows >= 0).all()) else None
+
+
 def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Range, Far], Range]:
     """What settles the interval of a node: its claims, each justified by intervals or by planes."""
     begin = 0
@@ -157,6 +169,9 @@ def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Rang
         part = slice(begin, begin + len(index))
         begin += len(index)
         claims, named = [c.low[part].double(), c.high[part].double()], c.claim[part].long()
+        over = covers(far.network, far.found, stored, n) if bool((c.lean[part] >= 0).any()) else []
+        if width(over) > c.roof.shape[1]:
+            raise BadData("planes above other elements than are bent")
         listed = slots(far.network, far.found, stored, n)
         if sum(len(slot.elements) for slot in listed) > c.t.shape[1]:
             raise BadData("slopes for other elements than are bent")
@@ -164,19 +179,25 @@ def _claims(c: Certificate, stored: Mapping[int, Tensor]) -> Callable[[int, Rang
         for low, high in (claims, ends):  # what is no number compares with nothing
             if not bool((low <= high).all() & low.isfinite().all() & high.isfinite().all()):
                 raise BadData(f"node {n} has an interval that is none")
-        for end, claim, name, sign in zip(ends, claims, named.T, (1, -1), strict=True):
+        rows = list(zip(named.T, c.lean[part].long().T, strict=True))
+        for end, claim, (name, lean), sign in zip(ends, claims, rows, (1, -1), strict=True):
             bold = sign * claim > sign * end[0, index]
-            for own in (False, True):  # CROWN's own rule, and rows of t
-                some = (bold & ((name >= 0) == own)).nonzero()[:, 0]
-                shown = far(index[some], sign, listed, c.t[name[some]] if own else None)
-                wrong = ~(sign * claim[some] <= shown)
-                if bool(wrong.any()):
-                    k = int(index[some[wrong][0]])
-                    raise BadData(f"node {n}, element {k}: a tighter interval than can be shown")
+            shown = torch.full_like(claim, torch.inf)
+            for own, under in itertools.product((False, True), repeat=2):  # rows of t, of planes
+                some = (bold & ((name >= 0) == own) & ((lean >= 0) == under)).nonzero()[:, 0]
+                t, s = c.t[name[some]] if own else None, c.roof[lean[some]] if under else None
+                shown[some] = far(index[some], sign, listed, t, over, s)
+            _within(n, index, ~(sign * claim <= shown))
             end[0, index] = claim
         return ends[0].view_as(near[0]), ends[1].view_as(near[1])
 
     return settle
+
+
+def _within(n: int, index: Tensor, wrong: Tensor) -> None:
+    if bool(wrong.any()):
+        k = int(index[wrong][0])
+        raise BadData(f"node {n}, element {k}: a tighter interval than can be shown")
 
 
 def _sane(c: Certificate, network: Network, cuts: Sequence[Cut]) -> None:
@@ -195,3 +216,6 @@ def _sane(c: Certificate, network: Network, cuts: Sequence[Cut]) -> None:
         raise BadData("a leaf whose slopes are missing")
     if not bool(((c.claim >= -1) & (c.claim < len(c.t))).all()):
         raise BadData("an interval whose slopes are missing")
+    for rows in (c.lean, c.crest):
+        if not bool(((rows >= -1) & (rows < len(c.roof))).all()):
+            raise BadData("planes that are missing")

@@ -48,11 +48,25 @@ class Crop:
         """Undo ``places``; ``like`` is (B, C, H, W)."""
         return t.reshape(len(like), -1, like.shape[1]).transpose(1, 2).reshape(like.shape)
 
-    def spread(self, n: int, t: Tensor, shape: torch.Size) -> Tensor:
-        """(places, R, *window) of node n of the window -> (places, R, *shape), zero elsewhere."""
-        _, span = self.spans[n]
+    @property
+    def count(self) -> int:
+        """How many places there are."""
+        return self.whole.nodes[self.node].shape[1:].numel()
+
+    def _numbers(self, n: int) -> Tensor:
+        """(places, window) from 1 the element of the whole network, 0 beyond the edges."""
+        whole, span = self.spans[n]
+        shape = self.whole.nodes[whole].shape
         numbers = torch.arange(1.0, shape.numel() + 1, dtype=torch.float64).reshape(1, *shape)
-        where = span.windows(numbers).long().flatten(1)[:, None].expand(-1, t.shape[1], -1)
+        return span.windows(numbers).long().flatten(1)
+
+    def numbers(self, n: int, index: Tensor, places: Tensor) -> Tensor:
+        """Elements of the whole network for those of node n in windows at ``places``; or -1."""
+        return self._numbers(n)[places].gather(1, index.flatten(1)).view_as(index) - 1
+
+    def spread(self, n: int, t: Tensor, shape: torch.Size, places: Tensor) -> Tensor:
+        """(B, R, *window) of node n in windows at ``places`` -> (B, R, *shape), zero elsewhere."""
+        where = self._numbers(n)[places][:, None].expand(-1, t.shape[1], -1)
         made = t.new_zeros(*t.shape[:2], shape.numel() + 1)
         return made.scatter_(2, where, t.flatten(2))[:, :, 1:].reshape(*t.shape[:2], *shape)
 

@@ -16,8 +16,9 @@ from saddlepoint.verify.operators.operator import Linear
 from saddlepoint.verify.operators.rearrange import Reshape
 from saddlepoint.verify.planes import least
 from saddlepoint.verify.region import Box, Region
+from saddlepoint.verify.roof import Roofs
 
-__all__ = ["ROOM", "Bounded", "Tighten", "columns", "crown", "exact", "unit_rows"]
+__all__ = ["ROOM", "Bounded", "Lowered", "Tighten", "columns", "crown", "exact", "unit_rows"]
 
 ROOM = 1 << 24  # numbers that the coefficients of one node may have at a time
 
@@ -58,27 +59,36 @@ def exact(network: Network, region: Region, n: int) -> bool:
 
 
 Slopes = Mapping[int, tuple[Tensor | None, Tensor | None]]
-Lower = Callable[[Network, Region, int, Tensor, Bounds], tuple[Tensor, Slopes]]
+
+
+class Lowered(NamedTuple):
+    """Lower bounds (B, R) of rows, with the slopes and the planes behind them."""
+
+    bound: Tensor
+    slopes: Slopes
+    roofs: Roofs
+
+
+Lower = Callable[[Network, Region, int, Tensor, Bounds], Lowered]
 
 
 class Bounded(NamedTuple):
     """What bounded ``elements`` (B, R) of a node, those that ``meant`` marks, from both sides.
 
-    slopes: t of (B, 2 R) rows, first from below, then from above; crop: the windows they belong to,
-    whose places are the samples here, or None.
+    made: by (B, 2 R) rows, first from below, then from above; crop: the windows they belong to, or
+    None; places: (B,) which of these each sample is.
     """
 
     elements: Tensor
     meant: Tensor
-    slopes: Slopes
+    made: Lowered
     crop: Crop | None
+    places: Tensor
 
 
-def plain(
-    network: Network, region: Region, node: int, a: Tensor, bounds: Bounds
-) -> tuple[Tensor, Slopes]:
+def plain(network: Network, region: Region, node: int, a: Tensor, bounds: Bounds) -> Lowered:
     """CROWN's own rule, as ``tighten`` asks for it."""
-    return least(network, region, node, a, bounds), {}
+    return Lowered(least(network, region, node, a, bounds), {}, {})
 
 
 @dataclass(frozen=True)
@@ -87,13 +97,15 @@ class Tighten:
 
     Early convolutions are bounded window by window, which gives the same at a fraction of the cost.
     lower: what bounds rows; room: how many numbers the coefficients of one node may have at a time;
-    see: is told what bounded which elements; over: tells when to leave the rest as it is.
+    see: is told what bounded which elements; over: tells when to leave the rest as it is; single:
+    each element is a sample of its own, for rows that cost more than a sample does.
     """
 
     lower: Lower = plain
     room: int = ROOM
     see: Callable[[Bounded], None] | None = None
     over: Callable[[], bool] = lambda: False
+    single: bool = False
 
     def __call__(
         self,
@@ -125,19 +137,34 @@ class Tighten:
     ) -> Interval:
         low, high = x.low.flatten(1).clone(), x.high.flatten(1).clone()
         widest = max(node.shape.numel() for node in network.nodes[: n + 1])
-        for index, meant in columns(bent.flatten(1), max(1, self.room // (2 * widest * len(low)))):
+        for places, index, meant in self._parts(bent.flatten(1), widest):
             if self.over():
                 break
             a = unit_rows(index, network.nodes[n].shape, low)
-            bound, slopes = self.lower(network, region, n, torch.cat([a, -a], 1), bounds)
-            below, above = bound.chunk(2, 1)
+            some = (region, bounds)
+            if self.single:
+                some = region[places], {k: b.take(places) for k, b in bounds.items()}
+            made = self.lower(network, some[0], n, torch.cat([a, -a], 1), some[1])
+            below, above = made.bound.chunk(2, 1)
             if self.see is not None:
-                self.see(Bounded(index, meant, slopes, crop))
+                self.see(Bounded(index, meant, made, crop, places))
             # Where padding repeats an element both give the same value: order does not matter.
-            old_low, old_high = low.gather(1, index), high.gather(1, index)
-            low.scatter_(1, index, torch.where(meant, torch.maximum(old_low, below), old_low))
-            high.scatter_(1, index, torch.where(meant, torch.minimum(old_high, -above), old_high))
+            at = places[:, None].expand_as(index), index
+            old_low, old_high = low[at], high[at]
+            low[at] = torch.where(meant, torch.maximum(old_low, below), old_low)
+            high[at] = torch.where(meant, torch.minimum(old_high, -above), old_high)
         return Interval(low.view_as(x.low), high.view_as(x.high))
+
+    def _parts(self, bent: Tensor, widest: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Samples (B,), their elements (B, R), and which of these are meant."""
+        if self.single:
+            every = bent.nonzero()
+            for some in pieces(every, max(1, self.room // (2 * widest))):
+                yield some[:, 0], some[:, 1:], torch.ones_like(some[:, 1:], dtype=torch.bool)
+            return
+        samples = torch.arange(len(bent), device=bent.device)
+        for index, meant in columns(bent, max(1, self.room // (2 * widest * len(bent)))):
+            yield samples, index, meant
 
 
 def columns(chosen: Tensor, most: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -14,11 +14,22 @@ from saddlepoint.verify.alpha import Ascent, initial
 from saddlepoint.verify.branch import Branch, Outcome
 from saddlepoint.verify.crown import crown
 from saddlepoint.verify.ibp import ibp_margin
+from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.planes import least, lower_rows
-from saddlepoint.verify.problem import Problem, problem_of, put, single, slack, take
+from saddlepoint.verify.problem import (
+    Problem,
+    covered,
+    problem_of,
+    put,
+    side_by_side,
+    single,
+    slack,
+    take,
+)
 from saddlepoint.verify.refine import Raised, Refine
 from saddlepoint.verify.region import Region
+from saddlepoint.verify.roof import roofs
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tree import Tree
 
@@ -27,6 +38,8 @@ __all__ = ["Ladder", "Proof", "Rung", "Verdict"]
 _ALPHA, _REFINE, _BRANCH = Ascent(steps=20), Refine(), Branch()
 
 _SHARE = 0.3  # of a sample's time that refining intervals may take
+_FIRST, _FIRST_LEAST, _FIRST_COUNT = 0.2, 1.0, 8  # of a sample's budget that goes without planes
+_ROOT = 4  # times the steps of the cheap bounds, where planes lean
 _LEAST = 2.0  # seconds for a sample's planes, whatever branch and bound may take
 
 Progress = Callable[[str, int, int], None]  # rung, samples decided there, samples asked about
@@ -179,27 +192,49 @@ class Ladder:
         return lambda: self.clock() - started > seconds
 
     def _search(self, network: Network, region: Region, spec: Spec, before: Verdict) -> Verdict:
+        """One sample: with chords above ReLUs first, then with planes that lean.
+
+        Planes bound better and cost more, in time and in the size of the certificate.
+        """
+        started = self.clock()
+        first = min(self.seconds, max(_FIRST * self.seconds, _FIRST_LEAST))
+        whole = first == self.seconds < torch.inf
+        count = self.subproblems if whole else -(-self.subproblems // _FIRST_COUNT)
+        plain = replace(self, refine=replace(self.refine, lean=False))
+        verdict = plain._refined(network, region, spec, before, first, count)
+        left = self.seconds - (self.clock() - started)
+        count = self.subproblems - verdict.spent
+        decided = verdict.certified or verdict.found is not None
+        if decided or left <= 0 or count <= 0 or not self.refine.leans(network, region):
+            return verdict
+        last = self._refined(network, region, spec, verdict, left, count)
+        spent, seconds = verdict.spent + last.spent, self.clock() - started
+        return replace(last, spent=spent, seconds=seconds)
+
+    def _refined(
+        self,
+        network: Network,
+        region: Region,
+        spec: Spec,
+        before: Verdict,
+        seconds: float,
+        subproblems: int,
+    ) -> Verdict:
         """Refined intervals, optimised slopes, then branch and bound: one sample."""
         started = self.clock()
         with torch.no_grad():
-            bounds = crown(network, region, self._deadline(self.seconds))
+            bounds = crown(network, region, self._deadline(seconds))
         passes = _SHARE * self.seconds / max(self.clock() - started, 1e-3)
         refine = self.refine.within(passes)
         raised: dict[int, Raised] = {}
         if refine is not None:
             bounds, raised = refine(network, region, bounds)
-        a = lower_rows(network, spec.weight)
-        slopes = initial(network, bounds, network.output, a.shape[1])
-        found = self.alpha(network, region, network.output, a, bounds, slopes)
-        low = found.bound - spec.offset
-        enough = float(slack(network, region, spec, self.slack))
-        problem = problem_of(network, region, spec, bounds, found.slopes, low, enough)
-        problem = replace(problem, raised=raised)
+        problem, low = self._problem(network, region, spec, bounds, raised)
         spent = self.clock() - started
         branch = replace(
             self.branch,
-            seconds=max(0.0, self.seconds - spent),
-            subproblems=self.subproblems,
+            seconds=max(0.0, seconds - spent),
+            subproblems=subproblems,
             clock=self.clock,
         )
         outcome: Outcome = branch(problem, range(spec.groups))
@@ -207,6 +242,27 @@ class Ladder:
         if outcome.found is None:  # of a search that stopped there is no better bound
             bound = min(bound, -outcome.bound)
         proof = Proof(problem, outcome.tree) if outcome.closed else None
-        seconds = self.clock() - started
-        how = outcome.found, proof, outcome.spent, seconds
+        how = outcome.found, proof, outcome.spent, self.clock() - started
         return Verdict(outcome.closed, Rung.BRANCH, bound, *how)
+
+    def _problem(
+        self,
+        network: Network,
+        region: Region,
+        spec: Spec,
+        bounds: Bounds,
+        raised: dict[int, Raised],
+    ) -> tuple[Problem, Tensor]:
+        """What is to be decided, with optimised slopes and planes, and the lower bounds of rows."""
+        a = lower_rows(network, spec.weight)
+        slopes = initial(network, bounds, network.output, a.shape[1])
+        lean, ascent = bool(raised) and self.refine.lean, self.alpha
+        covers = roofs(network, region, network.output, bounds, a.shape[1]) if lean else {}
+        if covers:
+            ascent = replace(ascent, steps=_ROOT * ascent.steps)
+        found = ascent(network, region, network.output, a, bounds, slopes, roofs=covers)
+        low = found.bound - spec.offset
+        enough = float(slack(network, region, spec, self.slack))
+        problem = problem_of(network, region, spec, bounds, found.slopes, low, enough)
+        problem = covered(replace(problem, raised=raised), found.roofs, side_by_side(spec))
+        return problem, low

@@ -55,6 +55,11 @@ class Network:
         return frozenset(found)
 
     @functools.cached_property
+    def taps(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """What ``roof.taps`` found, by node."""
+        return {}
+
+    @functools.cached_property
     def readers(self) -> dict[int, list[int]]:
         """Of every node that functions of one element read, these functions, in order."""
         found: dict[int, list[int]] = {}

@@ -12,46 +12,54 @@ from saddlepoint.verify.certificate import IBP, PLANES, Certificate
 
 __all__ = ["pack", "unpack"]
 
-_VERSION = 2
+_VERSION = 3
 _METHODS = (IBP, PLANES)
 # What follows one another in the array of that name: its type, and the numbers of one entry.
 _PARTS = {
     "low": (torch.float32, 1),
     "high": (torch.float32, 1),
     "claim": (torch.int32, 2),
+    "lean": (torch.int32, 2),
     "root": (torch.int32, 1),
+    "crest": (torch.int32, 1),
     "split": (torch.int32, 4),
     "at": (torch.float32, 1),
     "leaf": (torch.int32, 1),
     "weights": (torch.float32, 1),
     "beta": (torch.float64, 1),
 }
-_SIZES = ("method", "stored", *_PARTS, "kinds", "bent", "t")  # columns of ``sizes``
+_DEFLATED = ("t", "roof")
+_SIZES = (  # columns of ``sizes``
+    *("method", "stored", *_PARTS),
+    *("kinds", "bent", "t", "roofs", "inputs", "roof"),
+)
 
 
 def pack(certificates: Sequence[Certificate]) -> dict[str, Tensor]:
-    """Join certificates part by part; ``sizes`` (N, 14) says what belongs to whom.
+    """Join certificates part by part; ``sizes`` (N, 19) says what belongs to whom.
 
-    Masks become bits, the first element in the highest; t of a sample is deflated (zlib).
+    Masks become bits, the first element in the highest; t and roof of a sample are deflated (zlib).
 
     >>> packed = pack([Certificate(), Certificate()])
     >>> [c.method for c in unpack(packed)]
     ['ibp', 'ibp']
     """
     sizes = torch.zeros(len(certificates), len(_SIZES), dtype=torch.int64)
-    joined: dict[str, list[Tensor]] = {name: [] for name in (*_PARTS, "stored", "t")}
+    joined: dict[str, list[Tensor]] = {name: [] for name in (*_PARTS, "stored", *_DEFLATED)}
     for row, c in zip(sizes, certificates, strict=True):
         if c.t.dtype != torch.uint8:
             raise BadData("only t in whole 255ths can be stored")
-        deflated = zlib.compress(c.t.numpy().tobytes(), 6)
+        tables = [(table, zlib.compress(table.numpy().tobytes(), 6)) for table in (c.t, c.roof)]
         lengths = [getattr(c, name).numel() // width for name, (_, width) in _PARTS.items()]
         row[:] = torch.tensor(
-            [_METHODS.index(c.method), len(c.stored), *lengths, *c.t.shape, len(deflated)]
+            [_METHODS.index(c.method), len(c.stored), *lengths]
+            + [n for table, deflated in tables for n in (*table.shape, len(deflated))]
         )
         for name in _PARTS:
             joined[name].append(getattr(c, name).flatten())
         joined["stored"].append(torch.from_numpy(np.packbits(c.stored.numpy())))
-        joined["t"].append(torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()))
+        for name, (_, deflated) in zip(_DEFLATED, tables, strict=True):
+            joined[name].append(torch.from_numpy(np.frombuffer(deflated, np.uint8).copy()))
     types = {**{name: dtype for name, (dtype, _) in _PARTS.items()}, "stored": torch.uint8}
     return {
         "version": torch.tensor([_VERSION]),
@@ -69,7 +77,7 @@ def unpack(packed: Mapping[str, Tensor]) -> list[Certificate]:
     if version is None or version.tolist() != [_VERSION]:
         raise BadData(f"certificates in another format than {_VERSION}, which this version reads")
     wanted = {**{name: dtype for name, (dtype, _) in _PARTS.items()}, "stored": torch.uint8}
-    wanted["t"] = torch.uint8
+    wanted |= dict.fromkeys(_DEFLATED, torch.uint8)
     for name, dtype in wanted.items():
         if name not in packed or packed[name].dtype != dtype or packed[name].dim() != 1:
             raise BadData(f"certificates whose {name} is missing or of another type")
@@ -102,6 +110,10 @@ def _one(packed: Mapping[str, Tensor], begin: dict[str, int], row: list[int]) ->
     bits = take("stored", -(-size["stored"] // 8)).numpy()
     stored = torch.from_numpy(np.unpackbits(bits, count=size["stored"]).astype(bool))
     t = _inflated(take("t", size["t"]).numpy().tobytes(), size["kinds"], size["bent"])
+    roof = take("roof", size["roof"]).numpy().tobytes()
+    parts["roof"] = _inflated(roof, size["roofs"], size["inputs"])
+    if bool(size["roofs"]) != bool(size["inputs"]):
+        raise BadData("certificates with rows of planes without numbers")
     if size["weights"] % max(1, size["leaf"]):
         raise BadData("certificates with weights for other leaves than there are")
     parts["weights"] = parts["weights"].reshape(

@@ -11,6 +11,7 @@ from saddlepoint.verify.interval import Bounds
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.operators.operator import Linear, Lines, relaxes
 from saddlepoint.verify.region import Region
+from saddlepoint.verify.roof import Lean, Roofs
 
 __all__ = [
     "Choice",
@@ -43,11 +44,13 @@ class Used(NamedTuple):
     """The line of each element that a bound is made with, and the coefficient that picked it.
 
     coefficient: (B, R, *shape), of the function's value; at least 0 where the lower line is used.
+    lean: planes that take the place of some upper lines.
     """
 
     coefficient: Tensor
     slope: Tensor
     lines: Lines
+    lean: Lean | None = None
 
     def at(self, z: Tensor) -> Tensor:
         """(B, R, *shape) value of the lines at z."""
@@ -66,12 +69,14 @@ class Choice:
 
     t: by the index of a relaxed node, for its lower and upper line, (B, 1 or R, *shape) each;
     pull: by the index of a node. Nothing chosen is CROWN's own rule. frames: what the lines of a
-    node have in common, where it was worked out before.
+    node have in common, where it was worked out before. roofs: planes above some functions, in
+    place of their upper lines.
     """
 
     t: Mapping[int, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
     pull: Mapping[int, Pull] = field(default_factory=dict)
     frames: Frames = field(default_factory=dict)
+    roofs: Roofs = field(default_factory=dict)
 
 
 def frames(network: Network, bounds: Bounds, before: int) -> Frames:
@@ -108,9 +113,9 @@ def backward(
             total = total + constant
         if coefficient is None:
             continue
-        parts, constants = _through(network, n, coefficient, bounds, choice, seen)
+        parts, constants, sources = _through(network, n, coefficient, bounds, choice, seen)
         total = total if constants is None else total + constants
-        for i, part in zip(network.nodes[n].inputs, parts, strict=True):
+        for i, part in zip(sources, parts, strict=True):
             if part is not None:
                 waiting[i] = waiting[i] + part if i in waiting else part
     slope = waiting.get(0, a.new_zeros(*a.shape[:2], *network.nodes[0].shape))
@@ -124,8 +129,8 @@ def _through(
     bounds: Bounds,
     choice: Choice,
     seen: dict[int, Used] | None,
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
-    """Coefficients of the inputs of node n, and what it adds."""
+) -> tuple[tuple[Tensor | None, ...], Tensor | None, tuple[int, ...]]:
+    """Coefficients of other nodes in place of node n's, what it adds, and which nodes these are."""
     op, inputs = network.nodes[n].op, network.nodes[n].inputs
     if relaxes(op):
         frame = choice.frames.get(n)
@@ -134,14 +139,26 @@ def _through(
         if n not in choice.t and n in network.prefix:
             # Flat lines: the least over a box is at a corner, where they are exact.
             t = a.new_zeros(()), a.new_zeros(())
-        used, constant = relax(a, op.turn(frame, *t))
+        lean = None
+        if n in choice.roofs:
+            bent = frame[2]  # of a ReLU
+            lean = Lean.of(choice.roofs[n], a, bent)
+        rest = a if lean is None else torch.where(bent, a.clamp(min=0), a)
+        used, constant = relax(rest, op.turn(frame, *t))
         if seen is not None:
-            seen[n] = used
-        return (a * used.slope,), constant
+            seen[n] = used if lean is None else used._replace(coefficient=a, lean=lean)
+        parts: tuple[Tensor | None, ...] = (rest * used.slope,)
+        if lean is not None:
+            base = lean.cover.roof.base
+            constant = constant + lean.cover.constant(lean.down)
+            parts = (*parts, lean.cover.slope(lean.down, network.nodes[base].shape))
+            inputs = (*inputs, base)
+        return parts, constant, inputs
     if op is None or relaxes(op):
         raise AssertionError("only the first node is an input")
     linear = cast(Linear, op)
-    return linear.transpose(a, tuple(network.nodes[i].shape for i in inputs)), linear.constant(a)
+    parts = linear.transpose(a, tuple(network.nodes[i].shape for i in inputs))
+    return parts, linear.constant(a), inputs
 
 
 def relax(a: Tensor, lines: Lines) -> tuple[Used, Tensor]:

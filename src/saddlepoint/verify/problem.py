@@ -1,6 +1,6 @@
 """What branch and bound decides: one sample, its bounds, and groups of rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -12,10 +12,22 @@ from saddlepoint.verify.operators.operator import relaxes
 from saddlepoint.verify.planes import lower_rows
 from saddlepoint.verify.refine import Raised
 from saddlepoint.verify.region import Region
+from saddlepoint.verify.roof import Cover, Roofs
 from saddlepoint.verify.spec import Spec
 from saddlepoint.verify.tree import Leaf, Tree
 
-__all__ = ["Problem", "bent", "problem_of", "put", "root", "single", "slack", "take"]
+__all__ = [
+    "Problem",
+    "bent",
+    "covered",
+    "problem_of",
+    "put",
+    "root",
+    "side_by_side",
+    "single",
+    "slack",
+    "take",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +38,7 @@ class Problem:
     sample, shared by all subproblems; slopes: t of every group, (G, R, *shape); low: (G, R) the
     lower bounds that these gave. ``enough`` is the bound above which a subproblem counts as
     closed, the slack of float32. raised: what gave the bounds of a node, where it was not CROWN's
-    own rule.
+    own rule. roofs: planes for each group, shared by all its subproblems, or none at all.
     """
 
     network: Network
@@ -38,6 +50,7 @@ class Problem:
     low: Tensor
     enough: float = 1e-5
     raised: dict[int, Raised] = field(default_factory=dict)
+    roofs: tuple[Roofs, ...] = ()
 
 
 def bent(problem: Problem) -> dict[int, Tensor]:
@@ -70,6 +83,13 @@ def root(problem: Problem, tree: Tree, group: int, bent: dict[int, Tensor]) -> L
     return Leaf(group, tree.root(group), -torch.inf, (), t, (), weights)
 
 
+def side_by_side(spec: Spec) -> Tensor:
+    """(G, R) the rows of every group; a group of fewer rows repeats its first."""
+    members = [(spec.group == g).nonzero().squeeze(1) for g in range(spec.groups)]
+    most = max(len(m) for m in members)
+    return torch.stack([torch.cat([m, m[:1].expand(most - len(m))]) for m in members])
+
+
 def problem_of(
     network: Network,
     region: Region,
@@ -80,9 +100,7 @@ def problem_of(
     enough: float,
 ) -> Problem:
     """Groups of one sample, side by side: a group of fewer rows repeats its first."""
-    members = [(spec.group == g).nonzero().squeeze(1) for g in range(spec.groups)]
-    most = max(len(m) for m in members)
-    index = torch.stack([torch.cat([m, m[:1].expand(most - len(m))]) for m in members])
+    index = side_by_side(spec)
     a = lower_rows(network, spec.weight)[0][index]
     picked: Slopes = {
         n: tuple(None if t is None else t[0][index] for t in pair)  # type: ignore[misc]
@@ -91,6 +109,16 @@ def problem_of(
     return Problem(
         network, region, a, -spec.offset[0][index], bounds, picked, low[0][index], enough
     )
+
+
+def covered(problem: Problem, roofs: Roofs, rows: Tensor) -> Problem:
+    """Return the problem with the planes of each group's best row, of ``rows`` (G, R)."""
+    best = rows.gather(1, problem.low.argmax(1)[:, None])[:, 0]
+    made = tuple(
+        {n: Cover(c.roof, c.whole_bytes()[:, k : k + 1]) for n, c in roofs.items()}
+        for k in best.tolist()
+    )
+    return replace(problem, roofs=made if roofs else ())
 
 
 def single(problem: Problem) -> Tree:

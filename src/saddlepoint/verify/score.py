@@ -50,7 +50,10 @@ def gaps(
         low_offset = 0 if lines.low_offset is None else lines.low_offset[:, 0]
         z = op.knot(x) if values is None else values[source]
         f = op.forward(z)
-        over = lines.high_slope[:, 0] * z + lines.high_offset[:, 0] - f
+        over = lines.high_slope[:, 0] * z + lines.high_offset[:, 0]
+        if used.lean is not None and values is not None:
+            over = used.lean.put(over[:, None], values[used.lean.cover.roof.base][:, None])[:, 0]
+        over = over - f
         under = f - (lines.low_slope[:, 0] * z + low_offset)
         gap = -down * over + up * under
         # What is bent and costs nothing here may still cost something below.

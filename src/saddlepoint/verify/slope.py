@@ -18,7 +18,7 @@ from saddlepoint.verify.planes import Frames, Used
 if TYPE_CHECKING:
     from saddlepoint.verify.alpha import Multiplier
 
-__all__ = ["Slope", "by_multiplier", "by_t", "values_of"]
+__all__ = ["Slope", "by_multiplier", "by_s", "by_t", "values_of"]
 
 
 class Slope(NamedTuple):
@@ -40,6 +40,9 @@ def values_of(
         sources = [values[i] for i in node.inputs]
         if n in used:
             values[n] = used[n].at(sources[0])
+            lean = used[n].lean
+            if lean is not None:
+                values[n] = lean.put(values[n], values[lean.cover.roof.base])
             continue
         if node.op is None or relaxes(node.op):
             # No row depends on it, so any value will do; its inputs are not followed further.
@@ -61,6 +64,14 @@ def by_t(network: Network, n: int, side: int, slope: Slope) -> Tensor:
     if turned is None:
         raise AssertionError("this line does not turn")
     return weight * turned
+
+
+def by_s(n: int, slope: Slope) -> Tensor:
+    """(B, R, N, K) derivative of the bounds by s of the planes over the relaxed node n."""
+    lean = slope.used[n].lean
+    if lean is None:
+        raise AssertionError("s belongs to nodes with planes")
+    return lean.cover.rise(lean.down, slope.values[lean.cover.roof.base])
 
 
 def by_multiplier(m: "Multiplier", z: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import saddlepoint as sp
 from saddlepoint.core.errors import Invalid, Unsupported
 from saddlepoint.models import Arrays, Estimator, SessionScores, as_model, load_model
+from saddlepoint.models.loaded import Loaded
 
 RNG = np.random.default_rng(0)
 CENTRES = np.array([[0.2, 0.2, 0.5, 0.5], [0.8, 0.2, 0.5, 0.5], [0.2, 0.8, 0.5, 0.5]])
@@ -81,6 +82,10 @@ def test_the_hash_knows_one_classifier_from_another() -> None:
         (LogisticRegression().fit(POINTS, np.array(list("abc"))[LABELS]), Invalid, "class indices"),
         (LogisticRegression, Invalid, "pass an instance"),
         (3, Invalid, "scikit-learn"),
+        ("net.onnx", Invalid, r"load_model\('net.onnx'\).model"),
+        (Path("net.pt"), Invalid, r"load_model\('net.pt'\).model"),
+        ({"weight": torch.zeros(1)}, Invalid, "load_state_dict"),
+        (Loaded(torch.nn.Identity(), "a", "b", "gradients", ""), Invalid, "pass its .model"),
     ],
 )
 def test_what_is_no_model_is_refused(model: Any, error: Any, said: str) -> None:  # noqa: ANN401

@@ -171,7 +171,8 @@ def write_report(runs: Sequence[Run], path: str | Path, title: str | None = None
     """Write one self-contained HTML file about ``runs`` to ``path`` and return the path.
 
     One run gives a full report; several give a comparison first, then each run's sections. Equal
-    runs give equal bytes. Invalid when ``runs`` is empty or ``path`` is a folder.
+    runs give equal bytes. title: of the page; None names the models. Invalid when ``runs`` is empty
+    or ``path`` is a folder.
 
     Example::
 

@@ -1,5 +1,7 @@
 """Whatever answers questions, as a model."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -7,7 +9,7 @@ from torch import nn
 from saddlepoint.core.errors import Invalid
 from saddlepoint.models.foreign.estimator import Estimator
 from saddlepoint.models.foreign.session import SessionScores
-from saddlepoint.models.loaded import Model
+from saddlepoint.models.loaded import Loaded, Model
 
 __all__ = ["as_model", "asked"]
 
@@ -40,5 +42,17 @@ def as_model(model: Any) -> Model:  # noqa: ANN401
         return SessionScores(model) if hasattr(model, "run") else Estimator(model)
     if callable(model) and not isinstance(model, type):
         return model  # type: ignore[no-any-return]
-    hint = "pass an instance, not the class" if isinstance(model, type) else ""
-    raise Invalid("model", type(model).__name__, _FORMS, hint)
+    raise Invalid("model", type(model).__name__, _FORMS, _meant(model))
+
+
+def _meant(model: object) -> str:
+    """What was probably meant by something that is no model."""
+    if isinstance(model, type):
+        return "pass an instance, not the class"
+    if isinstance(model, Loaded):
+        return "pass its .model"
+    if isinstance(model, str | Path):
+        return f"load_model({str(model)!r}).model is what a file holds"
+    if isinstance(model, Mapping):
+        return "weights alone: make the module, then module.load_state_dict(weights)"
+    return ""

@@ -12,6 +12,7 @@ from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.network import Network
 from saddlepoint.verify.proof.inputs import Inputs
 from saddlepoint.verify.proof.lines import Lines
+from saddlepoint.verify.proof.roofs import Cover, roofed
 from saddlepoint.verify.proof.slots import Range, Slot, redrawn, sources
 from saddlepoint.verify.proof.sweep import plane
 
@@ -76,19 +77,31 @@ def stored_of(network: Network, stored: Tensor) -> dict[int, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What all leaves stand on: inputs, intervals of all nodes, lines without cuts, slots of t."""
+    """What all leaves stand on: inputs, intervals of all nodes, lines without cuts, slots of t.
+
+    covers: what planes may cover.
+    """
 
     network: Network
     where: Inputs
     found: Sequence[Range]
     drawn: Mapping[int, Lines]
     slots: Sequence[Slot]
+    covers: Sequence[Cover] = ()
 
-    def bound(self, some: Sequence[Path], a: Tensor, beta: Tensor, t: Tensor) -> Tensor:
+    def bound(
+        self,
+        some: Sequence[Path],
+        a: Tensor,
+        beta: Tensor,
+        t: Tensor,
+        s: Tensor | None = None,
+    ) -> Tensor:
         """(L,) lower bounds of <a_k, output> over the inputs that obey the cuts of leaf k.
 
-        a: (L, *out); beta: one multiplier for each cut, leaf after leaf; t: (L, T). A cut
-        sign z <= sign c adds beta sign (z - c), which is never above 0 where it holds.
+        a: (L, *out); beta: one multiplier for each cut, leaf after leaf; t: (L, T); s: (L, W) of
+        planes. A cut sign z <= sign c adds beta sign (z - c), which is never above 0 where it
+        holds.
         """
         flat = [(k, *cut) for k, path in enumerate(some) for cut in path.cuts]
         ends, pulls, constant = {}, {}, a.new_zeros(len(a))
@@ -104,7 +117,10 @@ class Ground:
             pulls[node] = zero.index_put((k, index), pull, accumulate=True).reshape(-1, *shape)
             constant = constant.index_add(0, k, pull * at.double())
         drawn = {**self.drawn, **redrawn(self.network, self.found, self.slots, t, ends)}
-        slope, rest = plane(self.network, self.network.output, a, drawn, pulls)
+        over = {}
+        if s is not None:
+            over = roofed(self.network, self.found, self.covers, s, ends)
+        slope, rest = plane(self.network, self.network.output, a, drawn, pulls, over)
         return self.where.least(slope) + rest - constant
 
 

@@ -21,6 +21,7 @@ from saddlepoint.verify.operators.maximum import Larger
 from saddlepoint.verify.operators.rearrange import Concat, Reshape, Sift
 from saddlepoint.verify.proof.inputs import Inputs
 from saddlepoint.verify.proof.lines import FREE, Lines, image, lines
+from saddlepoint.verify.proof.roofs import Cover, Roofed, roofed
 from saddlepoint.verify.proof.slots import Range, Slot, redrawn, sources
 
 __all__ = ["Far", "plane", "sweep"]
@@ -39,11 +40,18 @@ class Far:
     drawn: Mapping[int, Lines]
 
     def __call__(
-        self, index: Tensor, sign: int, listed: Sequence[Slot] = (), t: Tensor | None = None
+        self,
+        index: Tensor,
+        sign: int,
+        listed: Sequence[Slot] = (),
+        t: Tensor | None = None,
+        covers: Sequence[Cover] = (),
+        s: Tensor | None = None,
     ) -> Tensor:
         """(R,) lower bounds of sign times the elements; t (R, T) moves the lines of slots.
 
-        Of t the first columns are read; bytes are 255ths.
+        s: (R, W), of planes in place of the upper lines that ``covers`` names. Of t the first
+        columns are read; bytes are 255ths.
         """
         nodes = self.network.nodes
         shape, widest = nodes[self.node].shape, max(n.shape.numel() for n in nodes[: self.node + 1])
@@ -52,8 +60,12 @@ class Far:
             a = torch.zeros(len(some), shape.numel(), dtype=torch.float64)
             a[torch.arange(len(some)), index[some]] = float(sign)
             own = {} if t is None else redrawn(self.network, self.found, listed, shares(t[some]))
+            over = {}
+            if s is not None:
+                over = roofed(self.network, self.found, covers, shares(s[some]))
+            drawn = {**self.drawn, **own}
             slope, constant = plane(
-                self.network, self.node, a.reshape(-1, *shape), {**self.drawn, **own}
+                self.network, self.node, a.reshape(-1, *shape), drawn, None, over
             )
             parts.append(self.where.least(slope) + constant)
         return torch.cat(parts)
@@ -111,10 +123,12 @@ def plane(
     a: Tensor,
     drawn: Mapping[int, Lines],
     pulls: Mapping[int, Tensor] | None = None,
+    roofs: Mapping[int, Roofed] | None = None,
 ) -> Range:
     """<slope, x> + constant below <a, value of ``node``> + sum_n <pulls_n, value of node n>.
 
-    a is (R, *shape), and so are pulls of other nodes; the result is (R, *F) and (R,).
+    a is (R, *shape), and so are pulls of other nodes; the result is (R, *F) and (R,). ``roofs``:
+    planes in place of upper lines.
     """
     waiting = dict(pulls or {})
     waiting[node] = waiting[node] + a if node in waiting else a
@@ -123,7 +137,12 @@ def plane(
         coefficient = waiting.pop(n, None)
         if coefficient is None:
             continue
-        parts, constant = _pass(network.nodes, n, coefficient, drawn)
+        down = None
+        if n in (roofs or {}) and n in drawn:
+            down, base, lean, more = _leaning(network, (roofs or {})[n], coefficient)
+            waiting[base] = waiting[base] + lean if base in waiting else lean
+            total = total + more
+        parts, constant = _pass(network.nodes, n, coefficient, drawn, down)
         total = total + constant
         for i, part in zip(network.nodes[n].inputs, parts, strict=True):
             if part is not None:
@@ -132,13 +151,29 @@ def plane(
     return a.new_zeros(len(a), *network.nodes[0].shape) if slope is None else slope, total
 
 
+def _leaning(network: Network, roof: Roofed, a: Tensor) -> tuple[Tensor, int, Tensor, Tensor]:
+    """Coefficients < 0 that planes leave, the planes' base, and their slope there and constant."""
+    left, parts, constant = roof.take(a.clamp(max=0))
+    shape = network.nodes[roof.cover.base].shape
+    place = roof.cover.place.flatten().expand(len(a), -1)
+    flat = a.new_zeros(len(a), shape.numel()).scatter_add(1, place, parts.flatten(1))
+    return left, roof.cover.base, flat.reshape(-1, *shape), constant
+
+
 def _pass(
-    nodes: tuple[Node, ...], n: int, a: Tensor, drawn: Mapping[int, Lines]
+    nodes: tuple[Node, ...],
+    n: int,
+    a: Tensor,
+    drawn: Mapping[int, Lines],
+    left: Tensor | None = None,
 ) -> tuple[tuple[Tensor | None, ...], Tensor]:
-    """Coefficients of a node's inputs and the constant, from those of the node."""
+    """Coefficients of a node's inputs and the constant, from those of the node.
+
+    left: those < 0 that are left to a function's upper line, None for all.
+    """
     op: Any = nodes[n].op
     if n in drawn:  # a coefficient >= 0 needs the line below, one < 0 the line above
-        up, down, line = a.clamp(min=0), a.clamp(max=0), drawn[n]
+        up, down, line = a.clamp(min=0), a.clamp(max=0) if left is None else left, drawn[n]
         constant = (up * line.low_offset + down * line.high_offset).flatten(1).sum(1)
         return (up * line.low_slope + down * line.high_slope,), constant
     if isinstance(op, Larger):  # y + relu(x - y)

@@ -27,7 +27,8 @@ def defocus_blur(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
 def glass_blur(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
     """Frosted glass: blurred, each pixel taken from a place beside it, once or twice, and blurred.
 
-    Between severities that scatter once and twice, or not at all, the two images are mixed.
+    Between severities that scatter once and twice, or not at all, the two images are mixed; so is
+    what is scattered by less than a pixel, where images are smaller than 32.
     """
     one = unit(x)
     kernel = gaussian(rung(level, (0, 0.05, 0.25, 0.4, 0.25, 0.4)) * one, math.ceil(3 * 0.4 * one))
@@ -35,7 +36,7 @@ def glass_blur(x: Tensor, level: Tensor, seeds: Tensor) -> Tensor:
     seen = blurred(x, kernel)
     for k in range(2):
         there = _scattered(seen, seeds, f"glass {k}", max(1, round(one)))
-        seen = seen + (rounds - k).clamp(0, 1) * (there - seen)
+        seen = seen + (rounds - k).clamp(0, 1) * min(1.0, one) * (there - seen)
     return blurred(seen, kernel)
 
 

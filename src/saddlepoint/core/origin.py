@@ -1,0 +1,70 @@
+"""Which code of the user's own a plan is made of, so that another class of that repr is another."""
+
+import dataclasses
+import functools
+import inspect
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["code", "code_of"]
+
+_NOT_OWN = {"saddlepoint", "torch", "numpy", *sys.stdlib_module_names} - {"__main__"}
+_DIGITS = 16
+
+
+def code_of(*parts: object) -> dict[str, str]:
+    """Name the classes that are not saddlepoint's, each with a hash of the file that it is in.
+
+    parts: sets, attacks, objectives or strategies; what their fields hold is looked at as well, and
+    what their classes inherit from. A class is ``module:qualname``; the hash is 16 digits of the
+    file's sha256, empty where there is no file, as in a console.
+
+    >>> from saddlepoint import PGD, Linf
+    >>> code_of(Linf(eps=0.1), PGD())
+    {}
+    """
+    kinds = {k for part in parts for k in _kinds(part, set())}
+    named = {f"{k.__module__}:{k.__qualname__}": _source(k) for k in kinds if _is_own(k)}
+    return dict(sorted(named.items()))
+
+
+def code(*parts: object) -> dict[str, dict[str, str]]:
+    """Return ``{"code": code_of(…)}``, or nothing: a plan without such classes reads as ever."""
+    found = code_of(*parts)
+    return {"code": found} if found else {}
+
+
+def _kinds(part: object, seen: set[int]) -> Iterator[type]:
+    if id(part) in seen or isinstance(part, str | bytes | Tensor | nn.Module | type):
+        return  # weights are known by their own hash
+    seen.add(id(part))
+    made = dataclasses.is_dataclass(part)
+    if made or (_is_own(type(part)) and (callable(part) or hasattr(part, "project"))):
+        yield from type(part).__mro__
+        held = [getattr(part, f.name, None) for f in dataclasses.fields(part)] if made else []  # type: ignore[arg-type]
+        inner: Any = [*held, *getattr(part, "__dict__", {}).values()]
+    elif isinstance(part, dict):
+        inner = part.values()
+    else:
+        inner = part if isinstance(part, tuple | list | set | frozenset) else ()
+    for value in inner:
+        yield from _kinds(value, seen)
+
+
+def _is_own(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] not in _NOT_OWN
+
+
+@functools.cache
+def _source(kind: type) -> str:
+    """Hash the file once: it may be edited while a run goes on, which the class in use is not."""
+    try:
+        content = Path(inspect.getsourcefile(kind) or "").read_bytes()
+    except (OSError, TypeError):
+        return ""
+    return sha256(content).hexdigest()[:_DIGITS]
