@@ -1,16 +1,10 @@
 """The result as columns, and the documentation's way to it, run as printed."""
 
-import re
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
 import saddlepoint as sp
 from tests.audit.conftest import Subject
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -47,23 +41,3 @@ def test_pandas_takes_both(result: sp.Audit) -> None:
     pandas = pytest.importorskip("pandas")
     assert pandas.DataFrame(result.table()).shape == (60, 8)
     assert len(pandas.DataFrame(result.rounds())) == 3
-
-
-def snippets(page: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-
-
-def test_the_documentation_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    alone, in_team = snippets("docs/audit.md")
-    names: dict[str, Any] = {}
-    exec(alone, names)  # noqa: S102 - our own page
-    assert len(names["samples"]["index"]) == 200
-    names["data"] = (names["x"], names["model"](names["x"]).argmax(1))
-    exec(in_team.replace("Linf(eps=8 / 255)", "Linf(eps=0.0), (sp.FGSM(),)"), names)  # noqa: S102
-    assert names["result"].robust_accuracy == 1
-    assert (tmp_path / "run/audit.json").exists()
-    readme = snippets("README.md")[-1].replace("Linf(eps=8 / 255)", "Linf(eps=0.0), (sp.FGSM(),)")
-    names["loader"] = [names["data"]]
-    exec(readme, names)  # noqa: S102
-    assert len(names["columns"]["margin"]) == 200

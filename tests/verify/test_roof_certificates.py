@@ -30,7 +30,9 @@ def proved() -> Proved:
     x = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(SEED))
     spec = margins(Untargeted(model(x).argmax(1)), CLASSES, x)
     search = Ladder(seconds=60, subproblems=24, rungs=(Rung.BRANCH,))
-    (verdict,) = search(trace(model, (1, 4, 4)), region(threat, x), spec)
+    with pytest.MonkeyPatch.context() as patch:  # so few subproblems get no planes otherwise
+        patch.setattr("saddlepoint.verify.ladder._FEW", 0)
+        (verdict,) = search(trace(model, (1, 4, 4)), region(threat, x), spec)
     assert verdict.proof is not None
     assert verdict.proof.problem is not None
     assert verdict.proof.tree is not None
@@ -38,6 +40,17 @@ def proved() -> Proved:
     certificate = certify_tree(verdict.proof.problem, verdict.proof.tree, where, checker)
     assert certificate is not None
     return certificate, checker, where, spec
+
+
+def test_few_subproblems_are_not_spent_on_a_second_start() -> None:
+    model, threat = net(SEED), Linf(eps=EPS)
+    x = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(SEED))
+    spec = margins(Untargeted(model(x).argmax(1)), CLASSES, x)
+    task = trace(model, (1, 4, 4)), region(threat, x), spec
+    plain = Ladder(seconds=60, subproblems=24, rungs=(Rung.BRANCH,))
+    chords = replace(plain, refine=replace(plain.refine, lean=False))
+    ((one,), (other,)) = plain(*task), chords(*task)
+    assert (one.bound, one.spent) == (other.bound, other.spent)
 
 
 def test_a_certificate_with_planes_passes(proved: Proved) -> None:

@@ -39,6 +39,7 @@ _ALPHA, _REFINE, _BRANCH = Ascent(steps=20), Refine(), Branch()
 
 _SHARE = 0.3  # of a sample's time that refining intervals may take
 _FIRST, _FIRST_LEAST, _FIRST_COUNT = 0.2, 1.0, 8  # of a sample's budget that goes without planes
+_FEW = 256  # subproblems below which planes are not tried
 _ROOT = 4  # times the steps of the cheap bounds, where planes lean
 _LEAST = 2.0  # seconds for a sample's planes, whatever branch and bound may take
 
@@ -198,14 +199,16 @@ class Ladder:
         """
         started = self.clock()
         first = min(self.seconds, max(_FIRST * self.seconds, _FIRST_LEAST))
-        whole = first == self.seconds < torch.inf
+        few = self.subproblems < _FEW  # a search that starts anew would have no room left
+        whole = few or first == self.seconds < torch.inf
         count = self.subproblems if whole else -(-self.subproblems // _FIRST_COUNT)
         plain = replace(self, refine=replace(self.refine, lean=False))
         verdict = plain._refined(network, region, spec, before, first, count)
         left = self.seconds - (self.clock() - started)
         count = self.subproblems - verdict.spent
         decided = verdict.certified or verdict.found is not None
-        if decided or left <= 0 or count <= 0 or not self.refine.leans(network, region):
+        none_left = few or left <= 0 or count <= 0
+        if decided or none_left or not self.refine.leans(network, region):
             return verdict
         last = self._refined(network, region, spec, verdict, left, count)
         spent, seconds = verdict.spent + last.spent, self.clock() - started
