@@ -1,4 +1,4 @@
-"""The result as columns, and the documentation's way to it, run as printed."""
+"""The result as columns."""
 
 import numpy as np
 import pytest
