@@ -437,15 +437,19 @@ def test_the_average_that_was_good_becomes_the_weights(
     back, seen = Run._back, []
 
     def spy(self: Run, state: Any, to: Any) -> Any:  # noqa: ANN401
+        good = dict(state.resume["ema"]) if state.history else {}
         state = back(self, state, to)
-        seen.append((state_of(self.learner.bare), state_of(self.learner.result), state.resume))
+        now = state_of(self.learner.bare), state_of(self.learner.result)
+        seen.append((*now, state.resume, good))
         return state
 
     monkeypatch.setattr(Run, "_back", spy)
     train(fooled(ema=0.5), net(), x, y, tmp_path, progress=False)
     assert seen
-    for weights, average, resume in seen:
+    assert any(good for *_, good in seen)
+    for weights, average, resume, good in seen:
         assert same(weights, average)
+        assert all(torch.equal(good[f"module.{k}"], average[k]) for k in average if good)
         assert same(dict(resume["model"]), weights)
 
 

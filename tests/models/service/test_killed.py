@@ -53,7 +53,8 @@ pytestmark = pytest.mark.slow
 
 
 def start(script: str, endpoint: Path, out: Path) -> "subprocess.Popen[bytes]":
-    paths = os.pathsep.join([f"{ROOT / 'src'}", f"{ROOT}", os.environ.get("PYTHONPATH", "")])
+    given = os.environ.get("PYTHONPATH")  # first: another copy of the source is to be tried
+    paths = os.pathsep.join([*([given] if given else []), f"{ROOT / 'src'}", f"{ROOT}"])
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     command = [sys.executable, "-c", script, str(endpoint), str(out)]
     # A session of its own, so that a signal can go to all in it as a terminal's does.
