@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Unsupported
 from saddlepoint.core.goal import Targeted, Untargeted
+from saddlepoint.models import ThresholdStem
 from saddlepoint.threats import L1, L2, Linf, Quantize
 from saddlepoint.verify.alpha import Ascent
 from saddlepoint.verify.branch import Branch
 from saddlepoint.verify.certificate import Certificate
 from saddlepoint.verify.certify import certify_ibp, certify_tree
 from saddlepoint.verify.checker import Checker
+from saddlepoint.verify.grounding import grounded
 from saddlepoint.verify.ladder import Ladder, Rung
 from saddlepoint.verify.operators.piecewise import Bend, Clip
 from saddlepoint.verify.operators.rearrange import Sift
@@ -497,6 +499,32 @@ def test_slopes_count_for_what_they_are_worth(t: float) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 18])
 def test_what_a_search_closes_the_checker_confirms(seed: int) -> None:
     confirmed(seed)
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_functions_of_single_pixels_take_nothing_from_the_intervals(seed: int) -> None:
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        ThresholdStem(0.2),
+        nn.Conv2d(1, 4, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(400, 3),
+    ).eval()
+    x, threat = torch.rand(1, 1, 12, 12), Linf(eps=0.05)
+    spec = margins(Untargeted(model(x).argmax(1)), 3, x)
+    search = Ladder(seconds=60, subproblems=2, rungs=(Rung.BRANCH,))
+    (verdict,) = search(trace(model, (1, 12, 12)), region(threat, x), spec)
+    assert verdict.proof is not None
+    problem = verdict.proof.problem
+    assert problem is not None
+    _, ground = grounded(Checker.of(model, (1, 12, 12)), problem, inputs(threat, x[0]))
+    for n, here in problem.bounds.items():
+        low, high = ground.found[n]
+        assert float((here.low.double() - low).max()) < 1e-5
+        assert float((high - here.high.double()).max()) < 1e-5
 
 
 @pytest.mark.slow

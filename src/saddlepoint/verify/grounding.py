@@ -79,6 +79,8 @@ class _Grounding:
     def __init__(self, checker: Checker, problem: Problem) -> None:
         self.network, self.problem = checker.network, problem
         self.read = sources(checker.network)
+        # Of the input alone: the search bounds what reads them over a box with flat lines.
+        self.flat = problem.network.prefix.intersection(problem.network.relaxed)
         self.stored: dict[int, Tensor] = {}
         self.ends: tuple[list[Tensor], list[Tensor]] = ([], [])
         self.claim: list[Tensor] = []
@@ -149,7 +151,7 @@ class _Grounding:
         short = ((place[index] < 0) | (best < wanted)).nonzero()[:, 0]
         attempt(short, None, -1, 0)
         short = (best < wanted).nonzero()[:, 0]
-        if len(short) and raised.rule:
+        if len(short) and (raised.rule or self.flat):
             rows = self._rows(Raised(index[:0], rule=raised.rule), side, short[:1] * 0, listed)
             worth = attempt(short, rows.expand(len(short), -1), self.rows, 0)
             self._keep(rows[: len(worth)])
@@ -166,6 +168,8 @@ class _Grounding:
             op: Any = self.problem.network.nodes[node].op
             x = self.problem.bounds[self.problem.network.nodes[node].inputs[0]]
             dense = raised.rule.get((node, line), op.default(x)[line].flatten())
+            if node in self.flat:
+                dense = torch.zeros_like(dense)
             dense = (dense * 255).round().to(torch.uint8).expand(len(place), -1)
             if (node, line) in raised.t:
                 own = raised.t[node, line][side][place]
