@@ -87,6 +87,33 @@ def test_the_budget_goes_where_breaks_are() -> None:
     assert spent["strong"] > 3 * spent["weak"] > 0
 
 
+def spent_by_rung(e: Evidence) -> list[int]:
+    rungs = [r for r in e.rounds if r.stage == "attack"]
+    return [sum(r.passes for r in rungs if r.arm == repr(a)) for a in STRONG]
+
+
+@pytest.mark.parametrize("pays", [0, 2])
+def test_the_rung_that_breaks_gets_the_ladders_money(pays: int) -> None:
+    """By chance, and so independent of the ranking: one rung breaks six in ten, others none."""
+
+    def lucky(arm: str, hardness: np.ndarray) -> np.ndarray:
+        return (hardness * 7919 % 1 < 0.6) if arm == repr(STRONG[pays]) else hardness < 0
+
+    e, _ = play(Cascade(OPENING, LADDERS[:1], max_passes=(80, 0, 200)[pays]), lucky)
+    spent = spent_by_rung(e)
+    if pays == 0:
+        assert spent[0] > 1.5 * (spent[1] + spent[2]) > 0
+    else:  # nobody comes up there without the rungs below
+        assert spent[2] > 0.4 * sum(spent)
+
+
+def test_a_rung_is_left_out_where_its_share_pays_for_no_sample() -> None:
+    dear = Ladder((STRONG[0], STRONG[2]), (100, 2000))
+    _, moves = play(Cascade(OPENING, (dear, LADDERS[1]), max_passes=150), n=60)
+    assert repr(STRONG[0]) in [repr(m.attack) for m in moves]
+    assert repr(STRONG[2]) not in [repr(m.attack) for m in moves]
+
+
 @pytest.mark.parametrize("budget", [40, 77, 150, 1000])
 def test_no_pass_beyond_the_budget(budget: int) -> None:
     e, _ = play(Cascade(OPENING, LADDERS, max_passes=budget))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from saddlepoint.audit.climb import Climb, Ranking, price
+from saddlepoint.audit.climb import Climb, Ranking, price, shares
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.ladder import Ladder
 from saddlepoint.audit.plan import Course, Move
@@ -27,7 +27,7 @@ _SHARE_OF_SUITE = 0.2  # of the budget, kept for the survivors' audit
 _FEWEST = 20  # survivors audited, or none: fewer would bound nothing
 _PILOT_SHARE = 12  # of the survivors, one in so many
 _SMALLEST = 16  # samples in a pilot
-_CYCLE = 0.75  # of what is left, spent before the shares are drawn anew
+_CYCLE = 0.4  # of what is left, spent before the shares are drawn anew
 _CRUMBS = 0.05  # of the budget: not worth another cycle
 
 
@@ -102,8 +102,7 @@ class _Course:
         self.audited = self._affordable()
         self.ranking = Ranking(n)
         self.climbs = [Climb(ladder, n) for ladder in plan.ladders]
-        self.rate = np.ones(len(plan.ladders))  # breaks per pass, as last seen
-        self.cycles = 0
+        self.cycles, self.learnt = 0, False
         self.lot = np.random.default_rng(seed).permutation(n)  # who is audited, if it survives
         self.piloted: Array | None = None
         self.chosen: Array | None = None
@@ -153,11 +152,13 @@ class _Course:
         if len(done) < len(self.plan.ladders):
             self.climbs[len(done)].meet(self.piloted)
             return Move(self.plan.ladders[len(done)].rungs[0], "pilot", self.piloted)
-        if not self.cycles:
+        if not self.learnt:
+            self.learnt = True
             hit = np.array([np.isin(self.piloted, r.where(Status.BROKEN)) for r in done])
             # A sample that several ladders break is worth a part to each.
             credit = (hit / np.maximum(hit.sum(axis=0), 1)).sum(axis=1)
-            self.rate = np.array([_rate(c, price(r)) for c, r in zip(credit, done, strict=True)])
+            for climb, c, r in zip(self.climbs, credit, done, strict=True):
+                climb.learn(0, c, price(r))
         return None
 
     def _climb(self, e: Evidence) -> Move | None:
@@ -175,15 +176,12 @@ class _Course:
 
     def _cycle(self, e: Evidence) -> bool:
         """Share out what is left by breaks per pass; False when only crumbs are."""
-        for i, climb in enumerate(self.climbs):
-            if climb.price:
-                self.rate[i] = _rate(climb.broken, climb.price)
         left, idle = self._left(e), self.cycles > 0 and e.passes() == self.paid
         if idle or left < _CRUMBS * self.budget:
             return False  # attacks that ask nothing would go on for ever
         self.paid = e.passes()
         self.cycles += 1
-        share = 0.1 / len(self.rate) + 0.9 * self.rate / self.rate.sum()
+        share = shares(np.array([c.rate() for c in self.climbs]), np.ones(len(self.climbs)))
         parts = zip(self.climbs, share, strict=True)
         started = [c.begin(_CYCLE * left * float(s), self.ranking) for c, s in parts]
         return any(started)
@@ -213,12 +211,7 @@ class _Course:
             ladder = Ladder((attack,), (float((r.forward + r.backward).max()),))
             self.climbs.append(Climb(ladder, self.n))
             self.climbs[-1].meet(r.rows)
-            self.rate = np.append(self.rate, _rate(len(r.where(Status.BROKEN)), price(r)))
+            self.climbs[-1].learn(0, len(r.where(Status.BROKEN)), price(r))
         self.grown = bool(found)
         self.budget = (e.passes() + self.plan.max_passes) * self.n
         return self.grown
-
-
-def _rate(broken: float, passes: float) -> float:
-    """Breaks per pass, with half a break for what was not seen."""
-    return (broken + 0.5) / max(passes, 1.0)

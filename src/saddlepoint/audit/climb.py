@@ -9,9 +9,11 @@ from saddlepoint.audit.ladder import HALF, Ladder
 from saddlepoint.audit.plan import Move
 from saddlepoint.core.ledger import Status
 
-__all__ = ["Climb", "Ranking", "price"]
+__all__ = ["Climb", "Ranking", "price", "shares"]
 
 Array = np.ndarray[Any, Any]
+_EXPLORED = 0.1  # of a budget, whatever the rates
+_MEMORY = 0.5  # of what was seen in the cycles before
 
 
 class Ranking:
@@ -40,40 +42,62 @@ class Climb:
     """A ladder over all samples: how far up each has come, and who goes on.
 
     A cycle spends its share in rungs: new samples meet the first, and of those that have met rung k
-    and no more, the most vulnerable go on, half as many on each rung. Later cycles so widen the
-    ladder, and raise who was left behind, instead of asking the same samples the same again.
+    and no more, the most vulnerable go on. A rung gets more of it where its breaks have cost less:
+    a ladder whose first rung breaks what it meets widens, one whose breaks take long runs rises.
     """
 
     def __init__(self, ladder: Ladder, n: int) -> None:
+        height = len(ladder.rungs)
         self.ladder = ladder
         self.passes = np.array(ladder.passes, dtype=np.float64)  # as declared, or seen to be more
         self.level = np.zeros(n, dtype=np.int8)  # rungs met
-        self.rung, self.width = len(ladder.rungs), 0.0
-        self.price = self.broken = 0.0  # of this cycle
+        self.rung = height
+        self.purse = np.zeros(height)  # passes that each rung may spend
+        self.spent, self.broken = np.zeros(height), np.zeros(height)  # of late, by rung
         self.seen = 0
 
     def meet(self, rows: Array) -> None:
         """Note that these samples have met the first rung."""
         self.level[rows] = 1
 
+    def learn(self, rung: int, broken: float, spent: float) -> None:
+        """Take in what a rung has broken, and for how much."""
+        self.broken[rung] += broken
+        self.spent[rung] += spent
+
+    def rate(self) -> float:
+        """Breaks per pass, with half a break for what was not seen."""
+        return float(_rate(self.broken.sum(), self.spent.sum()))
+
+    def _rates(self) -> Array:
+        """Of each rung; one that was not met yet promises as much as the rung below."""
+        rates = _rate(self.broken, self.spent)
+        for k in range(1, len(rates)):
+            if not self.spent[k]:
+                rates[k] = rates[k - 1]
+        return rates
+
     def begin(self, passes: float, ranking: Ranking) -> bool:
         """Start a cycle with so many passes; False where they reach for no sample."""
-        halved = HALF ** np.arange(len(self.passes))
-        self.rung, self.width = 0, passes / float(self.passes @ halved)
-        self.price = self.broken = 0.0
+        halved = self.passes * HALF ** np.arange(len(self.passes))
+        self.purse += passes * shares(self._rates(), halved)
+        self.rung = 0
+        self.spent *= _MEMORY
+        self.broken *= _MEMORY
         if not (ranking.open & (self.level < len(self.ladder.rungs))).any():
             self.level[:] = 0  # everyone is at the top: again, with other random numbers
-        return self.width >= 1
+        return bool((self.purse >= self.passes).any())
 
     def next(self, e: Evidence, ranking: Ranking, left: float) -> Move | None:
         """Return the next rung and its rows, or None when the cycle is done."""
         self._account(e)
         while self.rung < len(self.ladder.rungs):
             rung, self.rung = self.rung, self.rung + 1
-            count = max(round(self.width * HALF**rung), 1)
-            count = min(count, int(max(left, 0) / self.passes[rung]))
-            waiting = np.flatnonzero(ranking.open & (self.level == rung))
-            rows = ranking.rows(count, waiting)
+            cost = self.passes[rung]
+            count = int(min(self.purse[rung], max(left, 0)) / cost)
+            rows = ranking.rows(count, np.flatnonzero(ranking.open & (self.level == rung)))
+            # What would not buy one sample is kept; what found none to buy is for others.
+            self.purse[rung] = min(self.purse[rung] - len(rows) * cost, cost)
             if len(rows):
                 self.level[rows] = rung + 1
                 self.seen = len(e.rounds)
@@ -86,9 +110,26 @@ class Climb:
             r = e.rounds[self.seen]
             most = int((r.forward + r.backward).max())
             self.passes[self.rung - 1] = max(self.passes[self.rung - 1], most)
-            self.price += price(r)
-            self.broken += len(r.where(Status.BROKEN))
+            self.learn(self.rung - 1, len(r.where(Status.BROKEN)), price(r))
         self.seen = 0
+
+
+def shares(rates: Array, even: Array) -> Array:
+    """What each gets of a budget: mostly by breaks per pass, a tenth as ``even`` has it.
+
+    By the square of the rates: what breaks twice as much for its passes gets four times as many.
+
+    >>> shares(np.array([2.0, 1.0]), np.array([1.0, 1.0])).round(2).tolist()
+    [0.77, 0.23]
+    """
+    power = (rates / rates.max()) ** 2
+    mixed: Array = _EXPLORED * even / even.sum() + (1 - _EXPLORED) * power / power.sum()
+    return mixed
+
+
+def _rate(broken: Array, spent: Array) -> Array:
+    rate: Array = (broken + 0.5) / np.maximum(spent, 1.0)
+    return rate
 
 
 def price(r: Round) -> float:
