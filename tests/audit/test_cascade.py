@@ -107,6 +107,20 @@ def test_the_rung_that_breaks_gets_the_ladders_money(pays: int) -> None:
         assert spent[2] > 0.4 * sum(spent)
 
 
+def test_a_rung_waits_until_it_can_be_paid_for_a_batch() -> None:
+    e, moves = play(Cascade(OPENING, LADDERS[:1], max_passes=120))
+    level = np.zeros(N, dtype=int)
+    alive = np.ones(N, dtype=bool)
+    for move, r in zip(moves, e.rounds[1:], strict=True):
+        arm = repr(move.attack)
+        if arm != repr(OPENING):
+            rung = [repr(a) for a in STRONG].index(arm)
+            waiting = int((alive & (level == rung)).sum())
+            assert move.stage == "pilot" or len(move.rows) >= min(N // 64, waiting)
+            level[move.rows] = rung + 1
+        alive[r.where(Status.BROKEN)] = False
+
+
 def test_a_rung_is_left_out_where_its_share_pays_for_no_sample() -> None:
     dear = Ladder((STRONG[0], STRONG[2]), (100, 2000))
     _, moves = play(Cascade(OPENING, (dear, LADDERS[1]), max_passes=150), n=60)

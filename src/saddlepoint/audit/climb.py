@@ -14,6 +14,7 @@ __all__ = ["Climb", "Ranking", "price", "shares"]
 Array = np.ndarray[Any, Any]
 _EXPLORED = 0.1  # of a budget, whatever the rates
 _MEMORY = 0.5  # of what was seen in the cycles before
+_PARTS, _FEW = 64, 32  # a batch below one of so many parts, or so many samples, is mostly overhead
 
 
 class Ranking:
@@ -54,6 +55,7 @@ class Climb:
         self.rung = height
         self.purse = np.zeros(height)  # passes that each rung may spend
         self.spent, self.broken = np.zeros(height), np.zeros(height)  # of late, by rung
+        self.few = max(1, min(n // _PARTS, _FEW))  # samples that a rung waits to be paid for
         self.seen = 0
 
     def meet(self, rows: Array) -> None:
@@ -79,13 +81,15 @@ class Climb:
 
     def begin(self, passes: float, ranking: Ranking) -> bool:
         """Start a cycle with so many passes; False where they reach for no sample."""
-        halved = self.passes * HALF ** np.arange(len(self.passes))
-        self.purse += passes * shares(self._rates(), halved)
+        height = np.arange(len(self.passes))
+        if not (ranking.open & (self.level < len(self.ladder.rungs))).any():
+            self.level[:] = 0  # everyone is at the top: again, with other random numbers
+        lowest = self.level[ranking.open].min(initial=len(height))
+        met = height >= lowest  # nobody is left below
+        self.purse[met] += passes * shares(self._rates()[met], (self.passes * HALF**height)[met])
         self.rung = 0
         self.spent *= _MEMORY
         self.broken *= _MEMORY
-        if not (ranking.open & (self.level < len(self.ladder.rungs))).any():
-            self.level[:] = 0  # everyone is at the top: again, with other random numbers
         return bool((self.purse >= self.passes).any())
 
     def next(self, e: Evidence, ranking: Ranking, left: float) -> Move | None:
@@ -95,9 +99,12 @@ class Climb:
             rung, self.rung = self.rung, self.rung + 1
             cost = self.passes[rung]
             count = int(min(self.purse[rung], max(left, 0)) / cost)
-            rows = ranking.rows(count, np.flatnonzero(ranking.open & (self.level == rung)))
-            # What would not buy one sample is kept; what found none to buy is for others.
-            self.purse[rung] = min(self.purse[rung] - len(rows) * cost, cost)
+            waiting = np.flatnonzero(ranking.open & (self.level == rung))
+            rows = ranking.rows(count, waiting)
+            if len(rows) < min(self.few, len(waiting)):
+                continue  # the purse keeps it for the next cycle
+            # What found nobody to spend it on is for others.
+            self.purse[rung] = min(self.purse[rung] - len(rows) * cost, self.few * cost)
             if len(rows):
                 self.level[rows] = rung + 1
                 self.seen = len(e.rounds)
