@@ -139,6 +139,26 @@ def test_the_last_to_leave_gives_the_folder_back(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_each_sees_the_folder_before_a_refused_one_takes_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow: set[int] = set()
+    look = Path.is_dir
+
+    def late(path: Path) -> bool:
+        time.sleep(0.3 * (threading.get_ident() in slow))
+        return look(path)
+
+    def work(team: Team) -> None:
+        if not team.first:
+            slow.add(threading.get_ident())
+        with held(tmp_path / "run", team):
+            raise Invalid("n", 501, "at most 500")
+
+    monkeypatch.setattr(Path, "is_dir", late)
+    assert all("at most 500" in str(end) for end in side_by_side(work))
+
+
 def test_all_have_to_be_given_the_same(subject: Subject, tmp_path: Path) -> None:
     def work(team: Team) -> sp.Audit:
         s = Subject(subject.model, subject.x.flip(0), subject.y.flip(0)) if team.rank else subject

@@ -69,6 +69,7 @@ def held(folder: Path | None, team: Team) -> Iterator[contextlib.ExitStack]:
             team.wait()
             if not folder.is_dir():
                 raise _elsewhere(folder)
+            team.wait()  # each has seen it before one that is refused takes it away
             yield files
         except BaseException:
             files.close()
