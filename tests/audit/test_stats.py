@@ -1,3 +1,4 @@
+import sys
 from itertools import product
 from math import comb
 
@@ -53,6 +54,11 @@ def test_one_tail_covers(m: int, share: float) -> None:
     k = np.arange(m + 1)
     covers = np.array([share <= at_most(int(i), m) for i in k])
     assert binom.pmf(k, m, share)[covers].sum() >= 0.95
+
+
+def test_intervals_do_without_a_slow_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)  # importing it would now fail
+    assert clopper_pearson(90, 100)[0] < 0.9 < at_most(90, 100)
 
 
 @given(st.integers(0, 40), st.integers(0, 40))

@@ -19,13 +19,13 @@ def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float,
     >>> print(f"{low:.4f} {high:.4f}")
     0.8238 0.9510
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # scipy.stats takes a second to import
 
     _check_share(hits, n)
     _check_confidence(confidence)
     tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
     return low, high
 
 
@@ -39,11 +39,11 @@ def at_most(hits: int, n: int, confidence: float = 0.95) -> float:
     >>> print(f"{at_most(0, 100):.4f} {at_most(2, 100):.4f}")
     0.0295 0.0616
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     _check_share(hits, n)
     _check_confidence(confidence)
-    return float(beta.ppf(confidence, hits + 1, n - hits)) if hits < n else 1.0
+    return float(betaincinv(hits + 1, n - hits, confidence)) if hits < n else 1.0
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
