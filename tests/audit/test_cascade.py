@@ -107,6 +107,14 @@ def test_the_rung_that_breaks_gets_the_ladders_money(pays: int) -> None:
         assert spent[2] > 0.4 * sum(spent)
 
 
+def test_the_first_cycle_spends_what_its_shares_were_learnt_from() -> None:
+    e, moves = play(Cascade(OPENING, LADDERS, max_passes=300))
+    spent = [r.passes for r in e.rounds[1:]]
+    pilot = [i for i, m in enumerate(moves) if m.stage == "pilot"]
+    again = [i for i, m in enumerate(moves) if repr(m.attack) == repr(STRONG[0])][2]
+    assert 0 < sum(spent[pilot[-1] + 1 : again]) <= sum(spent[i] for i in pilot)
+
+
 def test_a_rung_waits_until_it_can_be_paid_for_a_batch() -> None:
     e, moves = play(Cascade(OPENING, LADDERS[:1], max_passes=120))
     level = np.zeros(N, dtype=int)
@@ -131,7 +139,7 @@ def test_a_rung_is_left_out_where_its_share_pays_for_no_sample() -> None:
 @pytest.mark.parametrize("budget", [40, 77, 150, 1000])
 def test_no_pass_beyond_the_budget(budget: int) -> None:
     e, _ = play(Cascade(OPENING, LADDERS, max_passes=budget))
-    assert budget * 0.8 <= e.passes() <= budget
+    assert budget * 0.95 <= e.passes() <= budget
 
 
 def test_ladders_that_cost_more_than_declared_are_held_to_the_budget() -> None:
@@ -194,7 +202,7 @@ def test_survivors_on_request_come_on_top_of_the_budget() -> None:
     plan = Cascade(OPENING, LADDERS, SUITE, max_passes=100, suite_passes=5000, survivors=40)
     e, moves = play(plan)
     assert len(next(m for m in moves if m.stage == "suite").rows) == 40
-    assert e.passes() <= 100 + 40 * 5000 / N
+    assert e.passes() <= 100 + 40 * 5000 / N + 1e-9
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 30])

@@ -27,7 +27,8 @@ _SHARE_OF_SUITE = 0.2  # of the budget, kept for the survivors' audit
 _FEWEST = 20  # survivors audited, or none: fewer would bound nothing
 _PILOT_SHARE = 12  # of the survivors, one in so many
 _SMALLEST = 16  # samples in a pilot
-_CYCLE = 0.4  # of what is left, spent before the shares are drawn anew
+_CYCLE = 0.4  # of what is left, at most: then the shares are drawn anew
+_LAST = 0.1  # of the budget: a cycle that would leave less takes it too
 _CRUMBS = 0.05  # of the budget: not worth another cycle
 
 
@@ -107,7 +108,7 @@ class _Course:
         self.piloted: Array | None = None
         self.chosen: Array | None = None
         self.seen = self.suite_done = 0
-        self.paid = 0.0  # when the last cycle began
+        self.opened = self.paid = 0.0  # when the pilot began, and the last cycle
         self.grown = False
 
     def _affordable(self) -> int:
@@ -145,6 +146,7 @@ class _Course:
     def _pilot(self, e: Evidence) -> Move | None:
         """First rungs on the same samples: what one breaks, the next still meets."""
         if self.piloted is None:
+            self.opened = e.passes()
             count = int(self.ranking.open.sum())
             share = min(self.plan.pilot, max(count // _PILOT_SHARE, min(_SMALLEST, count)))
             self.piloted = self.ranking.rows(share)
@@ -183,8 +185,14 @@ class _Course:
         self.cycles += 1
         share = shares(np.array([c.rate() for c in self.climbs]), np.ones(len(self.climbs)))
         parts = zip(self.climbs, share, strict=True)
-        started = [c.begin(_CYCLE * left * float(s), self.ranking) for c, s in parts]
+        part = self._part(left, e.passes() - self.opened)
+        started = [c.begin(part * float(s), self.ranking) for c, s in parts]
         return any(started)
+
+    def _part(self, left: float, searched: float) -> float:
+        """Passes of a cycle: no more than the shares were learnt from, which is little at first."""
+        part = min(_CYCLE * left, max(searched * self.n, _CRUMBS * self.budget))
+        return left if left - part < _LAST * self.budget else part
 
     def _suite(self) -> Move | None:
         """Run the suite, attack by attack, on a random part of the survivors."""
