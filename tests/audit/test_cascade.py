@@ -111,8 +111,10 @@ def test_the_first_cycle_spends_what_its_shares_were_learnt_from() -> None:
     e, moves = play(Cascade(OPENING, LADDERS, max_passes=300))
     spent = [r.passes for r in e.rounds[1:]]
     pilot = [i for i, m in enumerate(moves) if m.stage == "pilot"]
-    again = [i for i, m in enumerate(moves) if repr(m.attack) == repr(STRONG[0])][2]
-    assert 0 < sum(spent[pilot[-1] + 1 : again]) <= sum(spent[i] for i in pilot)
+    order = [repr(a) for a in (*STRONG, *WEAK)]
+    place = [order.index(repr(m.attack)) for m in moves[pilot[-1] + 1 :]]
+    first = next(i for i in range(1, len(place)) if place[i] <= place[i - 1])
+    assert 0 < sum(spent[pilot[-1] + 1 :][:first]) <= sum(spent[i] for i in pilot)
 
 
 def test_a_rung_waits_until_it_can_be_paid_for_a_batch() -> None:

@@ -184,10 +184,18 @@ class _Course:
         self.paid = e.passes()
         self.cycles += 1
         share = shares(np.array([c.rate() for c in self.climbs]), np.ones(len(self.climbs)))
-        parts = zip(self.climbs, share, strict=True)
-        part = self._part(left, e.passes() - self.opened)
-        started = [c.begin(part * float(s), self.ranking) for c, s in parts]
-        return any(started)
+        for climb in self.climbs:
+            climb.begin(self.ranking)
+        return self._fund(left, share, self._part(left, e.passes() - self.opened))
+
+    def _fund(self, left: float, share: Array, part: float) -> bool:
+        """Give the ladders so much, and again, until a rung can run; False where none comes to."""
+        for _ in range(int(left / part)):
+            for climb, s in zip(self.climbs, share, strict=True):
+                climb.fund(part * float(s))
+            if any(c.ready(self.ranking, left) for c in self.climbs):
+                return True
+        return False
 
     def _part(self, left: float, searched: float) -> float:
         """Passes of a cycle: no more than the shares were learnt from, which is little at first."""

@@ -12,7 +12,8 @@ from saddlepoint.core.ledger import Status
 __all__ = ["Climb", "Ranking", "price", "shares"]
 
 Array = np.ndarray[Any, Any]
-_EXPLORED = 0.1  # of a budget, whatever the rates
+_EXPLORED = 0.05  # of a budget, whatever the rates
+_GREED = 2.5  # power of a rate that a share goes by
 _MEMORY = 0.5  # of what was seen in the cycles before
 _PARTS, _FEW = 64, 32  # a batch below one of so many parts, or so many samples, is mostly overhead
 
@@ -53,6 +54,7 @@ class Climb:
         self.passes = np.array(ladder.passes, dtype=np.float64)  # as declared, or seen to be more
         self.level = np.zeros(n, dtype=np.int8)  # rungs met
         self.rung = height
+        self.share = np.zeros(height)  # of the ladder's passes
         self.purse = np.zeros(height)  # passes that each rung may spend
         self.spent, self.broken = np.zeros(height), np.zeros(height)  # of late, by rung
         self.few = max(1, min(n // _PARTS, _FEW))  # samples that a rung waits to be paid for
@@ -79,18 +81,28 @@ class Climb:
                 rates[k] = rates[k - 1]
         return rates
 
-    def begin(self, passes: float, ranking: Ranking) -> bool:
-        """Start a cycle with so many passes; False where they reach for no sample."""
+    def begin(self, ranking: Ranking) -> None:
+        """Start a cycle: draw anew what each rung gets."""
         height = np.arange(len(self.passes))
         if not (ranking.open & (self.level < len(self.ladder.rungs))).any():
             self.level[:] = 0  # everyone is at the top: again, with other random numbers
         lowest = self.level[ranking.open].min(initial=len(height))
         met = height >= lowest  # nobody is left below
-        self.purse[met] += passes * shares(self._rates()[met], (self.passes * HALF**height)[met])
+        self.share[:] = 0
+        self.share[met] = shares(self._rates()[met], (self.passes * HALF**height)[met])
         self.rung = 0
         self.spent *= _MEMORY
         self.broken *= _MEMORY
-        return bool((self.purse >= self.passes).any())
+
+    def fund(self, passes: float) -> None:
+        """Give the rungs so many passes."""
+        self.purse += passes * self.share
+
+    def ready(self, ranking: Ranking, left: float) -> bool:
+        """Whether a rung is paid for a batch of those that wait for it."""
+        waiting = np.bincount(self.level[ranking.open], minlength=len(self.passes) + 1)[:-1]
+        count = np.minimum(self.purse, left) // self.passes
+        return bool(((waiting > 0) & (count >= np.minimum(self.few, waiting))).any())
 
     def next(self, e: Evidence, ranking: Ranking, left: float) -> Move | None:
         """Return the next rung and its rows, or None when the cycle is done."""
@@ -122,14 +134,14 @@ class Climb:
 
 
 def shares(rates: Array, even: Array) -> Array:
-    """What each gets of a budget: mostly by breaks per pass, a tenth as ``even`` has it.
+    """What each gets of a budget: mostly by breaks per pass, a twentieth as ``even`` has it.
 
-    By the square of the rates: what breaks twice as much for its passes gets four times as many.
+    By a power of the rates: what breaks twice as much for its passes gets nearly six times as many.
 
     >>> shares(np.array([2.0, 1.0]), np.array([1.0, 1.0])).round(2).tolist()
-    [0.77, 0.23]
+    [0.83, 0.17]
     """
-    power = (rates / rates.max()) ** 2
+    power = (rates / rates.max()) ** _GREED
     mixed: Array = _EXPLORED * even / even.sum() + (1 - _EXPLORED) * power / power.sum()
     return mixed
 
