@@ -3,13 +3,16 @@
 import torch
 
 from saddlepoint import Linf, Square, search
-from saddlepoint.attacks.square import _block, _chances
+from saddlepoint.attacks.square import _block, _chances, _insides
 from saddlepoint.core.draw import Draw
 
 
 def blocks(u: torch.Tensor, share: float) -> torch.Tensor:
     place, sign = _chances(u, 3, Draw.of(0, torch.arange(len(u))))
-    return _block(u, share, place[:, 1], sign[:, 1])
+    inside = [
+        side[:, 1] for side in _insides(u, [0.5, share, 0.3], place)
+    ]  # shares differ by query
+    return _block(u, inside, sign[:, 1])
 
 
 def test_blocks_reach_every_corner_and_have_the_right_area() -> None:

@@ -67,7 +67,8 @@ class Square:
     def move(self, oracle: Blind[ThreatModel], u: Tensor, k: int, draw: Draw) -> Tensor:
         """(B, *P) where query k could lead from u: another look at the same chance draws anew."""
         place, sign = _chances(u, 1, draw)
-        return _jump(oracle, u, _block(u, self.share(k), place[:, 0], sign[:, 0]))
+        inside = [side[:, 0] for side in _insides(u, [self.share(k)], place)]
+        return _jump(oracle, u, _block(u, inside, sign[:, 0]))
 
     def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
         """Climb from one start of stripes."""
@@ -83,13 +84,15 @@ class Square:
             place, sign = _chances(u, last - first, draw.tag(first))
             elsewhere = draw.tag(first, "other").uniform(*place.shape[1:])
             turn = draw.tag(first, "turn").integers(max(1, place.shape[2]), last - first)
+            insides = _insides(u, [self.share(k) for k in range(first, last)], place)
             for k in range(first, last):
-                oracle, u, best, shared, draw, place, elsewhere, turn, sign = oracle.shrink(
-                    u, best, shared, draw, place, elsewhere, turn, sign
+                oracle, u, best, shared, draw, place, elsewhere, turn, sign, *insides = (
+                    oracle.shrink(u, best, shared, draw, place, elsewhere, turn, sign, *insides)
                 )
                 at = k - first
+                inside = [side[:, at] for side in insides]
                 chances = place[:, at], sign[:, at], elsewhere[:, at], turn[:, at]
-                new = _moved(oracle, u, shared, self.share(k), *chances)
+                new = _moved(oracle, u, shared, self.share(k), inside, *chances)
                 value = oracle.value(new)
                 better = (value > best) | ~shared & (value == best)
                 u, best = put(better, new, u), torch.where(better, value, best)
@@ -106,6 +109,7 @@ def _moved(
     u: Tensor,
     shared: Tensor,
     share: float,
+    inside: list[Tensor],
     place: Tensor,
     sign: Tensor,
     elsewhere: Tensor,
@@ -113,14 +117,14 @@ def _moved(
 ) -> Tensor:
     """An exchange between two blocks in the rows marked ``shared`` (B,), a jump in the others."""
     if not bool(shared.any()):
-        return _jump(oracle, u, _block(u, share, place, sign))
+        return _jump(oracle, u, _block(u, inside, sign))
     side = max(round(_side(u, share)), _LEAST) | 1  # odd: every hill has a top
     signs = sign.reshape(*sign.shape, *[1] * len(_axes(u)[1]))
     source = bump(u, side, elsewhere, turn) != 0
     new = exchange(oracle, u, signs * bump(u, side, place, turn), source)
     if bool(shared.all()):
         return new
-    return put(shared, new, _jump(oracle, u, _block(u, share, place, sign)))
+    return put(shared, new, _jump(oracle, u, _block(u, inside, sign)))
 
 
 def _stripes(oracle: Scores[ThreatModel], draw: Draw) -> Tensor:
@@ -150,19 +154,30 @@ def _side(u: Tensor, share: float) -> float:
     return float((share * math.prod(axes)) ** (1 / len(axes)))
 
 
-def _block(u: Tensor, share: float, place: Tensor, sign: Tensor) -> Tensor:
-    """(B, *P) one sign per channel on a block, zero elsewhere; the last row and column count too.
+def _insides(u: Tensor, shares: list[float], place: Tensor) -> list[Tensor]:
+    """Per axis, (B, count, length): 1 inside each query's block, 0 elsewhere, for many at once.
 
-    place: (B, axes) in [0, 1). sign: (B, *channels).
+    shares: of the coordinates, one for each query. place: (B, count, axes) in [0, 1).
+    """
+    _, axes = _axes(u)
+    sides = [round(_side(u, share)) for share in shares]
+    insides = []
+    for i, length in enumerate(axes):
+        size = place.new_tensor([min(max(side, 1), length) for side in sides])
+        first = (place[..., i] * (length - size + 1)).floor().unsqueeze(-1)
+        at = torch.arange(length, device=u.device)
+        insides.append(((at >= first) & (at < first + size.unsqueeze(-1))).to(u.dtype))
+    return insides
+
+
+def _block(u: Tensor, inside: list[Tensor], sign: Tensor) -> Tensor:
+    """(B, *P) one sign per channel on a block, zero elsewhere.
+
+    inside: (B, length) for each axis. sign: (B, *channels).
     """
     channels, axes = _axes(u)
-    side = _side(u, share)
     pattern = sign.reshape(len(u), *channels, *[1] * len(axes))
-    for i, length in enumerate(axes):
-        size = min(max(round(side), 1), length)
-        first = (place[:, i : i + 1] * (length - size + 1)).floor()
-        at = torch.arange(length, device=u.device)
-        inside = (at >= first) & (at < first + size)
+    for i, side in enumerate(inside):
         behind = [1] * (len(axes) - 1 - i)
-        pattern = pattern * inside.reshape(len(u), *[1] * (len(channels) + i), length, *behind)
+        pattern = pattern * side.reshape(len(u), *[1] * (len(channels) + i), -1, *behind)
     return pattern
