@@ -107,6 +107,17 @@ def test_the_rung_that_breaks_gets_the_ladders_money(pays: int) -> None:
         assert spent[2] > 0.4 * sum(spent)
 
 
+def test_what_finds_nobody_on_high_rungs_goes_to_those_below() -> None:
+    """Whatever meets the first rung breaks, so that nobody comes to the others' shares."""
+
+    def everything(arm: str, hardness: np.ndarray) -> np.ndarray:
+        return (hardness >= 0) if arm == repr(STRONG[0]) else hardness < 0
+
+    e, moves = play(Cascade(OPENING, LADDERS[:1], max_passes=300), everything)
+    assert int(e.marked(Status.BROKEN).sum()) == N
+    assert max(len(m.rows) for m in moves[2:]) > 200  # its own share pays for 170
+
+
 def test_the_first_cycle_spends_what_its_shares_were_learnt_from() -> None:
     e, moves = play(Cascade(OPENING, LADDERS, max_passes=300))
     spent = [r.passes for r in e.rounds[1:]]

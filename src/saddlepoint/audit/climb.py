@@ -58,6 +58,7 @@ class Climb:
         self.purse = np.zeros(height)  # passes that each rung may spend
         self.spent, self.broken = np.zeros(height), np.zeros(height)  # of late, by rung
         self.few = max(1, min(n // _PARTS, _FEW))  # samples that a rung waits to be paid for
+        self.spare = 0.0  # passes that found nobody
         self.seen = 0
 
     def meet(self, rows: Array) -> None:
@@ -100,13 +101,35 @@ class Climb:
 
     def ready(self, ranking: Ranking, left: float) -> bool:
         """Whether a rung is paid for a batch of those that wait for it."""
-        waiting = np.bincount(self.level[ranking.open], minlength=len(self.passes) + 1)[:-1]
+        waiting = self._waiting(ranking)
         count = np.minimum(self.purse, left) // self.passes
         return bool(((waiting > 0) & (count >= np.minimum(self.few, waiting))).any())
+
+    def _waiting(self, ranking: Ranking) -> Array:
+        """How many samples have met the rungs below each, and no more."""
+        met: Array = np.bincount(self.level[ranking.open], minlength=len(self.passes) + 1)
+        return met[:-1]
 
     def next(self, e: Evidence, ranking: Ranking, left: float) -> Move | None:
         """Return the next rung and its rows, or None when the cycle is done."""
         self._account(e)
+        move = self._sweep(ranking, left)
+        if move is None and self.spare and self._hand_on(ranking):
+            move = self._sweep(ranking, left)
+        if move is not None:
+            self.seen = len(e.rounds)
+        return move
+
+    def _hand_on(self, ranking: Ranking) -> bool:
+        """Give what found nobody to the best rung that somebody waits for; False without one."""
+        waiting = self._waiting(ranking)
+        best = int(np.argmax(np.where(waiting > 0, self._rates(), -1.0)))
+        self.purse[best], self.spare = self.purse[best] + self.spare, 0.0
+        self.rung = best
+        return bool(waiting[best])
+
+    def _sweep(self, ranking: Ranking, left: float) -> Move | None:
+        """Return the next rung upwards that is paid for a batch."""
         while self.rung < len(self.ladder.rungs):
             rung, self.rung = self.rung, self.rung + 1
             cost = self.passes[rung]
@@ -115,11 +138,11 @@ class Climb:
             rows = ranking.rows(count, waiting)
             if len(rows) < min(self.few, len(waiting)):
                 continue  # the purse keeps it for the next cycle
-            # What found nobody to spend it on is for others.
-            self.purse[rung] = min(self.purse[rung] - len(rows) * cost, self.few * cost)
+            rest = self.purse[rung] - len(rows) * cost
+            self.purse[rung] = min(rest, self.few * cost)
+            self.spare += rest - self.purse[rung]
             if len(rows):
                 self.level[rows] = rung + 1
-                self.seen = len(e.rounds)
                 return Move(self.ladder.rungs[rung], "attack", rows)
         return None
 
