@@ -7,6 +7,7 @@ import pytest
 
 import saddlepoint as sp
 from saddlepoint.audit.cascade import Cascade
+from saddlepoint.audit.climb import Climb, Ranking
 from saddlepoint.audit.evidence import Evidence, Round
 from saddlepoint.audit.incompleteness import incompleteness
 from saddlepoint.audit.ladder import Ladder
@@ -126,6 +127,14 @@ def test_the_first_cycle_spends_what_its_shares_were_learnt_from() -> None:
     place = [order.index(repr(m.attack)) for m in moves[pilot[-1] + 1 :]]
     first = next(i for i in range(1, len(place)) if place[i] <= place[i - 1])
     assert 0 < sum(spent[pilot[-1] + 1 :][:first]) <= sum(spent[i] for i in pilot)
+
+
+def test_rungs_that_nobody_is_left_below_get_nothing() -> None:
+    climb, ranking = Climb(LADDERS[0], 4), Ranking(4)
+    climb.meet(np.arange(4))
+    climb.begin(ranking)
+    assert climb.share[0] == 0
+    assert climb.share.sum() == pytest.approx(1)
 
 
 def test_a_rung_waits_until_it_can_be_paid_for_a_batch() -> None:
