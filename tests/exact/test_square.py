@@ -9,9 +9,8 @@ from saddlepoint.core.draw import Draw
 
 def blocks(u: torch.Tensor, share: float) -> torch.Tensor:
     place, sign = _chances(u, 3, Draw.of(0, torch.arange(len(u))))
-    inside = [
-        side[:, 1] for side in _insides(u, [0.5, share, 0.3], place)
-    ]  # shares differ by query
+    insides = _insides(u, [0.5, share, 0.3], place)  # shares differ by query
+    inside = [side[:, 1] for side in insides]
     return _block(u, inside, sign[:, 1])
 
 
