@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.tf32 import without_tf32
 from saddlepoint.core.whole import require_whole
 
 __all__ = ["Door", "Model", "Precision", "state_hash"]
@@ -102,6 +103,8 @@ class Door:
     def __enter__(self) -> Self:
         devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
         self._undo.enter_context(torch.random.fork_rng(devices=devices))
+        if devices:
+            self._undo.enter_context(without_tf32())
         self._undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
         self._undo.callback(random.setstate, random.getstate())
         numpy = sys.modules.get("numpy")
