@@ -105,13 +105,14 @@ def test_a_set_without_a_radius_does_not_grow(plan: MakePlan) -> None:
         (lambda: Free(step_size=0.0), "step_size = 0.0"),
         (lambda: AWP(gamma=0.0), "gamma = 0.0"),
         (lambda: AWP(gamma=1.0), "gamma = 1.0"),
+        (lambda: AWP(rows=0), "rows = 0"),
         (lambda: AWP(Free()), "loss = Free()"),
         (lambda: AWP("madry"), "loss = 'madry'"),  # type: ignore[arg-type]
         (lambda: NFGSM(noise=-1.0), "noise = -1.0"),
         (lambda: NFGSM(step_size=math.inf), "step_size = inf"),
         (lambda: Inner(Linf(eps=0.1), FGSM(), keep="best"), "keep = 'best'"),  # type: ignore[arg-type]
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_parts_of_a_plan_refuse(make: Callable[[], object], said: str) -> None:
     with pytest.raises(Invalid) as caught:

@@ -37,7 +37,7 @@ from saddlepoint.presets import (
 )
 from saddlepoint.train import Trained, TrainPlan, train
 
-__all__ = ["TrainSettings", "run_train", "train_command"]
+__all__ = ["TrainSettings", "plan_of", "run_train", "train_command"]
 
 
 class TrainSettings(Settings):
@@ -211,23 +211,28 @@ def _options(given: list[str] | None) -> dict[str, float] | None:
     return options or None
 
 
-def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
-    """Load the data, build the model, train it."""
-    from saddlepoint.data import load_data
-    from saddlepoint.models import build
-
+def plan_of(settings: TrainSettings, shape: tuple[int, ...], classes: int) -> TrainPlan:
+    """Return the plan that the settings come to for samples of that shape."""
     parts = {
         "threat": parse_threat(settings.threat, own=True),
         "attack": parse_inner_attack(settings.attack, own=True),
         "check": parse_attack(settings.check, own=True),
         "loss": parse_objective(settings.loss, own=True),
     }
-    device, data = pick_device(settings.device), load_data(settings.data)
     elsewhere = {*parts, "data", "device", "out", "audit_n", "compiled", "strategy", "logger"}
     given: dict[str, Any] = settings.model_dump(exclude=elsewhere)
     if isinstance(settings.target, str) and settings.target.isdecimal():
         given["target"] = int(settings.target)
-    plan = TrainPlan(shape=data.shape, classes=data.classes, **parts, **given)
+    return TrainPlan(shape=shape, classes=classes, **parts, **given)
+
+
+def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
+    """Load the data, build the model, train it."""
+    from saddlepoint.data import load_data
+    from saddlepoint.models import build
+
+    device, data = pick_device(settings.device), load_data(settings.data)
+    plan = plan_of(settings, data.shape, data.classes)
     seeded(plan.seed)
     model = build(settings.arch, data.shape, data.classes, settings.options)
     samples = data.split("train")

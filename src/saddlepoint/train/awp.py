@@ -13,6 +13,7 @@ from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import Loss
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.core.whole import require_whole
 from saddlepoint.train.bounded import bare
 from saddlepoint.train.certified import certifies
 from saddlepoint.train.losses import Free, Madry, RobustLoss
@@ -27,7 +28,9 @@ class AWP:
 
     loss: the objective made flat. gamma: relative size of the perturbation. Matrices and kernels
     are perturbed, biases and scales are not. The worst inputs are searched once, at w. Costs one
-    more forward and backward pass.
+    more forward and backward pass. rows: how many samples of a batch the perturbation is found on
+    (None: all); the worst inputs are then searched at w + v. In large batches a few are enough, as
+    a flat minimum wants a perturbation of its own for each small batch (2010.01412, §4.1).
 
     >>> AWP(gamma=0.01)
     AWP(Madry(), gamma=0.01)
@@ -35,9 +38,11 @@ class AWP:
 
     loss: RobustLoss = field(default=Madry())
     gamma: float = 0.005
+    rows: int | None = None
 
     def __repr__(self) -> str:
         tail = "" if self.gamma == 0.005 else f", gamma={self.gamma!r}"
+        tail += "" if self.rows is None else f", rows={self.rows}"
         return f"AWP({self.loss!r}{tail})"
 
     def __post_init__(self) -> None:
@@ -47,21 +52,25 @@ class AWP:
             raise Invalid("loss", self.loss, "an objective that asks the model, not bounds of it")
         if not isinstance(self.gamma, int | float) or not 0 < self.gamma < 1:
             raise Invalid("gamma", self.gamma, "a number in (0, 1)")
+        if self.rows is not None:
+            require_whole("rows", self.rows)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, worst: Worst) -> Tensor:
         """Return the objective at the perturbed weights; its gradient is that of the weights."""
-        once = _Once(worst)
         weights = [w for w in model.parameters() if w.requires_grad and w.dim() > 1]
+        few = len(x) if self.rows is None else min(self.rows, len(x))
+        first = _Once(worst) if few == len(x) else worst.first(few)
         if not weights:
-            return self.loss(model, x, y, once)
+            return self.loss(model, x, y, worst)
         # What a layer that is not used contributes is zero, as in the outer gradient.
-        first = self.loss(bare(model), x, y, once)
-        grads = _mean(torch.autograd.grad(first, weights, materialize_grads=True), len(x))
+        loss = self.loss(bare(model), x[:few], y[:few], first)
+        grads = _mean(torch.autograd.grad(loss, weights, materialize_grads=True), few)
         moved: dict[Tensor, Tensor] = {
             w: w + self.gamma * w.detach().norm() * g / (g.norm() + 1e-12)
             for w, g in zip(weights, grads, strict=True)
         }
-        return self.loss(_Moved(model, moved), x, y, once)
+        again = first if few == len(x) else _Elsewhere(worst, _Moved(bare(model), moved))
+        return self.loss(_Moved(model, moved), x, y, again)
 
 
 def _mean(grads: tuple[Tensor, ...], rows: int) -> list[Tensor]:
@@ -76,12 +85,11 @@ def _mean(grads: tuple[Tensor, ...], rows: int) -> list[Tensor]:
     return [share / count for share in shares]
 
 
-class _Once:
-    """Answers the first question, and then repeats the answer."""
+class _Around:
+    """What an objective may ask besides the worst inputs, of another that answers."""
 
     def __init__(self, worst: Worst) -> None:
         self._worst = worst
-        self._answer: Tensor | None = None
 
     @property
     def threat(self) -> ThreatModel:
@@ -99,12 +107,34 @@ class _Once:
     def share(self) -> float:
         return self._worst.share
 
+    def first(self, rows: int) -> Worst:
+        return self._worst.first(rows)
+
+
+class _Once(_Around):
+    """Answers the first question, and then repeats the answer."""
+
+    _answer: Tensor | None = None
+
     def __call__(
         self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
     ) -> Tensor:
         if self._answer is None:
             self._answer = self._worst(model, x, y, loss)
         return self._answer
+
+
+class _Elsewhere(_Around):
+    """Searches at a model of its own, not behind Fabric, which a search must not wake."""
+
+    def __init__(self, worst: Worst, model: nn.Module) -> None:
+        super().__init__(worst)
+        self._model = model
+
+    def __call__(
+        self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /
+    ) -> Tensor:
+        return self._worst(self._model, x, y, loss)
 
 
 class _Moved(nn.Module):

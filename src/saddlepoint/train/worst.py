@@ -1,7 +1,7 @@
 """The inner maximum: from a batch to the worst inputs an attack finds around it."""
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +16,7 @@ from saddlepoint.core.shapes import put
 from saddlepoint.core.target import Target
 from saddlepoint.core.threat import ThreatModel
 from saddlepoint.train.lean import Keep, Lean, evaluating, widen, without_graph
+from saddlepoint.train.norms import affine_norms
 
 __all__ = ["Adversary", "Inner", "Worst"]
 
@@ -41,6 +42,10 @@ class Worst(Protocol):
     @property
     def share(self) -> float:
         """Share of the plan's radius that the set has in this step: 1 once the ramp is over."""
+        ...
+
+    def first(self, rows: int) -> "Worst":
+        """What answers for the first rows of the batch."""
         ...
 
     def __call__(
@@ -99,7 +104,7 @@ class Inner:
         """Return x_adv (B, *F); all randomness comes from ``draw`` (None: seed 0, ids 0 … B-1)."""
         draw = draw or Draw.of(0, torch.arange(len(x), device=x.device))
         climb, threat = self.loss if loss is None else loss, _placed(self.threat, draw)
-        with evaluating(model):
+        with evaluating(model), affine_norms(model):
             goal, free = self._goal(model, x, y)
             lean = Lean(
                 model,
@@ -150,6 +155,10 @@ class Adversary:
     def threat(self) -> ThreatModel:
         """The set, with the places of this draw."""
         return _placed(self.inner.threat, self.draw)
+
+    def first(self, rows: int) -> "Adversary":
+        """Return the same for the first rows of the batch."""
+        return replace(self, draw=self.draw[torch.arange(rows, device=self.draw.ids.device)])
 
     def __call__(
         self, model: nn.Module, x: Tensor, y: Tensor | Goal, loss: Loss | str | None = None, /

@@ -1,0 +1,86 @@
+"""Batch norm as an affine map: the same answers and the same gradient for inputs."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from saddlepoint.models import build
+from saddlepoint.train import norms
+from saddlepoint.train.norms import Affine, affine_norms
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def seen(channels: int = 5, **options: bool) -> nn.BatchNorm2d:
+    """A batch norm that has seen data, in eval mode."""
+    torch.manual_seed(0)
+    layer = nn.BatchNorm2d(channels, **options).double()
+    for p in layer.parameters():
+        nn.init.uniform_(p, -2.0, 2.0)
+    layer(torch.randn(64, channels, 3, 3).double() * 3 + 1)
+    return layer.eval()
+
+
+def slope(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    leaf = x.detach().requires_grad_()
+    out = layer(leaf)
+    (g,) = torch.autograd.grad((out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum(), leaf)
+    return out.detach(), g
+
+
+@pytest.mark.parametrize("options", [{}, {"affine": False}], ids=["affine", "plain"])
+def test_it_is_the_layer_and_its_gradient(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
+) -> None:
+    layer, x = seen(**options), torch.randn(6, 5, 4, 4).double()
+    plain = slope(layer, x)
+    monkeypatch.setattr(norms, "_fits", lambda m: True)
+    with affine_norms(nn.Sequential(layer)):
+        assert "forward" in vars(layer)
+        moved = slope(layer, x)
+    assert "forward" not in vars(layer)
+    # The map is made in float32, in which a GPU has it, too.
+    torch.testing.assert_close(moved[0].float(), plain[0].float(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(moved[1].float(), plain[1].float(), atol=1e-5, rtol=1e-5)
+
+
+def test_layers_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = seen()
+    monkeypatch.setattr(norms, "_fits", lambda m: True)
+    with pytest.raises(KeyError), affine_norms(layer):
+        raise KeyError
+    assert "forward" not in vars(layer)
+
+
+def test_a_layer_on_the_cpu_is_left_alone() -> None:
+    layer = seen()
+    with affine_norms(layer):
+        assert "forward" not in vars(layer)
+
+
+def test_half_precision_stays_half() -> None:
+    x = torch.randn(2, 3, 4, 4).bfloat16().requires_grad_()
+    out = Affine.apply(x, torch.ones(3), torch.zeros(3))
+    (g,) = torch.autograd.grad(out.sum(), x)
+    assert out.dtype == g.dtype == torch.bfloat16
+
+
+@CUDA
+def test_on_a_gpu_a_net_has_the_same_gradient_and_keeps_its_layout() -> None:
+    torch.manual_seed(0)
+    net = build("resnet9", (3, 32, 32), 10, {"width": 8}).cuda().eval()
+    net = net.to(memory_format=torch.channels_last)
+    x = torch.rand(8, 3, 32, 32, device="cuda").contiguous(memory_format=torch.channels_last)
+    y = torch.arange(8, device="cuda")
+
+    def g() -> Tensor:
+        leaf = x.detach().requires_grad_()
+        return torch.autograd.grad(functional.cross_entropy(net(leaf), y), leaf)[0]
+
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        plain = g()
+        with affine_norms(net):
+            moved = g()
+    torch.testing.assert_close(moved, plain, atol=1e-6, rtol=1e-4)
+    assert moved.is_contiguous(memory_format=torch.channels_last)
