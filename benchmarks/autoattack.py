@@ -65,7 +65,7 @@ def pgd(model: nn.Module, where: Ball, restarts: int, seed: int) -> Attack:
     once = kind(model, eps=where.eps, alpha=where.eps / 4, steps=STEPS, random_start=True)
 
     def run(x: Tensor, y: Tensor) -> Tensor:
-        x_adv, left = x.clone(), torch.arange(len(x))
+        x_adv, left = x.clone(), torch.arange(len(x), device=x.device)
         for k in range(restarts):
             torch.manual_seed(seed + k)
             x_adv[left] = once(x[left], y[left])
@@ -161,6 +161,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--restart", action="store_true", help="forget the chunks of an older run")
     parser.add_argument("--out", help="in place of ATTACK-FOLDER")
     args = parser.parse_args()
@@ -181,10 +182,10 @@ def main() -> None:
     args = options()
     torch.set_num_threads(args.threads)
     where, loaded = ball(args.threat), load_model(args.folder)
-    model = loaded.model
+    model, device = loaded.model, torch.device(args.device)
     if not isinstance(model, nn.Module):
         sys.exit(f"{args.folder}: no torch model, which torchattacks needs")
-    model.eval().requires_grad_(False)
+    model.to(device).eval().requires_grad_(False)
     split = load_data(args.data).split("test")
     settings = described(args, loaded, where, split.sha256())
     chunks = earlier(record.RESULTS / f"{args.out}.json", settings, args.restart)
@@ -198,8 +199,8 @@ def main() -> None:
         if chunks.get(start, {}).get("n", 0) >= stop - start:
             continue
         x, y = split.batch(slice(start, stop))
-        found = judge(model, attack, where, x, y)
-        chunks[start] = {"start": start, **found, "threads": args.threads}
+        found = judge(model, attack, where, x.to(device), y.to(device))
+        chunks[start] = {"start": start, **found, "threads": args.threads, "device": args.device}
         save(args, settings, chunks)
         so_far = total(chunks)
         print(

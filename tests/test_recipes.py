@@ -30,7 +30,8 @@ def test_all_recipes_are_here() -> None:
     assert names == {
         "digits", "mnist-linf", "mnist-linf-fast", "mnist-l2", "mnist-smooth",
         "mnist-certified-0.3", "mnist-certified-0.1", "cifar10-certified-2", "cifar10-certified-8",
-        "cifar10-linf", "cifar10-linf-fast", "mnist-rotate", "mnist-linf-0.1",
+        "cifar10-linf", "cifar10-linf-fast", "cifar10-linf-fast-gpu",
+        "mnist-rotate", "mnist-linf-0.1",
     }  # fmt: skip
 
 
