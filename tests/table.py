@@ -390,6 +390,7 @@ ATTACKS = (
     AttackRow("geoda", sp.GeoDA(n_queries=30, rounds=2), scores=True, shaped=True),
     AttackRow("rays", sp.RayS(n_queries=30), scores=True, seeded=False),
     AttackRow("lagrangian", sp.Lagrangian(steps=8), sp.Lagrangian(), follows=True),
+    AttackRow("noisy-pgd", sp.NoisyPGD(steps=6), sp.NoisyPGD()),
     AttackRow("nes", sp.NES(n_queries=12, pairs=2), sp.NES(), scores=True),
     AttackRow("spsa", sp.SPSA(n_queries=12, pairs=2), sp.SPSA(), scores=True),
     AttackRow("zoo", sp.ZOO(n_queries=18, coordinates=4), sp.ZOO(), scores=True),

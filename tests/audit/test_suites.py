@@ -63,12 +63,15 @@ def test_autoattack_leaves_what_another_implementation_leaves(
     assert ours.evidence.passes() <= 300
 
 
-def test_round_balls_are_searched_for_the_nearest_break_as_well() -> None:
-    """Where ascent is led astray, FAB often is not; in a box signs do as well (docs/results.md)."""
-    arms = {threat: cascade(threat=threat).ladders for threat in (sp.L2(1.0), sp.L1(5.0))}
-    for ladders in arms.values():
-        assert sp.FAB(steps=50) in [ladder.rungs[0] for ladder in ladders]
-        assert len(ladders) == len(cascade(threat=sp.Linf(0.1)).ladders) + 1
+def test_round_balls_are_searched_by_noise_and_for_the_nearest_break_as_well() -> None:
+    """Where ascent is led astray, these often are not; in a box signs do as well."""
+    box = cascade(threat=sp.Linf(0.1))
+    assert sp.NoisyPGD() not in (box.opening, *(ladder.rungs[0] for ladder in box.ladders))
+    for threat in (sp.L2(1.0), sp.L1(5.0)):
+        found = cascade(threat=threat)
+        assert found.opening == sp.NoisyPGD()
+        assert found.ladders[1:-1] == box.ladders
+        assert sp.FAB(steps=50) == found.ladders[-1].rungs[0]
     assert len(cascade("scores", threat=sp.L2(1.0)).ladders) == len(cascade("scores").ladders)
 
 
@@ -83,5 +86,5 @@ def test_a_net_that_hides_its_gradients_in_l2_is_broken_all_the_same(
     split = sp.load_data("mnist").split("test")
     model = sp.load_model(MODELS / "mnist-fgsm.safetensors", "conv-small").model
     found = sp.audit(model, split, sp.L2(2.0), n=40, figures=0, probes=0)
-    assert found.robust_accuracy <= 0.45
+    assert found.robust_accuracy <= 0.1
     assert found.evidence.passes() <= 300

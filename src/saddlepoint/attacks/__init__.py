@@ -21,6 +21,7 @@ from saddlepoint.attacks.hop_skip_jump import HopSkipJump
 from saddlepoint.attacks.jsma import JSMA
 from saddlepoint.attacks.lagrangian import Lagrangian
 from saddlepoint.attacks.nes import NES
+from saddlepoint.attacks.noisy import NoisyPGD
 from saddlepoint.attacks.one_pixel import OnePixel
 from saddlepoint.attacks.parsimonious import Parsimonious
 from saddlepoint.attacks.parts import Each, PartOf
@@ -70,6 +71,7 @@ __all__ = [
     "HopSkipJump",
     "Lagrangian",
     "Momentum",
+    "NoisyPGD",
     "OnePixel",
     "Parsimonious",
     "PartOf",

@@ -12,6 +12,7 @@ from saddlepoint.attacks import (
     FAB,
     PGD,
     Guess,
+    NoisyPGD,
     PartOf,
     Polish,
     RandomSearch,
@@ -65,6 +66,12 @@ def _nearest() -> Ladder:
     return Ladder(rungs, (155, 305, 460))
 
 
+def _noisy() -> Ladder:
+    """Smoothed ascent, of few large changes as well as of many small ones."""
+    rungs = tuple(Sequence((NoisyPGD(steps=n, move=0.5), NoisyPGD(steps=n))) for n in (25, 50, 100))
+    return Ladder(rungs, (126, 250, 500))
+
+
 def _targets(n: int) -> Targets:
     return Targets(APGD(steps=50, loss="dlr"), n=n)
 
@@ -95,7 +102,7 @@ def _arms(access: Access, threat: ThreatModel | None) -> tuple[Attack[Any], tupl
         return labelled.arms(threat)
     opening, ladders = _BY_ACCESS[access]()
     if access == "gradients" and getattr(threat, "is_box", True) is False:  # a ball that is round
-        ladders = (*ladders, _nearest())
+        opening, ladders = NoisyPGD(), (_noisy(), *ladders, _nearest())
     if access == "scores" and getattr(threat, "is_box", False):  # corners, by signs
         ladders = (*ladders, _ladder(SignHunter))
     return opening, ladders

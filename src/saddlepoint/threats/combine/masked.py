@@ -193,6 +193,11 @@ class _Convexly:
         """Whether the hull holds nothing but members."""
         return bool(getattr(self.base, "is_box", False))
 
+    @property
+    def order(self) -> float:
+        """Of the norm that the base is a ball in; an ``AttributeError`` where it is none."""
+        return float(self.base.order)
+
 
 class _Sized:
     """Of a base with sizes: those."""
