@@ -198,20 +198,6 @@ def named() -> dict[str, str]:
         }
     for r in read("memory")["rows"]:
         found["peak_" + re.sub(r"\W", "_", r["contestant"])] = f"{r['added_mib']:.0f} MiB"
-    return found | levels()
-
-
-def levels() -> dict[str, str]:
-    """When a thorough audit has come as low as torchattacks' AutoAttack, by net and norm."""
-    found: dict[str, str] = {}
-    by = {(r["net"], r["norm"], r["library"], r["family"], r["budget"]): r for r in games()}
-    for (net, norm, _, family, budget), r in by.items():
-        if (family, budget) != ("cascade", "thorough"):
-            continue
-        aim = by[net, norm, "torchattacks", "AutoAttack", "standard"]["left"]
-        low = [look for look in r["trail"] if look["left"] <= aim + 1e-9]
-        name = re.sub(r"\W", "_", f"{net}_{norm}_level")
-        found[f"{name}_seconds"] = f"{low[0]['cpu_seconds']:.1f} s" if low else "never"
     return found
 
 
