@@ -170,7 +170,8 @@ def run(args: argparse.Namespace, path: Path) -> None:
     loaded, threat, data = subject(args, path)
     model = Counting(loaded.model).eval().requires_grad_(False)
     split = sp.load_data(data).split("test")
-    args.classes, args.out = loaded.classes or 10, f"audit-{path.stem}-{args.n}"
+    args.classes = loaded.classes or 10
+    args.out = args.name or f"audit-{path.name if path.is_dir() else path.stem}-{args.n}"
     args.part = record.RESULTS / f".{args.out}.part"
     args.settings = {
         "model_sha256": loaded.sha256,
@@ -218,6 +219,7 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", dest="name", help="in place of audit-SUBJECT-N")
     parser.add_argument("--suite", action="store_true", help="our own standard suite as well")
     parser.add_argument("--no-peer", dest="peer", action="store_false")
     args = parser.parse_args()

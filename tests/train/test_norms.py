@@ -59,6 +59,17 @@ def test_a_layer_on_the_cpu_is_left_alone() -> None:
         assert "forward" not in vars(layer)
 
 
+def test_a_layer_whose_weights_are_sharded_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Part(nn.Parameter):
+        pass
+
+    layer = seen()
+    layer.weight = Part(layer.weight.detach())
+    monkeypatch.setattr(norms, "_fits", lambda m: True)
+    with affine_norms(layer):
+        assert "forward" not in vars(layer)
+
+
 def test_half_precision_stays_half() -> None:
     x = torch.randn(2, 3, 4, 4).bfloat16().requires_grad_()
     out = Affine.apply(x, torch.ones(3), torch.zeros(3))

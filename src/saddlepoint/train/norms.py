@@ -56,7 +56,8 @@ def affine_norms(model: nn.Module) -> Iterator[None]:
     """
     parts = list(model.modules())
     compiled = any(hasattr(m, "_orig_mod") for m in parts)
-    norms = [] if compiled else [m for m in parts if isinstance(m, nn.BatchNorm2d) and _fits(m)]
+    found = [] if compiled else [m for m in parts if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in found if _fits(m) and _whole(m)]
     for m in norms:
         m.forward = _fixed(m)  # type: ignore[method-assign]
     try:
@@ -69,6 +70,11 @@ def affine_norms(model: nn.Module) -> Iterator[None]:
 def _fits(m: nn.BatchNorm2d) -> bool:
     mean = m.running_mean
     return not m.training and mean is not None and mean.is_cuda and "forward" not in vars(m)
+
+
+def _whole(m: nn.BatchNorm2d) -> bool:
+    """Whether no weight is sharded: then it is put together for the pass alone."""
+    return all(type(p) is nn.Parameter for p in m.parameters())
 
 
 @torch.no_grad()
