@@ -40,6 +40,7 @@ from judging import Ball, ball, wrong
 from torch import Tensor, nn
 
 from saddlepoint import load_data, load_model
+from saddlepoint.core.tf32 import without_tf32
 from saddlepoint.models import Loaded
 
 STEPS = 50
@@ -199,7 +200,8 @@ def main() -> None:
         if chunks.get(start, {}).get("n", 0) >= stop - start:
             continue
         x, y = split.batch(slice(start, stop))
-        found = judge(model, attack, where, x.to(device), y.to(device))
+        with without_tf32():
+            found = judge(model, attack, where, x.to(device), y.to(device))
         chunks[start] = {"start": start, **found, "threads": args.threads, "device": args.device}
         save(args, settings, chunks)
         so_far = total(chunks)

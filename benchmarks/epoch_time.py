@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/epoch_time.py cifar10-linf --device cuda --compile --width 96
 
 Takes ``--steps`` steps of ``Learner.epoch``, as ``train`` calls it, after a first few that warm up
-(and compile), on random bytes of the recipe's shape: the passes cost the same whatever the pixels
+(and compile), on random bytes of CIFAR-10's shape: the passes cost the same whatever the pixels
 hold. What comes after an epoch, measuring and saving, is not in it. ``tflops``: multiply-adds of
 the convolutions and linear layers in all passes that the plan needs, twice, per second; by how much
 it falls short of what the device's matrix products do says what is left to gain.
@@ -83,6 +83,7 @@ def measure(plan: TrainPlan, steps: int, device: str, compiled: bool) -> dict[st
             seconds(few)
     step = took / steps
     return {
+        "device": str(run.learner.fabric.device),
         "arch": plan.arch,
         "options": dict(plan.options),
         "batch_size": plan.batch_size,
@@ -107,7 +108,7 @@ def main() -> None:
     for name in args.recipes:
         plan = recipe(name, args.batch_size, args.width)
         row = measure(plan, args.steps, args.device, args.compile)
-        print(json.dumps({"recipe": name, "device": args.device, **row}), flush=True)
+        print(json.dumps({"recipe": name, **row}), flush=True)
 
 
 if __name__ == "__main__":

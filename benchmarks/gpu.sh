@@ -2,7 +2,7 @@
 # The two CIFAR-10 recipes for a GPU, each trained, and audited on all 10,000 test images:
 #
 #   SADDLEPOINT_DATA=DIR benchmarks/gpu.sh                (cifar10-linf with all its 110 epochs)
-#   SADDLEPOINT_DATA=DIR benchmarks/gpu.sh --epochs 33    (what results/gpu-cifar10.json is of)
+#   SADDLEPOINT_DATA=DIR benchmarks/gpu.sh --epochs 33    (results/gpu-cifar10.json, there side by side)
 #
 # Times are in the model cards and reports in runs/. PYTHON chooses the interpreter; torchattacks'
 # AutoAttack is asked where it is installed. benchmarks/epoch_time.py sizes the epochs beforehand.

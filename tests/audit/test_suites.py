@@ -88,3 +88,26 @@ def test_a_net_that_hides_its_gradients_in_l2_is_broken_all_the_same(
     found = sp.audit(model, split, sp.L2(2.0), n=40, figures=0, probes=0)
     assert found.robust_accuracy <= 0.1
     assert found.evidence.passes() <= 300
+
+
+def test_noise_that_finds_a_slope_does_not_hide_that_there_is_none() -> None:
+    """Every gradient at a sample is zero; those of the opening, at noise around it, are not."""
+
+    class Saturated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(60, 2)
+            with torch.no_grad():
+                self.layer.weight.copy_(torch.stack([torch.zeros(60), torch.ones(60)]))
+                self.layer.bias.copy_(torch.tensor([9.0, 0.0]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.layer((x - 0.4).clamp(0, 0.3))
+            return out
+
+    x, y = torch.zeros(100, 60), torch.zeros(100).long()
+    x[50:], y[50:] = 1.0, 1  # lies far beyond the floor, and is as flat
+    found = sp.audit(Saturated(), (x, y), sp.L2(0.5), effort="quick", figures=0)
+    (said,) = (f for f in found.document["findings"] if f["check"] == "gradients")
+    assert said["verdict"] == "fail"
+    assert "100.0%" in said["measured"]

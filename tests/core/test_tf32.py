@@ -1,12 +1,19 @@
 """TensorFloat-32 is off inside, and as the caller had it outside, whichever names he used."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
+import torch
 from torch import backends, nn
 
+from saddlepoint.core import door
 from saddlepoint.core.door import Door
 from saddlepoint.core.tf32 import without_tf32
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(backends.cudnn, "conv"), reason="torch 2.9 gave each operator a flag"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +47,22 @@ def test_flags_that_were_set_apart_are_no_error_and_stay_apart() -> None:
     with without_tf32():
         assert flags()[0] == "ieee"
     assert flags() == before
+
+
+def test_questions_are_asked_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = []
+
+    @contextlib.contextmanager
+    def noted() -> Iterator[None]:
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    monkeypatch.setattr(door, "without_tf32", noted)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    with Door(lambda x: x):
+        assert entered == ["in"]
+    assert entered == ["in", "out"]
 
 
 def test_a_model_on_the_cpu_leaves_the_flags_alone() -> None:

@@ -100,6 +100,23 @@ def test_it_pays_for_a_gradient_a_step_and_a_look_every_other() -> None:
     assert set((found.cost.forward - found.cost.backward).tolist()) <= {5, 6}
 
 
+@pytest.mark.parametrize("box", [(-math.inf, math.inf), (-10.0, math.inf)], ids=str)
+@pytest.mark.parametrize("move", [None, 0.5])
+def test_inputs_without_a_range_have_that_of_their_own_values(
+    box: tuple[float, float], move: float | None
+) -> None:
+    """A linear net: the noise does no harm, and the whole radius goes along the gradient."""
+    net = nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    x = torch.tensor([[-2.0, 0.0, 3.0], [-2.0, -2.0, -2.0]])  # the second has no range either
+    y = Untargeted(torch.zeros(2).long())
+    found = sp.search(NoisyPGD(move=move), net, x, y, L2(eps=1.5, box=box))
+    assert found.error is None
+    assert not found.nonfinite.any()
+    torch.testing.assert_close(found.u[:, 0], torch.full((2,), 1.5), atol=0.03, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -107,6 +124,7 @@ def test_it_pays_for_a_gradient_a_step_and_a_look_every_other() -> None:
         ({"noise": 0.0}, "noise = 0.0"),
         ({"noise": math.nan}, "noise = nan"),
         ({"noise": None}, "noise = None"),
+        ({"noise": True}, "noise = True"),
         ({"move": -0.5}, "move = -0.5"),
         ({"reach": math.inf}, "reach = inf"),
         ({"loss": "no"}, "loss = 'no'"),

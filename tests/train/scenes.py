@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from saddlepoint import PGD, Linf
-from saddlepoint.train import Epoch, Trained, TrainPlan, train
+from saddlepoint.train import AWP, Epoch, Trained, TrainPlan, train
 from saddlepoint.train import run as run_module
 from saddlepoint.train.samples import Samples
 
@@ -179,6 +179,7 @@ SCENES: dict[str, Scene] = {
     "low-precision": _curve(precision="bfloat16"),
     "sharded-low-precision": _curve(precision="bfloat16", strategy="fsdp"),
     "awp": _curve(loss="awp"),
+    "awp-rows": _curve(loss=AWP(rows=16)),
     "resumed": _resumed(True, {}),
     "sharded-resumed": _resumed(False, {"strategy": "fsdp"}, strategy="fsdp"),
     "sharded-to-whole": _resumed(False, {}, strategy="fsdp"),

@@ -1,12 +1,15 @@
 """Batch norm as an affine map: the same answers and the same gradient for inputs."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saddlepoint import PGD, Linf
 from saddlepoint.models import build
-from saddlepoint.train import norms
+from saddlepoint.train import Inner, norms
 from saddlepoint.train.norms import Affine, affine_norms
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -22,7 +25,7 @@ def seen(channels: int = 5, **options: bool) -> nn.BatchNorm2d:
     return layer.eval()
 
 
-def slope(layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def slope(layer: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
     leaf = x.detach().requires_grad_()
     out = layer(leaf)
     (g,) = torch.autograd.grad((out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum(), leaf)
@@ -35,7 +38,7 @@ def test_it_is_the_layer_and_its_gradient(
 ) -> None:
     layer, x = seen(**options), torch.randn(6, 5, 4, 4).double()
     plain = slope(layer, x)
-    monkeypatch.setattr(norms, "_fits", lambda m: True)
+    monkeypatch.setattr(norms, "_served", lambda mean: True)
     with affine_norms(nn.Sequential(layer)):
         assert "forward" in vars(layer)
         moved = slope(layer, x)
@@ -47,7 +50,7 @@ def test_it_is_the_layer_and_its_gradient(
 
 def test_layers_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = seen()
-    monkeypatch.setattr(norms, "_fits", lambda m: True)
+    monkeypatch.setattr(norms, "_served", lambda mean: True)
     with pytest.raises(KeyError), affine_norms(layer):
         raise KeyError
     assert "forward" not in vars(layer)
@@ -65,9 +68,61 @@ def test_a_layer_whose_weights_are_sharded_is_left_alone(monkeypatch: pytest.Mon
 
     layer = seen()
     layer.weight = Part(layer.weight.detach())
-    monkeypatch.setattr(norms, "_fits", lambda m: True)
+    monkeypatch.setattr(norms, "_served", lambda mean: True)
     with affine_norms(layer):
         assert "forward" not in vars(layer)
+
+
+class Activated(nn.BatchNorm2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
+class Named(nn.BatchNorm2d):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("layer", "taken"),
+    [
+        (nn.BatchNorm2d(5).eval(), True),
+        (Named(5).eval(), True),
+        (Activated(5).eval(), False),
+        (nn.BatchNorm2d(5).train(), False),
+        (nn.BatchNorm2d(5, track_running_stats=False).eval(), False),
+        (nn.DataParallel(nn.Sequential(nn.BatchNorm2d(5).eval())), False),
+    ],
+    ids=["plain", "named", "activated", "training", "no statistics", "replicated"],
+)
+def test_only_plain_layers_with_fixed_statistics_are_taken(
+    monkeypatch: pytest.MonkeyPatch, layer: nn.Module, taken: bool
+) -> None:
+    monkeypatch.setattr(norms, "_served", lambda mean: True)
+    (norm,) = (m for m in layer.modules() if isinstance(m, nn.BatchNorm2d))
+    with affine_norms(layer):
+        assert ("forward" in vars(norm)) is taken
+    assert "forward" not in vars(norm)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=str)
+def test_the_gradient_has_the_layout_of_the_input(layout: torch.memory_format) -> None:
+    x = torch.rand(2, 3, 4, 5).contiguous(memory_format=layout)
+    _, g = slope(lambda x: Affine.apply(x, torch.ones(3), torch.zeros(3)), x)
+    assert g.is_contiguous(memory_format=layout)
+
+
+def test_the_inner_attack_asks_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 2))
+    net(torch.rand(8, 3, 4, 4))
+    monkeypatch.setattr(norms, "_served", lambda mean: True)
+    asked: list[bool] = []
+    net[0].register_forward_pre_hook(lambda m, args: asked.append("forward" in vars(m)))
+    worst = Inner(Linf(eps=0.1), PGD(steps=2))
+    x_adv = worst(net, torch.rand(4, 3, 4, 4), torch.zeros(4).long())
+    assert x_adv.isfinite().all()
+    assert asked
+    assert all(asked)
+    assert net.training
 
 
 def test_half_precision_stays_half() -> None:

@@ -78,6 +78,19 @@ def test_awp_agrees_between_processes(seen: Seen) -> None:
 
 
 @pytest.mark.slow
+def test_rows_of_a_weight_perturbation_are_those_of_the_whole_batch(
+    seen: Seen, tmp_path: Path
+) -> None:
+    """Of both processes together, so that the curve is that of one, and not that of all rows."""
+    one = [epoch[0] for epoch in play(tmp_path, "awp-rows")["curve"]]
+    all_rows = [epoch[0] for epoch in seen["awp"][0]["curve"]]
+    for told in seen["awp-rows"]:
+        losses = [epoch[0] for epoch in told["curve"]]
+        assert losses == pytest.approx(one, rel=1e-5)
+        assert losses != pytest.approx(all_rows, rel=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resumed", "sharded-resumed", "sharded-to-whole"])
 def test_a_stopped_run_of_two_ends_bit_identical(seen: Seen, name: str) -> None:
     for told in seen[name]:

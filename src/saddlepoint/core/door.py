@@ -103,7 +103,8 @@ class Door:
     def __enter__(self) -> Self:
         devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
         self._undo.enter_context(torch.random.fork_rng(devices=devices))
-        if devices:
+        # Where a function runs is not known.
+        if devices or torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             self._undo.enter_context(without_tf32())
         self._undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
         self._undo.callback(random.setstate, random.getstate())

@@ -15,7 +15,8 @@ def without_tf32() -> Iterator[None]:
 
     torch lets cuDNN use it by default: answers then differ from a CPU's in the fourth digit, and a
     break that was found near the boundary is none where somebody replays it. Matrix products do
-    without it already, unless their owner has decided otherwise.
+    without it already, unless their owner has decided otherwise. A flag that followed
+    ``torch.backends.cudnn.fp32_precision`` has the same value of its own afterwards.
 
     >>> with without_tf32():
     ...     backends.cudnn.allow_tf32

@@ -27,10 +27,10 @@ class AWP:
     """max over ||v_l|| <= gamma ||w_l|| of loss(w + v), by one step per layer (2004.05884, §4).
 
     loss: the objective made flat. gamma: relative size of the perturbation. Matrices and kernels
-    are perturbed, biases and scales are not. The worst inputs are searched once, at w. Costs one
-    more forward and backward pass. rows: how many samples of a batch the perturbation is found on
-    (None: all); the worst inputs are then searched at w + v. In large batches a few are enough, as
-    a flat minimum wants a perturbation of its own for each small batch (2010.01412, §4.1).
+    are perturbed, biases and scales are not. The worst inputs are searched once, at w; costs one
+    more forward and backward pass. rows: how many samples of a batch the perturbation is found on,
+    over all processes; the others are spared that pass, and the worst inputs of the whole batch are
+    then searched at w + v. None, or more rows than there are: all of them, as in the paper.
 
     >>> AWP(gamma=0.01)
     AWP(Madry(), gamma=0.01)
@@ -58,7 +58,7 @@ class AWP:
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, worst: Worst) -> Tensor:
         """Return the objective at the perturbed weights; its gradient is that of the weights."""
         weights = [w for w in model.parameters() if w.requires_grad and w.dim() > 1]
-        few = len(x) if self.rows is None else min(self.rows, len(x))
+        few = len(x) if self.rows is None else min(-(-self.rows // _world()), len(x))
         first = _Once(worst) if few == len(x) else worst.first(few)
         if not weights:
             return self.loss(model, x, y, worst)
@@ -71,6 +71,12 @@ class AWP:
         }
         again = first if few == len(x) else _Elsewhere(worst, _Moved(bare(model), moved))
         return self.loss(_Moved(model, moved), x, y, again)
+
+
+def _world() -> int:
+    """How many processes share a batch; each has every so-manieth sample."""
+    there = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if there else 1
 
 
 def _mean(grads: tuple[Tensor, ...], rows: int) -> list[Tensor]:

@@ -12,6 +12,7 @@ from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Status
 from saddlepoint.core.search import search
 from saddlepoint.core.target import as_target
+from saddlepoint.core.tf32 import without_tf32
 from saddlepoint.train.bounded import certified
 from saddlepoint.train.certified import certifies
 from saddlepoint.train.samples import Samples
@@ -54,7 +55,8 @@ def proved(model: nn.Module, samples: Samples) -> float | None:
     if not certifies(plan.objective):
         return None
     few = samples.measured(plan.check_n)
-    return int(certified(model, few.x, few.y, plan.threat).sum()) / len(few.y)
+    with without_tf32():
+        return int(certified(model, few.x, few.y, plan.threat).sum()) / len(few.y)
 
 
 def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from saddlepoint.attacks import FGSM, PGD
+from saddlepoint.attacks import FGSM, PGD, NoisyPGD
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
@@ -177,7 +177,9 @@ class TrainPlan:
 
     def _check_pairs(self) -> None:
         """Refuse parts that are fine alone and do not work together."""
-        several = {"attack", "attacks"} & set(getattr(self.attack, "__dataclass_fields__", ()))
+        parts = {"attack", "attacks"} & set(getattr(self.attack, "__dataclass_fields__", ()))
+        # NoisyPGD looks at its points while it climbs, and "last" ends with the first look.
+        several = bool(parts) or isinstance(self.attack, NoisyPGD)
         if self.keep == "last" and several:
             raise Invalid("keep", self.keep, f"'worst' for {self.attack}, which has several ends")
         if certifies(self.objective):

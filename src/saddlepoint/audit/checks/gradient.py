@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from saddlepoint.attacks import NoisyPGD
 from saddlepoint.audit.checks.finding import Finding, by_grid, probe, unmeasured
 from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.randomness import randomised, success
@@ -26,9 +27,12 @@ _SEEN = (
 
 
 def _blind(e: Evidence) -> tuple[int, int]:
-    """Count the samples that were asked for gradients, and those for which most were zero."""
+    """Count the samples that were asked for gradients, and those for which most were zero.
+
+    Gradients at noisy points are left out: they are not zero where those of the samples are.
+    """
     used, blind = np.zeros(e.n, dtype=np.bool_), np.zeros(e.n, dtype=np.bool_)
-    for r in e.rounds:
+    for r in (r for r in e.rounds if NoisyPGD.__name__ not in r.arm):
         used[r.rows[r.backward > 0]] = True
         blind[r.rows[(r.backward > 0) & (r.zero_gradient * 2 > r.backward)]] = True
     climb = probe(e, "progress")
