@@ -140,3 +140,52 @@ def test_what_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> N
 def test_a_cube_has_no_room_to_share_out() -> None:
     with pytest.raises(Unsupported, match="move=None fits"):
         search(NoisyPGD(move=0.5), Linf(eps=0.4), 0.2)
+
+
+class Recording(nn.Module):
+    """A linear net that remembers the points at which it was asked for gradients."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, 2)
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            self.seen.append(x.detach().clone())
+        out: Tensor = self.layer(x) + torch.tensor([99.0, 0.0])
+        return out
+
+
+def spreads(x: Tensor, box: tuple[float, float], steps: int = 10) -> Tensor:
+    """(steps, B) the standard deviation of the noise at each step, in a set too small to matter."""
+    net = Recording(x.shape[1])
+    y = Untargeted(torch.zeros(len(x)).long())
+    found = sp.search(NoisyPGD(steps=steps, noise=0.1), net, x, y, L2(eps=1e-4, box=box))
+    assert found.error is None
+    return torch.stack([(at - x).std(1) for at in net.seen])
+
+
+def test_the_noise_begins_at_its_share_of_the_range_and_fades() -> None:
+    got = spreads(torch.full((4, 4000), 0.5), (0.0, 1.0))
+    want = 0.1 * (1 - torch.arange(10) / 10)
+    torch.testing.assert_close(got, want[:, None].expand(10, 4), rtol=0.1, atol=0)
+
+
+def test_without_a_range_it_is_a_share_of_the_samples_own() -> None:
+    """Values from -2 to 4; and all alike, where the radius has to do."""
+    x = torch.stack([torch.linspace(-2, 4, 4000), torch.full((4000,), 7.0)])
+    got = spreads(x, (-math.inf, math.inf))[0]
+    torch.testing.assert_close(got, torch.tensor([0.6, 1e-5]), rtol=0.2, atol=0)
+
+
+def test_the_last_point_is_looked_at() -> None:
+    """One step along the gradient of a linear net is enough, if somebody looks."""
+    net = nn.Linear(4, 2, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[0.1] * 4, [0.0] * 4]))
+    x, y = torch.full((3, 4), 0.5), Untargeted(torch.zeros(3).long())
+    steep = nn.Sequential(net, nn.Identity())
+    with torch.no_grad():
+        net.weight[1] = torch.tensor([-1.0, 1.0, -1.0, 1.0])
+    assert sp.search(NoisyPGD(steps=1, noise=0.01), steep, x, y, L2(eps=0.5)).broken.all()
