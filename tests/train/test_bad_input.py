@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from saddlepoint import FGSM, PGD, Linf, Restarts
+from saddlepoint import FGSM, PGD, Linf, NoisyPGD, Restarts
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
 from saddlepoint.train import (
     AWP,
@@ -206,10 +206,11 @@ def test_label_smoothing_has_a_range(kind: type[Natural | Madry | TRADES]) -> No
     ("changed", "said"),
     [
         ({"keep": "last", "attack": Restarts(PGD(steps=2), n=3)}, "has several ends"),
+        ({"keep": "last", "attack": NoisyPGD()}, "whose first look would end it"),
         ({"loss": "trades", "attack": FGSM()}, "one with a random start for TRADES()"),
         ({"loss": AWP(TRADES()), "attack": PGD(steps=2, start="clean")}, "random start"),
     ],
-    ids=range(3),
+    ids=range(4),
 )
 def test_parts_that_do_not_work_together(
     plan: MakePlan, changed: dict[str, Any], said: str

@@ -74,7 +74,7 @@ class AWP:
 
 
 def _world() -> int:
-    """How many processes share a batch; each has every so-manieth sample."""
+    """How many processes share a batch; of n each has every n-th sample."""
     there = torch.distributed.is_available() and torch.distributed.is_initialized()
     return torch.distributed.get_world_size() if there else 1
 

@@ -96,13 +96,13 @@ def _fixed(m: nn.BatchNorm2d) -> Any:  # noqa: ANN401
     """The layer's map with its present statistics."""
     if m.running_mean is None or m.running_var is None:
         raise RuntimeError("a batch norm without statistics was taken for one with")
-    scale = torch.rsqrt(m.running_var.float() + m.eps)
+    scale = torch.rsqrt(m.running_var + m.eps)
     if m.weight is not None:
-        scale = scale * m.weight.float()
-    shift = -m.running_mean.float() * scale
+        scale = scale * m.weight
+    shift = -m.running_mean * scale
     if m.bias is not None:
-        shift = shift + m.bias.float()
-    return partial(_apply, scale.detach(), shift.detach())
+        shift = shift + m.bias
+    return partial(_apply, scale, shift)
 
 
 def _apply(scale: Tensor, shift: Tensor, x: Tensor) -> Tensor:

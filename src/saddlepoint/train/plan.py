@@ -178,10 +178,10 @@ class TrainPlan:
     def _check_pairs(self) -> None:
         """Refuse parts that are fine alone and do not work together."""
         parts = {"attack", "attacks"} & set(getattr(self.attack, "__dataclass_fields__", ()))
-        # NoisyPGD looks at its points while it climbs, and "last" ends with the first look.
-        several = bool(parts) or isinstance(self.attack, NoisyPGD)
-        if self.keep == "last" and several:
-            raise Invalid("keep", self.keep, f"'worst' for {self.attack}, which has several ends")
+        looks = isinstance(self.attack, NoisyPGD)
+        if self.keep == "last" and (parts or looks):
+            why = "whose first look would end it" if looks else "which has several ends"
+            raise Invalid("keep", self.keep, f"'worst' for {self.attack}, {why}")
         if certifies(self.objective):
             check_box(self.threat)
         from_x = isinstance(self.attack, FGSM) or getattr(self.attack, "start", "") == "clean"
