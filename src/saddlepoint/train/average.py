@@ -1,7 +1,6 @@
 """Weight averaging: the model that is measured and kept lags behind the one that learns."""
 
 import copy
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +35,18 @@ class Average(nn.Module):
         """Take in the model as it stands."""
         n = int(self.n_averaged)
         d = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
-        mine = chain(self.module.parameters(), self.module.buffers())
-        for mean, now in zip(mine, chain(model.parameters(), model.buffers()), strict=True):
-            if n and mean.is_floating_point():
-                mean.lerp_(now, 1 - d)
-            else:
-                mean.copy_(now)
+        # Sharded weights cannot share a call with buffers, which are whole.
+        _blend(list(self.module.parameters()), list(model.parameters()), d)
+        _blend(list(self.module.buffers()), list(model.buffers()), d)
         self.n_averaged += 1
+
+
+def _blend(mean: list[Tensor], now: list[Tensor], d: float) -> None:
+    """Do all tensors in a few calls: on a GPU one for each takes longer than its arithmetic."""
+    pairs = list(zip(mean, now, strict=True))
+    lagging = [(m, v) for m, v in pairs if d and m.is_floating_point()]
+    copied = [(m, v) for m, v in pairs if not d or not m.is_floating_point()]
+    if lagging:
+        torch._foreach_lerp_([m for m, _ in lagging], [v for _, v in lagging], 1 - d)
+    if copied:
+        torch._foreach_copy_([m for m, _ in copied], [v for _, v in copied])
