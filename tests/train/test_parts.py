@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from saddlepoint import FGSM, PGD, Linf, Margin
 from saddlepoint.core.draw import Draw
 from saddlepoint.train import Inner, Madry, Natural, Worst
-from saddlepoint.train.augment import augmented
+from saddlepoint.train.augment import cropped, crops
 from saddlepoint.train.samples import Samples
 from saddlepoint.train.schedule import SCHEDULES, factor
 from tests.train.kit import MakePlan
@@ -90,20 +90,23 @@ def test_processes_share_each_batch_and_their_weights_add_up(samples: Samples) -
 def test_flip_crop_shifts_and_mirrors_but_never_mixes_samples() -> None:
     x = torch.rand(64, 2, 16, 16) + torch.arange(64)[:, None, None, None]
     draw = Draw.of(0, torch.arange(64))
-    out = augmented(x, draw, "flip-crop")
+    at = crops(draw, "flip-crop", (16, 16))
+    out = cropped(x, at)
     assert out.shape == x.shape
     for i in range(8):
         inside = out[i, 0, 2:-2, 2:-2]
         assert torch.isin(inside, x[i, 0]).all()
     centre = out[:, 0, 8, 8]
     assert len({round(float(v), 6) for v in centre - torch.arange(64)}) > 32
-    assert augmented(x[10:20], draw[torch.arange(10, 20)], "flip-crop").equal(out[10:20])
+    few = draw[torch.arange(10, 20)]
+    assert crops(few, "flip-crop", (16, 16)).equal(at[10:20])
+    assert cropped(x[10:20], at[10:20]).equal(out[10:20])
 
 
 def test_crop_shifts_by_at_most_an_eighth_and_mirrors_nothing() -> None:
     x = torch.arange(1, 1 + 64 * 2 * 256).view(64, 2, 16, 16)
     draw = Draw.of(1, torch.arange(64))
-    out, mirrored = (augmented(x, draw, how) for how in ("crop", "flip-crop"))
+    out, mirrored = (cropped(x, crops(draw, how, (16, 16))) for how in ("crop", "flip-crop"))
     padded = torch.nn.functional.pad(x, (2, 2, 2, 2))
     shifts = set()
     for i in range(64):

@@ -1,7 +1,7 @@
 """Training data, checked once, kept as bytes; batches are a function of seed and epoch."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.train.augment import augmented
+from saddlepoint.train.augment import cropped, crops
 from saddlepoint.train.plan import TrainPlan
 
 __all__ = ["Batch", "Samples", "as_float"]
@@ -88,14 +88,22 @@ class Samples:
         Equal sizes leave no small last batch, whose gradient would count as much as a whole one.
         """
         draw = Draw.of(self.plan.seed, self.train).tag("epoch", epoch)
-        for rows in self.train[_order(draw.tag("order"))].tensor_split(self.steps):
+        order = self.train[_order(draw.tag("order"))]
+        parts = order.tensor_split(self.steps)
+        for rows, by in zip(parts, self._crops(draw, order), strict=True):
             mine = rows[rank::world]
-            yield self._batch(mine, draw, len(mine) * world / len(rows))
+            at = None if by is None else by[rank::world]
+            yield self._batch(mine, at, len(mine) * world / len(rows))
 
-    def _batch(self, rows: Tensor, draw: Draw, weight: float) -> Batch:
-        x = self.x[rows]
-        if self.plan.augment is not None:
-            x = augmented(x, Draw(draw.seed, rows, draw.tag("augment").key), self.plan.augment)
+    def _crops(self, draw: Draw, order: Tensor) -> Sequence[Tensor | None]:
+        """Where the images of each batch are cropped, drawn for the whole epoch at once."""
+        if self.plan.augment is None:
+            return [None] * self.steps
+        own = Draw(draw.seed, order, draw.tag("augment").key)
+        return crops(own, self.plan.augment, self.plan.shape[-2:]).tensor_split(self.steps)
+
+    def _batch(self, rows: Tensor, by: Tensor | None, weight: float) -> Batch:
+        x = self.x[rows] if by is None else cropped(self.x[rows], by)
         return Batch(as_float(x), self.y[rows], rows, weight)
 
     def measured(self, most: int | None = None) -> Batch:
