@@ -84,7 +84,7 @@ class Untargeted:
         """(B,), > 0 where another class scores above the label."""
         return best_other(out, self.label) - score_of(out, self.label)
 
-    def __getitem__(self, keep: Tensor) -> "Untargeted":
+    def __getitem__(self, keep: Tensor) -> Self:
         return replace(self, label=self.label[keep])
 
 

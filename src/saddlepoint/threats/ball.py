@@ -37,8 +37,7 @@ class Ball(Combinable):
             raise Invalid("box", self.box, "(low, high) with low < high")
         if not isinstance(self.eps, Tensor | int | float) or isinstance(self.eps, bool):
             raise Invalid("eps", self.eps, "a number, or a (B,) tensor of numbers")
-        eps = self.eps if isinstance(self.eps, Tensor) else torch.tensor(float(self.eps))
-        if not bool((eps.isfinite() & (eps >= 0)).all()):
+        if not _all_finite(self.eps):
             raise Invalid("eps", self.eps, "a finite number >= 0")
         if isinstance(self.eps, Tensor) and self.eps.dim() != 1:
             raise Invalid("eps", f"<shape {tuple(self.eps.shape)}>", "a number or a (B,) tensor")
@@ -119,6 +118,13 @@ class Ball(Combinable):
         """(B, D) distance from x to the side of the box that u points to."""
         low, high = self.box
         return flat(torch.where(u > 0, high - x, x - low))
+
+
+def _all_finite(eps: float | Tensor) -> bool:
+    """Whether every radius is finite and not negative."""
+    if isinstance(eps, Tensor):
+        return bool((eps.isfinite() & (eps >= 0)).all())
+    return math.isfinite(eps) and eps >= 0
 
 
 class Linf(Ball):

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saddlepoint.core.errors import Invalid, Unsupported
-from saddlepoint.core.goal import Goal, Untargeted, hide
+from saddlepoint.core.goal import Goal, hide
 from saddlepoint.core.spec import compact
 from saddlepoint.core.whole import require_whole
+from saddlepoint.train.known import Known
 from saddlepoint.train.lean import evaluating, widen, without_graph
 from saddlepoint.train.worst import Worst
 
@@ -83,7 +84,7 @@ class Madry:
 
 
 @dataclass(frozen=True, eq=False)
-class _Away(Untargeted):
+class _Away(Known):
     """Leave the label; remembers the clean prediction of each row through ``shrink``."""
 
     log_p: Tensor

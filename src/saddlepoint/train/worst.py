@@ -15,6 +15,7 @@ from saddlepoint.core.loss import Loss, as_loss
 from saddlepoint.core.shapes import put
 from saddlepoint.core.target import Target
 from saddlepoint.core.threat import ThreatModel
+from saddlepoint.train.known import Known
 from saddlepoint.train.lean import Keep, Lean, evaluating, widen, without_graph
 from saddlepoint.train.norms import affine_norms
 
@@ -165,4 +166,6 @@ class Adversary:
     ) -> Tensor:
         """Return x_adv (B, *F)."""
         asked = self.bare if model is self.wrapped else model
+        if isinstance(y, Tensor) and self.inner.target is None:
+            y = Known(y)
         return self.inner(asked, x, y, loss, draw=self.draw)
