@@ -7,7 +7,9 @@ Takes ``--steps`` steps of ``Learner.epoch``, as ``train`` calls it, after a fir
 (and compile), on random bytes of CIFAR-10's shape: the passes cost the same whatever the pixels
 hold. What comes after an epoch, measuring and saving, is not in it. ``tflops``: multiply-adds of
 the convolutions and linear layers in all passes that the plan needs, twice, per second; by how much
-it falls short of what the device's matrix products do says what is left to gain.
+it falls short of what the device's matrix products do says what is left to gain. ``calls``: tensor
+operations of one step that compute or copy, about as many as kernels a GPU is sent; at 10
+microseconds each they bound the step of a small net.
 
 Prints one JSON object for each recipe, with the seconds of the warm-up.
 """
@@ -22,6 +24,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from saddlepoint import TrainPlan
@@ -36,6 +39,17 @@ from saddlepoint.train.samples import Samples
 from saddlepoint.train.worst import Inner
 
 SHAPE, CLASSES = (3, 32, 32), 10
+MAKES = ("empty", "empty_like", "new_empty", "empty_strided", "_unsafe_view")  # nothing is computed
+
+
+class Calls(TorchDispatchMode):
+    """Counts operations, views left out."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        self.count += not (func.is_view or func.__name__.split(".")[0] in MAKES)
+        return func(*args, **(kwargs or {}))
 
 
 def recipe(name: str, batch: int | None, width: int | None) -> TrainPlan:
@@ -71,6 +85,14 @@ def seconds(run: Run) -> float:
     return time.perf_counter() - start
 
 
+def counted(run: Run) -> int:
+    """Return how many operations one epoch of that run calls, after a first one."""
+    seconds(run)
+    with Calls() as calls:
+        seconds(run)
+    return calls.count
+
+
 def measure(plan: TrainPlan, steps: int, device: str, compiled: bool) -> dict[str, Any]:
     """Return the time of a step, of 50,000 samples, and the arithmetic done in a second."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -81,6 +103,7 @@ def measure(plan: TrainPlan, steps: int, device: str, compiled: bool) -> dict[st
         few = learner(plan, 1, device, False, Path(scratch))
         with FlopCounterMode(display=False) as counter:
             seconds(few)
+        calls = [counted(learner(plan, n, device, False, Path(scratch))) for n in (2, 3)]
     step = took / steps
     return {
         "device": str(run.learner.fabric.device),
@@ -92,6 +115,7 @@ def measure(plan: TrainPlan, steps: int, device: str, compiled: bool) -> dict[st
         "step_milliseconds": round(step * 1e3, 2),
         "seconds_per_50000": round(50_000 / plan.batch_size * step, 2),
         "tflops": round(counter.get_total_flops() / step / 1e12, 1),
+        "calls": calls[1] - calls[0],  # of a step: what an epoch adds falls out
     }
 
 
