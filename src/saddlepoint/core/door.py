@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from saddlepoint.core.draw import Draw
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.expectation import Expectation
+from saddlepoint.core.layout import channels_last, laid_out, stands
 from saddlepoint.core.tf32 import without_tf32
 from saddlepoint.core.whole import require_whole
 
@@ -43,16 +44,19 @@ def state_hash(model: Model) -> str:
     return digest.hexdigest()
 
 
-def _fast_copy(model: nn.Module) -> nn.Module:
+def _fast_copy(model: Model, x: Tensor) -> tuple[Model, bool]:
     """Copy the model with channels-last weights, which bfloat16 kernels want; or the model itself.
 
     A copy, since changing the layout of the user's own weights would be a visible side effect.
-    Models that cannot be copied are searched as they are: slower, never wrong.
+    Models that cannot be copied are searched with their own, and those that do not answer the
+    inputs x in that layout as they are: slower, never wrong. The second value says whether inputs
+    are laid out so.
     """
-    try:
-        return copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-    except (RuntimeError, TypeError, NotImplementedError):
-        return model
+    if isinstance(model, nn.Module):
+        with contextlib.suppress(RuntimeError, TypeError, NotImplementedError):
+            fast = copy.deepcopy(model)
+            return (fast, True) if laid_out(fast, x) else (model, False)
+    return model, stands(model, x)
 
 
 class Door:
@@ -97,10 +101,17 @@ class Door:
         self.dtype = floating[0].dtype if floating else None
         self.changed = False
         self._undo = contextlib.ExitStack()
-        self._fast: Model = model
+        self._fast: tuple[Model, bool] | None = None
         self._stream, self._asked = seed, 0  # of questions that bring no draw of their own
 
     def __enter__(self) -> Self:
+        try:
+            return self._enter()
+        except BaseException:  # nobody calls __exit__ then
+            self._undo.close()
+            raise
+
+    def _enter(self) -> Self:
         devices = [self.device] if self.device is not None and self.device.type == "cuda" else []
         self._undo.enter_context(torch.random.fork_rng(devices=devices))
         # Where a function runs is not known.
@@ -114,8 +125,6 @@ class Door:
         self.reseed(self.seed)
         if isinstance(self.model, nn.Module):
             self._freeze(self.model)
-        if self.precision == "bfloat16" and isinstance(self.model, nn.Module):
-            self._fast = _fast_copy(self.model)
         return self
 
     def reseed(self, seed: int) -> None:
@@ -195,10 +204,12 @@ class Door:
         x = self.seen(x, draw)
         if self.precision == "float32":
             return _widen(self.model(x.to(self.dtype)))
-        if x.dim() == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = x.to(self.dtype)
+        if self._fast is None:
+            self._fast = _fast_copy(self.model, x[:2])
+        model, last = self._fast
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return _widen(self._fast(x.to(self.dtype)))
+            return _widen(model(channels_last(x) if last else x))
 
 
 def _widen(out: Any) -> Any:  # noqa: ANN401

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from saddlepoint.core.errors import Invalid
+from saddlepoint.core.layout import laid_out
 from saddlepoint.train.average import Average
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.sharding import to_shard
@@ -18,20 +19,23 @@ __all__ = ["assemble", "check_compiler"]
 
 
 def assemble(
-    plan: TrainPlan, model: nn.Module, fabric: "Fabric", sharded: bool, compiled: bool
+    plan: TrainPlan, model: nn.Module, few: Tensor, fabric: "Fabric", sharded: bool, compiled: bool
 ) -> Learner:
     """Return the learner of ``model``, which is moved to the device of ``fabric``.
 
-    Where weights are sharded a copy learns, and the model itself is filled after each epoch.
+    few: (B, *F), inputs that tell whether the model works in channels-last memory. Where weights
+    are sharded a copy learns, and the model itself is filled after each epoch.
     """
-    home = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    home = model.to(fabric.device)
+    last = laid_out(home, few.to(fabric.device))
     bare = to_shard(home) if sharded else home
     mean = Average(bare, plan.ema) if plan.ema else None
     asked = cast(nn.Module, torch.compile(bare)) if compiled else bare
     wrapped = fabric.setup_module(asked)
     # Sharding replaces the weights: the optimizer comes after it.
     optimizer = _optimizer(plan, bare)
-    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, home if sharded else None)
+    there = home if sharded else None
+    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, there, last)
 
 
 def _optimizer(plan: TrainPlan, model: nn.Module) -> torch.optim.Optimizer:

@@ -79,7 +79,7 @@ class Run:
         # By now all have looked into the folder.
         if fabric.is_global_zero:
             folder.claim()
-        learner = assemble(plan, model, fabric, sharded, compiled)
+        learner = assemble(plan, model, samples.measured(2).x, fabric, sharded, compiled)
         if state.resume:
             put_back(learner, state.resume)
         return cls(samples.to(fabric.device), folder, learner)

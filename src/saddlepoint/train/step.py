@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.layout import channels_last
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Display
 from saddlepoint.train.samples import Batch, Samples
@@ -39,7 +40,8 @@ class Learner:
 
     bare: the caller's module. asked: the same, compiled where that is wanted; the inner attack asks
     it. mean: the running average of ``bare``, or None. whole: None; where weights are sharded,
-    ``bare`` is a sharded copy of the caller's module, and this is the module.
+    ``bare`` is a sharded copy of the caller's module, and this is the module. last: whether batches
+    are laid out channels-last, as the weights are.
     """
 
     plan: TrainPlan
@@ -50,6 +52,7 @@ class Learner:
     optimizer: torch.optim.Optimizer
     mean: "Average | None"
     whole: nn.Module | None = None
+    last: bool = True
     memory: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -140,7 +143,7 @@ class Learner:
             inner = replace(inner, threat=smaller(plan, share))
         draw = Draw.of(plan.seed, batch.ids).tag("inner", number, at if plan.replays > 1 else 0)
         worst = Adversary(inner, draw, self.asked, self.model, self.memory, share)
-        x = batch.x.contiguous(memory_format=torch.channels_last) if batch.x.dim() == 4 else batch.x
+        x = channels_last(batch.x) if self.last else batch.x
         with self._autocast():
             loss = plan.objective(self.model, x, batch.y, worst)
         self.optimizer.zero_grad(set_to_none=True)
