@@ -13,11 +13,25 @@ from torch import Tensor, nn
 
 from saddlepoint import PGD, Linf, WorstOf
 from saddlepoint.core.draw import Draw
-from saddlepoint.train import AWP, MART, TRADES, Free, Inner, Madry, Natural, RobustLoss
+from saddlepoint.models import build
+from saddlepoint.train import (
+    AWP,
+    IBP,
+    MART,
+    MTLIBP,
+    TRADES,
+    Free,
+    Inner,
+    Madry,
+    Natural,
+    RobustLoss,
+)
+from saddlepoint.train.bounded import live
 from saddlepoint.train.losses import evaluating, without_graph
 from saddlepoint.train.worst import Adversary
 
 OBJECTIVES = [Natural(), Madry(), TRADES(), MART(), Free(), AWP(), AWP(TRADES(), gamma=0.05)]
+OBJECTIVES += [IBP(), MTLIBP()]
 
 
 def problem() -> tuple[nn.Module, Tensor, Tensor]:
@@ -88,3 +102,18 @@ def test_without_a_graph_keeps_float32_where_autocast_is_off() -> None:
         assert not torch.is_autocast_enabled("cpu")
     assert out.dtype == torch.float32
     assert torch.is_grad_enabled()
+
+
+def test_a_residual_net_is_traced_in_float32_within_a_step() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = build("resnet9", (3, 32, 32), 10, {"width": 4})
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            torch.nn.init.uniform_(m.running_mean, -1, 1)
+            torch.nn.init.uniform_(m.running_var, 0.3, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        traced = live(net, (3, 32, 32))
+    x = torch.rand(2, 3, 32, 32)
+    with evaluating(net), torch.no_grad():
+        torch.testing.assert_close(traced.forward(x), net(x), atol=1e-3, rtol=1e-3)
