@@ -1,6 +1,7 @@
 """Batch norm as an affine map: the same answers and the same gradient for inputs."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -52,6 +53,23 @@ def test_layers_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(KeyError), affine_norms(layer):
         raise KeyError
     assert "forward" not in vars(layer)
+
+
+def test_layers_are_put_back_after_an_interrupt_on_the_way_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, fixed = nn.Sequential(seen(), seen()), norms._fixed
+
+    def interrupted(m: nn.BatchNorm2d) -> Any:  # noqa: ANN401
+        if m is net[1]:
+            raise KeyboardInterrupt
+        return fixed(m)
+
+    monkeypatch.setattr(norms, "_served", lambda mean: True)
+    monkeypatch.setattr(norms, "_fixed", interrupted)
+    with pytest.raises(KeyboardInterrupt), affine_norms(net):
+        pass
+    assert all("forward" not in vars(m) for m in net)
 
 
 def test_a_layer_on_the_cpu_is_left_alone() -> None:

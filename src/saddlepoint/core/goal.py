@@ -47,8 +47,11 @@ def hide(out: Tensor, label: Tensor) -> Tensor:
     return out.scatter(1, label[:, None], -torch.inf)
 
 
-def check_index(name: str, label: Tensor) -> Tensor:
-    """Return class indices as int64; raises ``Invalid`` for what is no index per sample."""
+def check_index(name: str, label: Tensor, values: bool = True) -> Tensor:
+    """Return class indices as int64; raises ``Invalid`` for what is no index per sample.
+
+    values: whether to look for negative ones, which waits for a GPU.
+    """
     if label.dim() != 1:
         several = label.dim() == 2 and label.shape[1] > 1
         hint = f"of one-hot rows, {name}.argmax(1)" if several else ""
@@ -56,7 +59,7 @@ def check_index(name: str, label: Tensor) -> Tensor:
         raise Invalid(name, shape, "one class index per sample, shape (B,)", hint)
     if label.is_floating_point() or label.is_complex() or label.dtype == torch.bool:
         raise Invalid(name, f"<dtype {label.dtype}>", "whole numbers (int64)")
-    if label.numel() and int(label.min()) < 0:
+    if values and label.numel() and int(label.min()) < 0:
         raise Invalid(name, int(label.min()), "class indices in 0 … K-1")
     return label.to(torch.int64)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.goal import Untargeted, check_index
 
 __all__ = ["Known"]
 
@@ -11,7 +11,8 @@ __all__ = ["Known"]
 class Known(Untargeted):
     """``Untargeted``, without a look at the values: every step would wait for the GPU to show them.
 
-    label: (B,) int64, of a training set that has been checked.
+    label: (B,) whole numbers, of a training set that has been checked. Raises ``Invalid`` for
+    another shape or type.
 
     >>> import torch
     >>> Known(torch.tensor([1])).margin(torch.tensor([[2.0, 5.0]]))
@@ -19,4 +20,4 @@ class Known(Untargeted):
     """
 
     def __post_init__(self) -> None:
-        """Nothing is checked again."""
+        object.__setattr__(self, "label", check_index("y", self.label, values=False))

@@ -65,13 +65,13 @@ def affine_norms(model: nn.Module) -> Iterator[None]:
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and _fits(m)]
     if any(hasattr(m, "_orig_mod") or isinstance(m, nn.DataParallel) for m in model.modules()):
         norms = []
-    for m in norms:
-        m.forward = _fixed(m)  # type: ignore[method-assign]
     try:
+        for m in norms:
+            m.forward = _fixed(m)  # type: ignore[method-assign]
         yield
     finally:
         for m in norms:
-            del m.forward
+            vars(m).pop("forward", None)  # an interrupt leaves some of them as they were
 
 
 def _fits(m: nn.BatchNorm2d) -> bool:
