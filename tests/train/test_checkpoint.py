@@ -16,7 +16,7 @@ from saddlepoint.core.files import write_bytes
 from saddlepoint.models import load_model
 from saddlepoint.models.small import mlp
 from saddlepoint.train import Epoch, Trained, TrainPlan, train
-from saddlepoint.train.checkpoint import Folder
+from saddlepoint.train.checkpoint import Folder, State
 from saddlepoint.train.device import hardware
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -59,7 +59,7 @@ def test_a_folder_records_how_many_samples_were_measured(plan: MakePlan, tmp_pat
     counts = {"held_out": 130, "attacked": 100}
     for name, measured in (("said", counts), ("unsaid", None)):
         folder = Folder(tmp_path / name, plan(), "ab12", measured=measured)
-        folder.claim()
+        folder.claim(State())
         assert json.loads(folder.card.read_text())["measured"] == measured
 
 

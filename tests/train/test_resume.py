@@ -1,5 +1,6 @@
 """Stopped anywhere and started again, a run ends with the same bits."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.train import AWP, NFGSM, TRADES, Epoch, Free, Madry, Worst, train
+from saddlepoint.train import AWP, NFGSM, TRADES, Epoch, Free, Madry, Worst, checkpoint, train
 from saddlepoint.train.checkpoint import Folder, State
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -91,6 +92,46 @@ def test_a_kill_between_the_best_weights_and_the_state_repeats_the_epoch(
     assert equal(straight.model.state_dict(), resumed.model.state_dict())
 
 
+def test_wherever_it_is_stopped_the_card_speaks_of_the_weights_beside_it(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, *_ = digits
+    kept: dict[int, dict[str, Tensor]] = {}
+
+    def keep(row: Epoch) -> None:
+        best = json.loads((tmp_path / "a/model.json").read_text())["best_epoch"]
+        kept[best] = load_file(tmp_path / "a/model.safetensors")
+
+    p = plan(epochs=3)
+    straight = train(p, net(), x, y, tmp_path / "a", progress=False, on_epoch=keep)
+    write, left = checkpoint.write_bytes, 0
+
+    def counted(path: Path, content: bytes) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+        write(path, content)
+
+    for stop in range(3, 15):  # two files mark the start, four are written for an epoch
+        monkeypatch.setattr(checkpoint, "write_bytes", counted)
+        left, out = stop, tmp_path / str(stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(p, net(), x, y, out, progress=False)
+        monkeypatch.undo()
+        card = json.loads((out / "model.json").read_text())
+        assert (card["status"], out.joinpath("model.safetensors.next").exists()) == (
+            "interrupted",
+            False,
+        )
+        if card["best_epoch"]:
+            weights = (out / "model.safetensors").read_bytes()
+            assert hashlib.sha256(weights).hexdigest() == card["sha256"]
+            assert equal(load(weights), kept[card["best_epoch"]])
+        resumed = train(p, net(), x, y, out, progress=False)
+        assert equal(straight.model.state_dict(), resumed.model.state_dict())
+
+
 def test_ctrl_c_in_the_middle_of_an_epoch_keeps_the_completed_ones(
     plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
 ) -> None:
@@ -153,7 +194,7 @@ def test_another_plan_is_refused_and_the_difference_named(
 def test_another_recipe_is_refused_by_the_field_that_differs(
     plan: MakePlan, tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
-    Folder(tmp_path, plan(), "sum").claim()
+    Folder(tmp_path, plan(), "sum").claim(State())
     assert Folder(tmp_path, plan(), "sum").open().history == ()
     with pytest.raises(Invalid) as caught:
         Folder(tmp_path, plan(**changed), "sum").open()

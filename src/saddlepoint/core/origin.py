@@ -80,7 +80,8 @@ def _source(kind: type | FunctionType) -> str:
 def fingerprint(function: FunctionType) -> str:
     """Return 16 digits that tell functions of one name apart: code, defaults and what is enclosed.
 
-    Of what is enclosed the repr counts, where it holds no address, and else the class.
+    Numbers and words that are enclosed count, and the class of anything else, which may change
+    while it is used.
 
     >>> fingerprint(lambda x: x + 1) == fingerprint(lambda x: x + 2)
     False
@@ -98,7 +99,8 @@ def _digest(code: CodeType) -> str:
 
 
 def _said(value: object) -> str:
-    words = repr(value)
-    return (
-        words if " at 0x" not in words else f"{type(value).__module__}:{type(value).__qualname__}"
-    )
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_said, value))})"
+    if isinstance(value, str | bytes | int | float | complex | None):
+        return repr(value)
+    return f"{type(value).__module__}:{type(value).__qualname__}"

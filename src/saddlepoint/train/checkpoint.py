@@ -4,14 +4,15 @@
 curve, status (training, interrupted, diverged, collapsed, complete) · ``history.csv`` the curve ·
 ``state.pt`` weights, optimizer and curve after the last completed epoch. The state is one file, as
 two could be torn apart by a kill; it is removed on completion, being three times the model's size
-and of no use to any other plan.
+and of no use to any other plan. It names the best weights by their hash: new ones wait beside the
+old until it is written, so that a stop in between leaves what ``model.json`` speaks of.
 """
 
 import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -33,13 +34,15 @@ __all__ = ["Folder", "State"]
 class State:
     """Where a run stands: its curve, which epoch is best, and what continuing needs.
 
-    ``resume`` holds the state dicts ``model``, ``optimizer`` and, of a plan with weight averaging,
-    ``ema``; it is empty once the run is complete.
+    ``best_sha256`` is that of the best epoch's weights file. ``resume`` holds the state dicts
+    ``model``, ``optimizer`` and, of a plan with weight averaging, ``ema``; it is empty once the run
+    is complete.
     """
 
     history: tuple[Epoch, ...] = ()
     events: tuple[Event, ...] = ()
     best_epoch: int = 0
+    best_sha256: str | None = None
     resume: Mapping[str, Any] = field(default_factory=dict)
     complete: bool = False
 
@@ -64,6 +67,11 @@ class Folder:
     def weights(self) -> Path:
         """The best weights."""
         return self.path / "model.safetensors"
+
+    @property
+    def newer(self) -> Path:
+        """Better weights, whose epoch is not recorded yet."""
+        return self.path / "model.safetensors.next"
 
     @property
     def card(self) -> Path:
@@ -91,7 +99,7 @@ class Folder:
             return State()
         card = self._read_card()
         if card["status"] == "complete":
-            if self._sha256() != card.get("sha256"):
+            if _sha256(self.weights) != card.get("sha256"):
                 raise BadData(f"{self.weights}: missing, or not what {self.card.name} describes")
             return State(_curve(card["history"]), _events(card), card["best_epoch"], complete=True)
         return self._read_state() if self.last.exists() else State()
@@ -120,7 +128,8 @@ class Folder:
         try:
             state = torch.load(self.last, map_location="cpu", weights_only=True)
             resume = {name: state[name] for name in ("model", "optimizer", "ema") if name in state}
-            return State(_curve(state["history"]), _events(state), state["best_epoch"], resume)
+            best = state["best_epoch"], state.get("best_sha256")
+            return State(_curve(state["history"]), _events(state), *best, resume)
         except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
             raise BadData(
                 f"{self.last} is damaged: delete it to start over, or choose another --out"
@@ -138,40 +147,52 @@ class Folder:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def claim(self) -> None:
+    def claim(self, state: State) -> None:
         """Create the folder and mark it as this run's, so that a wrong one fails at once."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             hint = str(error.strerror)
             raise Invalid("out", str(self.path), "a folder that can be written", hint) from error
+        self._settle(state)
         if not self.card.exists():
             self.mark(State(), "training")
 
-    def save(self, state: State, best: Mapping[str, Tensor] | None) -> None:
+    def save(self, state: State, best: Mapping[str, Tensor] | None) -> State:
         """Keep a completed epoch, and its weights where they are the best so far.
 
-        The state counts; a kill before it repeats the epoch exactly.
+        Returns the state, which names them. The state counts; a kill before it repeats the epoch.
         """
         if best is not None:
-            self._save_best(best)
+            from safetensors.torch import save
+
+            # Copies, as the format refuses tensors that share memory (tied weights).
+            copies = {k: v.detach().cpu().contiguous().clone() for k, v in best.items()}
+            content = save(copies, metadata={"format": "pt"})
+            write_bytes(self.newer, content)
+            state = replace(state, best_sha256=hashlib.sha256(content).hexdigest())
         self._save_state(state)
         self.mark(state, "training")
+        return state
 
-    def _save_best(self, weights: Mapping[str, Tensor]) -> None:
-        from safetensors.torch import save
-
-        # Copies, as the format refuses tensors that share memory (tied weights).
-        copies = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
-        write_bytes(self.weights, save(copies, metadata={"format": "pt"}))
+    def _settle(self, state: State) -> None:
+        """Put waiting weights in their place where the state speaks of them, and drop others."""
+        if not self.newer.exists():
+            return
+        if _sha256(self.newer) == state.best_sha256:
+            self.newer.replace(self.weights)
+        else:
+            self.newer.unlink()
 
     def _save_state(self, state: State) -> None:
         buffer = io.BytesIO()
-        torch.save({**state.resume, **_story(state), "format": 2}, buffer)
+        more = {"best_sha256": state.best_sha256, "format": 2}
+        torch.save({**state.resume, **_story(state), **more}, buffer)
         write_bytes(self.last, buffer.getvalue())
 
     def mark(self, state: State, status: str) -> None:
         """Write ``model.json`` and the curve; on completion, drop what only continuing needed."""
+        self._settle(state)
         write_bytes(self.path / "history.csv", as_csv(state.history).encode())
         text = json.dumps(self._describe(state, status), indent=2) + "\n"
         write_bytes(self.card, text.encode())
@@ -184,7 +205,7 @@ class Folder:
             **{name: plan[name] for name in ("arch", "shape", "classes", "options")},
             "schema_version": 1,
             "status": status,
-            "sha256": self._sha256(),
+            "sha256": _sha256(self.weights),
             "plan": plan,
             "plan_sha256": self.plan.key(),
             "samples_sha256": self.samples_sha256,
@@ -196,11 +217,12 @@ class Folder:
             "versions": {name: version(name) for name in ("saddlepoint", "torch")},
         }
 
-    def _sha256(self) -> str | None:
-        if not self.weights.exists():
-            return None
-        with self.weights.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+def _sha256(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _story(state: State) -> dict[str, Any]:

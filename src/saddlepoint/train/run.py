@@ -78,7 +78,7 @@ class Run:
         _check_shares(samples, fabric.world_size)
         # By now all have looked into the folder.
         if fabric.is_global_zero:
-            folder.claim()
+            folder.claim(state)
         learner = assemble(plan, model, samples.measured(2).x, fabric, sharded, compiled)
         if state.resume:
             put_back(learner, state.resume)
@@ -197,7 +197,7 @@ class Run:
         state = replace(state, history=history, best_epoch=best, resume=taken(self.learner))
         if self.learner.fabric.is_global_zero:
             mine = self.learner.result.state_dict() if best == row.epoch else None
-            self.folder.save(state, mine)
+            state = self.folder.save(state, mine)
         to.epoch(row)
         return state
 
