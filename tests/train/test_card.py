@@ -208,6 +208,27 @@ def test_natural_training_is_not_called_robust(tmp_path: Path) -> None:
     assert "Trained against" not in cards(folder)[0]
 
 
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ("AWP(Natural(), gamma=0.01)", "Trained without an adversary."),
+        ("AWP(Gaussian(sigma=0.5))", "Trained on inputs with Gaussian noise"),
+        ("AWP(Sampled())", "Trained on random members of Linf(eps=8/255)"),
+    ],
+)
+def test_flat_weights_do_not_make_an_adversary(loss: str, said: str, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(plan=PLAN | {"loss": loss}))
+    both_say(folder, said)
+    assert "Trained against" not in cards(folder)[0]
+    assert rows_named(folder, "training attack") == ["none"]
+
+
+def test_an_adversary_with_a_target_does_not_want_just_any_wrong_answer(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(plan=PLAN | {"target": "next"}))
+    both_say(folder, "That the model answers the class after its own.")
+    assert "Any wrong answer" not in cards(folder)[0]
+
+
 def test_a_run_whose_robustness_nobody_measured_says_so(tmp_path: Path) -> None:
     rows = [row | {"robust": None} for row in epochs(3)]
     both_say(run(tmp_path / "run", record(history=rows)), "its robustness is unknown")

@@ -10,7 +10,7 @@ from torch import Tensor
 from saddlepoint.core.errors import Invalid, closest
 from saddlepoint.core.goal import Targeted, hide
 
-__all__ = ["RULES", "Target", "as_target"]
+__all__ = ["RULES", "Target", "as_target", "target_words"]
 
 RULES = ("next", "runner-up", "least-likely")
 
@@ -108,3 +108,20 @@ def as_target(target: Any) -> Target | None:  # noqa: ANN401
     if isinstance(target, str) and target.strip().lstrip("-").isdecimal():
         return Target(int(target))
     return Target(target)
+
+
+_TARGETS = {
+    "next": "the class after its own",
+    "runner-up": "the other class that scores best on it unchanged",
+    "least-likely": "the other class that scores worst on it unchanged",
+}
+
+
+def target_words(target: str) -> str:
+    """Say what the adversary wants each sample to be taken for.
+
+    >>> target_words("3"), target_words("next")
+    ('That the model answers class 3', 'That the model answers the class after its own')
+    """
+    known = _TARGETS.get(target, f"class {target}" if target.isdecimal() else "a class of a list")
+    return f"That the model answers {known}"

@@ -143,7 +143,7 @@ def _threat(record: Record) -> list[Fact]:
     return [
         *said,
         Fact("May see", "Everything: weights, scores and gradients (white box)."),
-        Fact("Wants", "Any wrong answer."),
+        Fact("Wants", words.goal(record)),
     ]
 
 

@@ -49,9 +49,14 @@ class Record:
         return next(rows, {})
 
     @property
+    def _loss(self) -> str:
+        """What is minimised, wherever the weights are (AWP)."""
+        return re.sub(r"^(awp\()+", "", str(self.plan.get("loss", "")).lower())
+
+    @property
     def natural(self) -> bool:
         """Whether the adversary played no part in training."""
-        return str(self.plan.get("loss", "")).lower().startswith("natural")
+        return self._loss.startswith("natural")
 
     @property
     def bounded(self) -> bool:
@@ -61,22 +66,22 @@ class Record:
     @property
     def unasked(self) -> bool:
         """Whether training bounded the worst case without asking an attack."""
-        return re.match(r"(crown-?)?ibp\b", str(self.plan.get("loss", "")).lower()) is not None
+        return re.match(r"(crown-?)?ibp\b", self._loss) is not None
 
     @property
     def sampled(self) -> bool:
         """Whether training drew members of the set and asked no attack."""
-        return str(self.plan.get("loss", "")).lower().startswith("sampled")
+        return self._loss.startswith("sampled")
 
     @property
     def noisy(self) -> bool:
         """Whether training added Gaussian noise and asked no attack."""
-        return str(self.plan.get("loss", "")).lower().startswith("gaussian")
+        return self._loss.startswith("gaussian")
 
     @property
     def free(self) -> bool:
         """Whether training moved a perturbation of its own, so that no attack was asked."""
-        return re.match(r"free\b", str(self.plan.get("loss", "")).lower()) is not None
+        return re.match(r"free\b", self._loss) is not None
 
 
 def undone(event: Row) -> bool:

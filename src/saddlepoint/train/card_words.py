@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from saddlepoint.core.target import target_words
 from saddlepoint.train.card_read import Record, undone
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "collapse_warning",
     "count",
     "duration",
+    "goal",
     "guard_sentence",
     "in_words",
     "limits",
@@ -93,6 +95,12 @@ def _trained(record: Record) -> str:
     return f"{begun} " + (
         "without an adversary" if record.natural else f"against {_threat(record)}"
     )
+
+
+def goal(record: Record) -> str:
+    """Return what the adversary of training wanted."""
+    target = record.plan.get("target")
+    return "Any wrong answer." if target is None else f"{target_words(str(target))}."
 
 
 def title(record: Record) -> str:

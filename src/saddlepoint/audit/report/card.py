@@ -14,7 +14,8 @@ from saddlepoint.audit.report.numerals import (
     plural,
     radius,
 )
-from saddlepoint.audit.report.words import noun, target_words
+from saddlepoint.audit.report.words import noun
+from saddlepoint.core.target import target_words
 
 __all__ = ["card", "size"]
 

@@ -11,7 +11,6 @@ __all__ = [
     "noun",
     "proven",
     "samples",
-    "target_words",
     "unsettled",
     "verdict",
 ]
@@ -34,23 +33,6 @@ def samples(audit: Audit) -> str:
     split = audit["data"].get("split")
     kind = f"{split} {noun(audit)}" if split else noun(audit)
     return plural(audit["n"], kind)
-
-
-_TARGETS = {
-    "next": "the class after its own",
-    "runner-up": "the other class that scores best on it unchanged",
-    "least-likely": "the other class that scores worst on it unchanged",
-}
-
-
-def target_words(target: str) -> str:
-    """Say what the adversary wants each sample to be taken for.
-
-    >>> target_words("3"), target_words("next")
-    ('That the model answers class 3', 'That the model answers the class after its own')
-    """
-    known = _TARGETS.get(target, f"class {target}" if target.isdecimal() else "a class of a list")
-    return f"That the model answers {known}"
 
 
 def _interval(audit: Audit) -> str:
