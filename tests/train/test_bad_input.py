@@ -18,6 +18,7 @@ from saddlepoint.train import (
     MART,
     NFGSM,
     TRADES,
+    Epoch,
     Free,
     Inner,
     Madry,
@@ -225,3 +226,49 @@ def test_a_single_step_is_trained_on_where_it_ends(plan: MakePlan) -> None:
         assert plan(attack=attack).keeps == "last"
     assert plan(attack=PGD(steps=2)).keeps == "worst"
     assert plan(attack=PGD(steps=2), keep="last").keeps == "last"
+
+
+def test_a_model_of_another_type_is_refused(
+    plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    with pytest.raises(Invalid, match=r"model = <weights in torch.float64>: must be .*float\(\)"):
+        train(plan(), net().double(), *digits[:2], tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint32", ">i8", "int8"])
+def test_labels_may_be_of_any_whole_type(
+    kind: str, plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    p = plan(epochs=1)
+    usual = train(p, net(), x, y, tmp_path / "usual", progress=False)
+    other = train(p, net(), x, y.astype(kind), tmp_path / "other", progress=False)
+    assert usual.history[0].loss == other.history[0].loss
+
+
+def test_words_are_no_samples(plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="y_train holds <U1: must be numbers"):
+        train(plan(), net(), digits[0], digits[1].astype("U1"), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("other", ["wider", "frozen"])
+def test_a_run_is_not_continued_with_another_model(
+    other: str, plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+
+    def stop(row: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(plan(), net(), x, y, tmp_path, progress=False, on_epoch=stop)
+    model = net()
+    if other == "frozen":
+        model[1].requires_grad_(False)  # type: ignore[index]
+    else:
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.raises(Invalid, match="model = <another model>: must be the model that"):
+        train(plan(), model, x, y, tmp_path, progress=False)
+    trained = train(plan(), net(), x, y, tmp_path, progress=False)
+    assert len(trained.history) == 4

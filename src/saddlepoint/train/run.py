@@ -81,7 +81,7 @@ class Run:
             folder.claim(state)
         learner = assemble(plan, model, samples.measured(2).x, fabric, sharded, compiled)
         if state.resume:
-            put_back(learner, state.resume)
+            _continue(learner, state, folder)
         return cls(samples.to(fabric.device), folder, learner)
 
     @property
@@ -206,6 +206,15 @@ class Run:
             return row.certified, row.robust, row.clean
         both = (row.robust, row.clean)
         return both[::-1] if self.plan.natural else both
+
+
+def _continue(learner: Learner, state: State, folder: Folder) -> None:
+    """Load what an earlier run left; raise ``Invalid`` where that was of another model."""
+    try:
+        put_back(learner, state.resume)
+    except (RuntimeError, ValueError) as error:
+        allowed = f"the model that {folder.path} was begun with, with the same parts frozen"
+        raise Invalid("model", "<another model>", allowed, " ".join(str(error).split())) from error
 
 
 def _same(fabric: "Fabric", mine: object) -> None:

@@ -125,13 +125,20 @@ def _held_out(plan: TrainPlan, n: int) -> int:
     return keep
 
 
-def _tensor(rows: Any) -> Tensor:  # noqa: ANN401
+def _tensor(name: str, rows: Any) -> Tensor:  # noqa: ANN401
     """On the CPU; arrays are copied, as torch warns of those that cannot be written."""
-    return rows.detach().cpu() if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows[:]))
+    if isinstance(rows, Tensor):
+        return rows.detach().cpu()
+    array = np.array(rows[:])
+    if array.dtype.kind not in "biuf":
+        raise BadData(f"{name} holds {array.dtype}: must be numbers")
+    wide = array.dtype.kind == "u" and array.dtype.itemsize > 1  # torch cannot compute with these
+    kind = np.dtype(np.int64) if wide else array.dtype.newbyteorder("=")
+    return torch.from_numpy(array.astype(kind, copy=False))
 
 
 def _inputs(plan: TrainPlan, rows: Any) -> Tensor:  # noqa: ANN401
-    x = _tensor(rows)
+    x = _tensor("x_train", rows)
     if tuple(x.shape[1:]) != plan.shape:
         raise Invalid("x_train", f"<samples of shape {tuple(x.shape[1:])}>", f"of {plan.shape}")
     if x.dtype != torch.uint8 and not x.is_floating_point():
@@ -149,7 +156,7 @@ def _inputs(plan: TrainPlan, rows: Any) -> Tensor:  # noqa: ANN401
 
 
 def _labels(plan: TrainPlan, rows: Any) -> Tensor:  # noqa: ANN401
-    y = _tensor(rows)
+    y = _tensor("y_train", rows)
     if y.dim() != 1 or y.is_floating_point() or y.dtype == torch.bool:
         raise BadData(
             f"y_train is {y.dtype} of shape {tuple(y.shape)}: must be whole numbers, (N,)"
