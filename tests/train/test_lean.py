@@ -71,6 +71,22 @@ def test_what_is_climbed_decides_what_is_worst() -> None:
     assert x_adv.equal(torch.stack([x[i] + us[k][i] for i, k in enumerate(best)]))
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+def test_points_of_views_with_other_losses_are_compared_by_one(gradients: bool) -> None:
+    net, x, y = problem(12)
+    us = points(x)
+
+    def attack(oracle: Lean[Linf], draw: Draw) -> None:
+        for k, u in enumerate(us):
+            view = oracle.aim(loss=("margin", "dlr", None)[k % 3])
+            view.value_and_grad(u) if gradients else view.value(u)
+
+    x_adv = Inner(LINF, attack)(net, x, y)
+    net.eval()
+    best = np.stack([cross_entropy(net, x + u, y) for u in us]).argmax(0)
+    assert x_adv.equal(torch.stack([x[i] + us[k][i] for i, k in enumerate(best)]))
+
+
 def test_of_equal_points_the_later_is_kept_and_nan_never() -> None:
     net, x, y = problem(2)
 

@@ -40,7 +40,7 @@ class Lean(Aiming, Within, Generic[T]):
 
     Training wants the worst point, not the first bad one, and asks millions of times: a clean pass,
     a referee and a ledger would cost more than the search. keep: ``worst``, of all points asked
-    about, by the loss that is climbed; or ``last``, the first point whose value is asked for after
+    about, by ``loss``, whatever an attack climbs besides; or ``last``, the first point whose value is asked for after
     the gradients: it is taken unseen, which saves a pass, and ends the attack.
 
     >>> from saddlepoint import Linf
@@ -63,6 +63,7 @@ class Lean(Aiming, Within, Generic[T]):
         self._model, self.x, self.goal, self.threat, self._keep = model, x, goal, threat, keep
         self._loss: Loss = loss or (CrossEntropy() if hasattr(goal, "label") else Margin())
         self._aim, self._kept = goal, _Kept(threat.start(x))
+        self._own: tuple[Loss, Goal] = self._loss, goal
 
     @property
     def kept(self) -> Tensor:
@@ -102,21 +103,30 @@ class Lean(Aiming, Within, Generic[T]):
         if self._keep == "last" and self._kept.climbed:
             self._kept.u = self._lifted(self._member(u))
             raise Exhausted
-        value = self._worth(self._scores(u), u)
-        self._offer(u, value)
+        out = self._scores(u)
+        value = self._worth(out, u)
+        self._offer(u, self._rank(out, u, value))
         return value
+
+    def _rank(self, out: Any, u: Tensor, value: Tensor) -> Tensor:  # noqa: ANN401
+        """(B,) what points are compared by: losses of several kinds have no common scale."""
+        loss, goal = self._own
+        same = self._aim is goal and self._loss == loss
+        return value if same else self.aim(loss, goal)._worth(out, u)
 
     def value_and_grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) loss and (B, *P) gradient with respect to u alone, in one fused pass."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
-            value = self._worth(widen(self._model(self.threat.apply(self.x, leaf))), leaf)
+            out = widen(self._model(self.threat.apply(self.x, leaf)))
+            value = self._worth(out, leaf)
             g = _slope(value, leaf)
         value, self._kept.climbed = value.detach(), True
         if self._keep == "last":
             self._kept.u = self._lifted(self._member(u))
         else:
-            self._offer(u, value)
+            with torch.no_grad():
+                self._offer(u, self._rank(out, u, value))
         return value, g
 
     def _member(self, u: Tensor) -> Tensor:

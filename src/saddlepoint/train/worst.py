@@ -63,9 +63,9 @@ class Worst(Protocol):
 class Inner:
     """x_adv = apply(x, u*), u* the point of threat(x) that ``attack`` is left with.
 
-    threat, attack: the adversary trained against. loss: what the attack climbs (None:
-    cross-entropy). keep: ``worst`` of the points seen, or ``last``, one pass cheaper (see
-    ``Lean``). target: the class that it wants of inputs with labels; those of that class stay as
+    threat, attack: the adversary trained against. loss: what the attack climbs, unless it has a
+    loss of its own, and what tells which point is worst (None: cross-entropy). keep: ``worst`` of
+    the points seen, or ``last``, one pass cheaper (see ``Lean``). target: the class that it wants of inputs with labels; those of that class stay as
     they are. The precision is that of the autocast around the call.
 
     The model is in eval mode while it is asked, so that a batch does not pollute its running
