@@ -40,8 +40,8 @@ class Lean(Aiming, Within, Generic[T]):
 
     Training wants the worst point, not the first bad one, and asks millions of times: a clean pass,
     a referee and a ledger would cost more than the search. keep: ``worst``, of all points asked
-    about, by ``loss``, whatever an attack climbs besides; or ``last``, the first point whose value is asked for after
-    the gradients: it is taken unseen, which saves a pass, and ends the attack.
+    about, by ``loss``, whatever an attack climbs besides; or ``last``, the first point whose value
+    is asked for after the gradients: it is taken unseen, which saves a pass, and ends the attack.
 
     >>> from saddlepoint import Linf
     >>> from saddlepoint.core.goal import Untargeted

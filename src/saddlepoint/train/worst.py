@@ -65,8 +65,9 @@ class Inner:
 
     threat, attack: the adversary trained against. loss: what the attack climbs, unless it has a
     loss of its own, and what tells which point is worst (None: cross-entropy). keep: ``worst`` of
-    the points seen, or ``last``, one pass cheaper (see ``Lean``). target: the class that it wants of inputs with labels; those of that class stay as
-    they are. The precision is that of the autocast around the call.
+    the points seen, or ``last``, one pass cheaper (see ``Lean``). target: the class that it wants
+    of inputs with labels; those of that class stay as they are. The precision is that of the
+    autocast around the call.
 
     The model is in eval mode while it is asked, so that a batch does not pollute its running
     statistics, and is put back afterwards; gradients are taken with respect to the input only. A
