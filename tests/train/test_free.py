@@ -1,5 +1,6 @@
 """Free training: the perturbation is carried from replay to replay and batch to batch."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +137,21 @@ def test_every_batch_is_trained_on_replays_times_and_the_schedule_counts_them(
     rates = 0.05 * (1 + torch.cos(torch.pi * t))
     assert [s[2] for s in seen] == pytest.approx(rates.tolist())
     assert [e.lr for e in trained.history] == pytest.approx([rates[14].item(), rates[29].item()])
+
+
+def test_a_step_leaves_nothing_behind_that_only_the_collector_frees() -> None:
+    net, x, y = problem(7)
+    worst = adversary(net, Linf(eps=0.1))
+    gc.collect()
+    gc.disable()
+    try:
+        kept = []
+        for _ in range(4):
+            Free()(net, x, y, worst).backward()
+            kept.append(sum(type(o) is Tensor and o.shape == (7, 6) for o in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert kept[1] == kept[-1]
 
 
 def test_the_perturbation_does_not_survive_an_epoch(

@@ -203,10 +203,11 @@ class Free:
         fresh = threat.start(x)
         kept = memory.get("u", fresh)[: len(x)]
         u = threat.project(x, torch.cat([kept, fresh[len(kept) :]])).requires_grad_()
+        at = u.detach()  # a hook that holds u itself would keep both alive, in a circle
 
         def climb(g: Tensor) -> None:
-            step = threat.steepest(x, u.detach(), g) * self.step_size
-            memory["u"] = threat.project(x, u.detach() + step).detach()
+            step = threat.steepest(x, at, g) * self.step_size
+            memory["u"] = threat.project(x, at + step).detach()
 
         u.register_hook(climb)  # type: ignore[no-untyped-call]
         return functional.cross_entropy(widen(model(threat.apply(x, u))), y)
