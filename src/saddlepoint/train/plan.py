@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from saddlepoint.attacks import FGSM, PGD, NoisyPGD
+from saddlepoint.attacks import FAB, FGSM, PGD, DeepFool, NoisyPGD
 from saddlepoint.core.access import Attack, check_fit
 from saddlepoint.core.door import Precision
 from saddlepoint.core.errors import Invalid, closest
@@ -178,7 +178,7 @@ class TrainPlan:
     def _check_pairs(self) -> None:
         """Refuse parts that are fine alone and do not work together."""
         parts = {"attack", "attacks"} & set(getattr(self.attack, "__dataclass_fields__", ()))
-        looks = isinstance(self.attack, NoisyPGD)
+        looks = isinstance(self.attack, NoisyPGD | DeepFool | FAB)
         if self.keep == "last" and (parts or looks):
             why = "whose first look would end it" if looks else "which has several ends"
             raise Invalid("keep", self.keep, f"'worst' for {self.attack}, {why}")
