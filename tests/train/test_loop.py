@@ -111,6 +111,21 @@ def test_the_model_is_in_training_mode_while_it_learns(
     assert seen == {(False, False, False), (False, True, True), (True, True, False)}
 
 
+def test_parts_in_eval_mode_stay_so_while_the_rest_learns(
+    plan: MakePlan, digits: Digits, tmp_path: Path
+) -> None:
+    x, y, *_ = digits
+    for name, frozen in (("still", True), ("all", False)):
+        back = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32))
+        net = nn.Sequential(nn.Flatten(), back, nn.ReLU(), nn.Linear(32, 10))
+        back.requires_grad_(False)
+        # A model that is in eval mode as a whole was merely used before.
+        back.eval() if frozen else net.eval()
+        trained = train(plan(epochs=1), net, x, y, tmp_path / name, progress=False)
+        statistics = trained.model.get_submodule("1.1").get_buffer("running_mean")
+        assert bool((statistics == 0).all()) is frozen
+
+
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_epoch(
     plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
 ) -> None:

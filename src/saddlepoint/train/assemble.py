@@ -35,7 +35,8 @@ def assemble(
     # Sharding replaces the weights: the optimizer comes after it.
     optimizer = _optimizer(plan, bare)
     there = home if sharded else None
-    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, there, last)
+    still = tuple(name for name, m in home.named_modules() if home.training and not m.training)
+    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, there, last, still)
 
 
 def _optimizer(plan: TrainPlan, model: nn.Module) -> torch.optim.Optimizer:

@@ -69,10 +69,11 @@ def train(
     """Minimise E max over u in threat(x) of loss(model(apply(x, u)), y) (1706.06083, eq. 2.1).
 
     model: maps (B, *shape) in [0, 1] to logits (B, classes); trained in place, left in eval mode,
-    on its device, with its ``requires_grad`` (frozen parameters stay as they are). x_train: (N,
+    on its device, with its ``requires_grad`` (frozen parameters stay as they are; parts that are in
+    eval mode within a model in train mode stay so while it learns). x_train: (N,
     *shape), uint8 or floats in [0, 1]. y_train: (N,) class indices. out: the run's folder; the same
     call continues a run that was stopped, to bit-identical weights on the CPU, and returns at once
-    when it is complete. device: cpu, cuda, cuda:1, mps, auto. on_epoch: called after each epoch is
+    when it is complete. device: cpu, cuda, cuda:1, auto. on_epoch: called after each epoch is
     saved. data, data_sha256: name and checksum for the model card. compiled: let ``torch.compile``
     fuse the passes, which pays after some minutes and needs a C++ compiler. logger: None,
     ``tensorboard`` or ``csv``, written to ``out``, ``wandb``, ``mlflow``, or a ``Logger`` of

@@ -41,7 +41,8 @@ class Learner:
     bare: the caller's module. asked: the same, compiled where that is wanted; the inner attack asks
     it. mean: the running average of ``bare``, or None. whole: None; where weights are sharded,
     ``bare`` is a sharded copy of the caller's module, and this is the module. last: whether batches
-    are laid out channels-last, as the weights are.
+    are laid out channels-last, as the weights are. still: names of the parts that stay in eval
+    mode, as they came in a model that was otherwise in train mode.
     """
 
     plan: TrainPlan
@@ -53,6 +54,7 @@ class Learner:
     mean: "Average | None"
     whole: nn.Module | None = None
     last: bool = True
+    still: tuple[str, ...] = ()
     memory: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -71,6 +73,8 @@ class Learner:
         fabric, steps = self.fabric, samples.steps * self.plan.replays
         self.memory.clear()
         self.bare.train()
+        for name in self.still:
+            self.bare.get_submodule(name).training = False
         batches = samples.batches(number, fabric.global_rank, fabric.world_size)
         again = (b for b in batches for _ in range(self.plan.replays))
         losses: list[Tensor] = []
