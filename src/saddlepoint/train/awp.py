@@ -16,6 +16,7 @@ from saddlepoint.core.threat import ThreatModel
 from saddlepoint.core.whole import require_whole
 from saddlepoint.train.bounded import bare
 from saddlepoint.train.certified import certifies
+from saddlepoint.train.device import processes
 from saddlepoint.train.losses import Free, Madry, RobustLoss
 from saddlepoint.train.worst import Worst
 
@@ -75,13 +76,18 @@ class AWP:
 
 def _world() -> int:
     """How many processes share a batch; of n each has every n-th sample."""
+    return torch.distributed.get_world_size() if _shared() else 1
+
+
+def _shared() -> bool:
+    """Whether torchrun's processes train together; a caller's own group is none of ours."""
     there = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if there else 1
+    return there and processes() > 1
 
 
 def _mean(grads: tuple[Tensor, ...], rows: int) -> list[Tensor]:
     """Gradients of the mean over the batches of all processes, so that all perturb alike."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not _shared():
         return list(grads)
     count = torch.tensor(float(rows), device=grads[0].device)
     torch.distributed.all_reduce(count)
