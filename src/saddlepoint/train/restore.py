@@ -16,7 +16,10 @@ def left_as_found(model: nn.Module, device: str) -> Iterator[None]:
     wants = [(p, p.requires_grad) for p in model.parameters()]
     place = next(model.parameters()).device
     layouts = [(p, p.is_contiguous()) for p in model.parameters()]
-    cuda = [torch.cuda.current_device()] if device != "cpu" and torch.cuda.is_available() else []
+    # A seed is given to all GPUs that have been woken, whichever of them trains.
+    wakes = device != "cpu" and torch.cuda.is_available()
+    woken = wakes or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda = list(range(torch.cuda.device_count())) if woken else []
     try:
         with torch.random.fork_rng(devices=cuda):
             yield
