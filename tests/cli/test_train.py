@@ -140,7 +140,8 @@ def test_only_the_first_process_and_only_its_own_run_get_a_card(
         raise error
 
     (model / "card.md").unlink()
-    monkeypatch.setenv("RANK", rank)
+    for name, value in {"RANK": rank, "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(train, "run_train", stop)
     run("train", *WORDS, "--out", model, code=130)
     assert not (model / "card.md").exists()

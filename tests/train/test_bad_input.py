@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from saddlepoint import FGSM, PGD, Linf, NoisyPGD, Restarts
+from saddlepoint import FAB, FGSM, PGD, DeepFool, Linf, NoisyPGD, Restarts
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
 from saddlepoint.train import (
     AWP,
@@ -187,7 +187,7 @@ def test_a_model_with_nan_weights_is_refused(
         train(plan(), model, *digits[:2], tmp_path / "o", progress=False)
 
 
-@pytest.mark.parametrize("device", ["quantum", "cuda:99", "meta"])
+@pytest.mark.parametrize("device", ["quantum", "cuda:99", "meta", "mps"])
 def test_a_device_that_is_not_there(
     plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path, device: str
 ) -> None:
@@ -208,10 +208,12 @@ def test_label_smoothing_has_a_range(kind: type[Natural | Madry | TRADES]) -> No
     [
         ({"keep": "last", "attack": Restarts(PGD(steps=2), n=3)}, "has several ends"),
         ({"keep": "last", "attack": NoisyPGD()}, "whose first look would end it"),
+        ({"keep": "last", "attack": FAB()}, "whose first look would end it"),
+        ({"keep": "last", "attack": DeepFool()}, "whose first look would end it"),
         ({"loss": "trades", "attack": FGSM()}, "one with a random start for TRADES()"),
         ({"loss": AWP(TRADES()), "attack": PGD(steps=2, start="clean")}, "random start"),
     ],
-    ids=range(4),
+    ids=range(6),
 )
 def test_parts_that_do_not_work_together(
     plan: MakePlan, changed: dict[str, Any], said: str

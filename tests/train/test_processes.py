@@ -17,7 +17,7 @@ import torch
 from saddlepoint import Linf
 from saddlepoint.core.errors import Invalid
 from saddlepoint.train import AWP, train
-from saddlepoint.train.device import launch
+from saddlepoint.train.device import launch, processes, rank
 from saddlepoint.train.sharding import check_sharded
 from tests.train.kit import Digits, MakeNet, MakePlan
 from tests.train.scenes import CURVES, SCENES, play
@@ -249,3 +249,11 @@ def test_the_guard_asks_sharding_for_nothing_new(plan: MakePlan) -> None:
 
     for events in range(5):
         check_sharded(plan(attack=escalated(plan().attack, Linf(eps=0.1), events)), False)
+
+
+def test_a_rank_that_is_not_torchruns_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")  # of a batch system, say
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert (rank(), processes()) == (0, 1)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert (rank(), processes()) == (1, 2)

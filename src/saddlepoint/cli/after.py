@@ -1,7 +1,6 @@
 """What follows a training on the command line: an audit of the result, and the model card."""
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from saddlepoint.cli.console import OUT
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.train import Diverged
 from saddlepoint.train.card import write_card
+from saddlepoint.train.device import rank
 from saddlepoint.train.record import record_audit
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def card_of_stopped(folder: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, Diverged) as error:
         # Without words the run was stopped before the folder was its own.
-        if error.args and not _rank() and (folder / "model.json").exists():
+        if error.args and not rank() and (folder / "model.json").exists():
             with contextlib.suppress(Exception):
                 _card(folder)
         raise
@@ -55,10 +55,6 @@ def audit_and_card(folder: Path, settings: "TrainSettings") -> None:
             _card(folder)
             raise _refused(folder / "audit", error) from error
     _card(folder)
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
 
 
 def _card(folder: Path) -> None:

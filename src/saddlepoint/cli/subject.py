@@ -31,13 +31,17 @@ class Subject:
 
 
 def pick_device(name: str | None) -> torch.device:
-    """Return the named device, or a GPU where there is one; raises ``Invalid``."""
+    """Return the named device, or a GPU where there is one; raises ``Invalid``.
+
+    It has to have float64, in which breaks are judged.
+    """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _own(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        device = _own(device) if torch.cuda.is_available() else device
+        torch.zeros(1, device=device, dtype=torch.float64)
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise Invalid("device", name, "a device of this machine, such as cpu", reason) from error
     return device
@@ -54,7 +58,7 @@ def load_subject(
     model: str, arch: str | None, data: str, split: str, device: str | None
 ) -> Subject:
     """Load data first: its shape and number of classes complete an architecture."""
-    where = _own(pick_device(device))
+    where = pick_device(device)
     dataset = load_data(data)
     # A file knows its classes; data in which the highest class is absent does not.
     code = ":" in (arch or model)

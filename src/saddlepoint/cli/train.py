@@ -1,6 +1,5 @@
 """The verb ``train``."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +35,7 @@ from saddlepoint.presets import (
     parse_threat,
 )
 from saddlepoint.train import Trained, TrainPlan, train
+from saddlepoint.train.device import rank
 
 __all__ = ["TrainSettings", "plan_of", "run_train", "train_command"]
 
@@ -187,7 +187,7 @@ def train_command(
     settings = settle(TrainSettings, find_recipe(plan), flags)
     with card_of_stopped(settings.out):
         trained = run_train(settings)
-    if int(os.environ.get("RANK", "0")):
+    if rank():
         return  # under torchrun the first process speaks, audits and writes for all
     best = trained.history[trained.best_epoch - 1]
     proved = "" if best.certified is None else f", certified {percent(best.certified)}"

@@ -23,6 +23,15 @@ STRATEGIES = ("auto", "ddp", "fsdp")
 _TALKERS = ("rank_zero", "distributed")
 
 
+def rank() -> int:
+    """Return which of the processes of torchrun this is; 0 without it.
+
+    >>> rank()
+    0
+    """
+    return int(os.environ["RANK"]) if processes() > 1 else 0
+
+
 def processes() -> int:
     """Return how many processes torchrun started in all; 1 without it.
 
@@ -35,7 +44,7 @@ def processes() -> int:
 def launch(device: str, precision: Precision, strategy: str = "auto") -> "Fabric":
     """Return a launched ``Fabric``.
 
-    device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto`` (an accelerator if there is one).
+    device: ``cpu``, ``cuda``, ``cuda:1`` or ``auto`` (a GPU if there is one).
     Under ``torchrun`` each process takes its own device of that kind. strategy: ``auto`` and
     ``ddp``: every process holds the model, gradients are averaged (2006.15704); ``fsdp``: weights,
     gradients and optimizer state are split between them (2304.11277; see ``sharding``). Raises
@@ -104,20 +113,18 @@ def _quiet() -> Iterator[None]:
 
 
 def _place(device: str) -> torch.device:
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    there = {"cpu": True, "cuda": torch.cuda.is_available()}
     if device == "auto":
-        return torch.device(next((k for k in ("cuda", "mps") if there[k]), "cpu"))
+        return torch.device("cuda" if there["cuda"] else "cpu")
     try:
         place = torch.device(device)
     except RuntimeError:
         place = None
     allowed = "'auto' or one of " + ", ".join(repr(k) for k, has in there.items() if has)
     if place is None or not there.get(place.type, False):
-        raise Invalid("device", device, allowed)
+        # Members of a set and margins are told in float64, which Apple's GPUs do not have.
+        hint = "mps has no float64" if device.startswith("mps") else ""
+        raise Invalid("device", device, allowed, hint)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise Invalid("device", device, f"one of {torch.cuda.device_count()} CUDA devices")
     return place
