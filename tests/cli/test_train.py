@@ -40,6 +40,10 @@ def test_an_audit_and_a_card_follow(audited: Path) -> None:
     assert (summary["n"], summary["split"]) == (20, "test")
     assert summary["robust_at_most"] == document["robust_accuracy"]["upper"]
     assert not [a for a in summary["attacks"] if "RandomSearch" in a]
+    ran = {a["spec"] for a in document["attacks"] if a["evaluated"] and a["stage"] != "clean"}
+    assert {a.rpartition(" on ")[0] for a in summary["attacks"]} == ran
+    bad = [f"{f['check']}: {f['measured']}" for f in document["findings"] if f["verdict"] != "ok"]
+    assert [text.partition(": ")[2] for text in summary["findings"]] == bad != []
     assert "of 20 test samples" in (audited / "card.md").read_text()
     assert (audited / "card.html").exists()
 
@@ -112,6 +116,21 @@ def test_ctrl_c_is_told_once_and_leaves_a_card(
     assert "epoch 1 of 2 was the last to be completed" in result
     card = (tmp_path / "run/card.md").read_text()
     assert "This run was interrupted after epoch 1 of 2" in card
+
+
+def test_ctrl_c_in_the_audit_leaves_the_card_of_a_complete_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(settings: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(after, "run_audit", interrupted)
+        words = said(run("train", *WORDS, "--out", tmp_path / "run", code=130))
+    assert "is complete, its audit is not" in words
+    assert "An audit runs more" in (tmp_path / "run/card.md").read_text()
+    run("train", *WORDS, "--out", tmp_path / "run")
+    assert "Audited against" in (tmp_path / "run/card.md").read_text()
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["card", "card-fails"])

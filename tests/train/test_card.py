@@ -198,6 +198,24 @@ def test_an_audit_leads(tmp_path: Path) -> None:
     assert "An audit runs more" not in markdown
 
 
+def test_health_checks_that_were_not_passed_are_told(tmp_path: Path) -> None:
+    said = "fail: unbounded attack: PGD() leaves 3 of 13 samples"
+    folder = run(tmp_path / "run", record(audit=AUDIT | {"findings": [said]}))
+    assert rows_named(folder, "Health check") == [said]
+    assert rows_named(run(tmp_path / "old", record(audit=AUDIT)), "Health check") == []
+
+
+def test_an_audit_with_a_target_says_what_its_numbers_count(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", record(plan=PLAN | {"target": 3}, audit=AUDIT))
+    both_say(
+        folder, "The adversary wants: That the model answers class 3.", "--target 3 --out check"
+    )
+
+
+def test_a_file_of_ones_own_is_not_promised_beside_the_card(tmp_path: Path) -> None:
+    both_say(run(tmp_path / "run", record(data="sets/mine.npz")), "--data PATH/TO/mine.npz")
+
+
 def test_natural_training_is_not_called_robust(tmp_path: Path) -> None:
     folder = run(tmp_path / "run", record(plan=PLAN | {"loss": "Natural()"}))
     both_say(
@@ -426,7 +444,12 @@ EVIL = "</title></style></pre><script>alert(1)</script><img src=x onerror=e> | a
 def hostile() -> dict[str, Any]:
     """A file every text of which, names included, tries to be markup."""
     plan: dict[str, Any] = {k: EVIL for k in ("threat", "attack", "check", "loss", "epochs")}
-    audit = AUDIT | {"split": EVIL, "attacks": [EVIL], "folder": "x'; rm -rf ~ `" + EVIL}
+    audit = AUDIT | {
+        "split": EVIL,
+        "attacks": [EVIL],
+        "findings": [EVIL],
+        "folder": "x'; rm -rf ~ `" + EVIL,
+    }
     return record(
         **dict.fromkeys(("arch", "status", "sha256", "plan_sha256", "data_sha256", "data"), EVIL),
         plan={**plan, EVIL: {EVIL: [EVIL]}},

@@ -3,9 +3,9 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -44,13 +44,20 @@ def audit_and_card(folder: Path, settings: "TrainSettings") -> None:
     """Audit the kept weights on the first ``audit_n`` test samples (0: not), then write the card.
 
     Under torchrun this is the first process's to do. Raises ``Invalid``, after the card, where
-    ``folder`` holds another audit than the one that is asked for.
+    ``folder`` holds another audit than the one that is asked for. Interrupted, the card is there,
+    without an audit.
     """
     if settings.audit_n:
+        write_card(folder)
         try:
             _audit(folder, settings)
         except BadData as error:
             OUT.print(Text(f"not audited: {error}", style="yellow"))
+        except KeyboardInterrupt as stop:
+            said = f"stopped: the model in {folder} is complete, its audit is not; "
+            OUT.print(Text(f"{said}the same command continues it", style="yellow"))
+            stop.args = (said,)
+            raise
         except Invalid as error:
             _card(folder)
             raise _refused(folder / "audit", error) from error
@@ -72,6 +79,24 @@ def _refused(where: Path, error: Invalid) -> Invalid:
         "which audits anew; the training is complete and stays as it is"
     )
     return Invalid("audit", str(where), "an empty folder or one with the same audit", hint)
+
+
+def _ran(document: Mapping[str, Any]) -> list[str]:
+    """The attacks that were run, on how many samples each; a plan may hold more than it needed."""
+    counts: dict[str, int] = {}
+    for row in document["attacks"]:
+        if row["stage"] != "clean" and row["evaluated"]:
+            counts[row["spec"]] = max(row["evaluated"], counts.get(row["spec"], 0))
+    return [f"{spec} on {count}" for spec, count in counts.items()]
+
+
+def _findings(document: Mapping[str, Any]) -> list[str]:
+    """The health checks that were not passed."""
+    return [
+        f"{row['verdict']}: {row['check']}: {row['measured']}"
+        for row in document["findings"]
+        if row["verdict"] != "ok"
+    ]
 
 
 def _audit(folder: Path, settings: "TrainSettings") -> None:
@@ -103,7 +128,8 @@ def _audit(folder: Path, settings: "TrainSettings") -> None:
         "clean": result.clean_accuracy,
         "robust_at_most": result.robust_accuracy,
         "interval": list(result.interval),
-        "attacks": list(result.document["plan"]["attacks"]),
+        "attacks": _ran(result.document),
+        "findings": _findings(result.document),
         "folder": "audit",
         "seconds": round(time.monotonic() - begin, 1),
     }

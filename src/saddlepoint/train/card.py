@@ -155,6 +155,7 @@ def _audit(record: Record) -> list[Fact]:
     attacks = [Fact(f"Attack {i}", a, True) for i, a in enumerate(audit["attacks"], 1)]
     return [
         *attacks,
+        *(Fact("Health check", text) for text in audit["findings"]),
         Fact("Time", words.duration(audit["seconds"])),
         Fact("Report and evidence", f"{folder}/report.html", True),
     ]
@@ -256,8 +257,14 @@ def _commands(record: Record) -> list[str]:
     subject = ["--model", "."]
     if arch := _code_arch(record):
         subject += ["--arch", arch]
-    audit = ["saddlepoint", "audit", *subject, "--data", _safe(record.data, "DATA")]
-    commands = [["sha256sum", "model.safetensors"], [*audit, "--threat", threat, "--out", "check"]]
+    # A file of the user's own lies where training ran, and not beside the card.
+    data = record.data.replace("\\", "/")
+    data = f"PATH/TO/{data.rpartition('/')[2]}" if data.endswith(".npz") else data
+    audit = ["saddlepoint", "audit", *subject, "--data", _safe(data, "DATA")]
+    audit += ["--threat", threat]
+    if (target := record.plan.get("target")) is not None:
+        audit += ["--target", _safe(str(target), "TARGET")]
+    commands = [["sha256sum", "model.safetensors"], [*audit, "--out", "check"]]
     if record.audit and (folder := _safe(record.audit.get("folder"), "")):
         commands.append(["saddlepoint", "replay", folder, *subject])
     return [shlex.join(command) for command in commands]

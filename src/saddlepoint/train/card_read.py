@@ -174,10 +174,12 @@ def _audit(path: Path, audit: Row) -> Row:
     found = _numbers(path, "audit", audit)
     _checked(path, "audit.n", found.get("n"), int)
     attacks = _checked(path, "audit.attacks", found.get("attacks") or [], list)
+    findings = _checked(path, "audit.findings", found.get("findings") or [], list)
     interval = _checked(path, "audit.interval", found.get("interval") or [], list)
     ends = [_number(path, "audit.interval", v, True) for v in interval]
     if found["robust_at_most"] is None or len(ends) not in (0, 2) or None in ends:
         raise BadData(f"{path} is damaged: audit lacks robust_at_most, or an interval's end")
     seconds = found["seconds"]
     found["seconds"] = seconds if seconds is None or math.isfinite(seconds) else None
-    return {**found, "attacks": [str(a) for a in attacks], "interval": ends}
+    texts = {"attacks": [str(a) for a in attacks], "findings": [str(f) for f in findings]}
+    return {**found, **texts, "interval": ends}

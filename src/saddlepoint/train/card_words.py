@@ -163,9 +163,12 @@ def verdict(record: Record) -> str:
         if audit["clean"] is not None
         else ""
     )
+    wants = (
+        "" if record.plan.get("target") is None else f". The adversary wants: {goal(record)[:-1]}"
+    )
     return (
         f"Audited against {_threat(record)}: of {count(audit['n'], f'{split} sample'.strip())}, at "
-        f"most {percent(audit['robust_at_most'])} withstand the attacks{interval}{clean}."
+        f"most {percent(audit['robust_at_most'])} withstand the attacks{interval}{clean}{wants}."
     )
 
 

@@ -14,8 +14,9 @@ __all__ = ["record_audit"]
 def record_audit(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write an audit's summary into the ``model.json`` of a training run.
 
-    summary: ``n``, ``split``, ``clean``, ``robust_at_most``, ``interval``, ``attacks``, ``folder``,
-    ``seconds``. Raises ``BadData`` where ``folder`` holds no finished run.
+    summary: ``n``, ``split``, ``clean``, ``robust_at_most``, ``interval``, ``attacks``,
+    ``findings`` (health checks that were not passed), ``folder``, ``seconds``. Raises ``BadData``
+    where ``folder`` holds no finished run.
     """
     path = Path(folder) / "model.json"
     try:
