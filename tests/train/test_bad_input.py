@@ -249,6 +249,28 @@ def test_labels_may_be_of_any_whole_type(
     assert usual.history[0].loss == other.history[0].loss
 
 
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda model, x, y, worst: 1.0, "it returned a float"),
+        (lambda model, x, y, worst: model(x).amax(1), r"shape \(256,\)|shape \(24.,\)"),
+        (lambda model, x, y, worst: model(x).detach().mean(), "does not depend on the weights"),
+        (lambda model, x, y, worst: model(x).argmax(), "torch.int64 of shape"),
+    ],
+    ids=["number", "rows", "constant", "index"],
+)
+def test_an_objective_that_returns_no_loss_is_told_so(
+    loss: Any,  # noqa: ANN401
+    said: str,
+    plan: MakePlan,
+    net: MakeNet,
+    digits: Digits,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(Invalid, match=f"loss = .*must be an objective.*{said}"):
+        train(plan(loss=loss), net(), *digits[:2], tmp_path, progress=False)
+
+
 def test_words_are_no_samples(plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path) -> None:
     with pytest.raises(BadData, match="y_train holds <U1: must be numbers"):
         train(plan(), net(), digits[0], digits[1].astype("U1"), tmp_path, progress=False)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.layout import channels_last
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.progress import Display
@@ -149,13 +150,26 @@ class Learner:
         worst = Adversary(inner, draw, self.asked, self.model, self.memory, share)
         x = channels_last(batch.x) if self.last else batch.x
         with self._autocast():
-            loss = plan.objective(self.model, x, batch.y, worst)
+            loss = _checked(plan.objective(self.model, x, batch.y, worst), plan)
         self.optimizer.zero_grad(set_to_none=True)
         fabric.backward(loss * batch.weight)
         self.optimizer.step()
         if self.mean is not None:
             self.mean.update_parameters(self.bare)
         return loss.detach() * batch.weight
+
+
+def _checked(loss: Any, plan: TrainPlan) -> Tensor:  # noqa: ANN401 - an objective may be anyone's
+    """Return the loss; raise ``Invalid`` for what cannot be minimised."""
+    allowed = "an objective that returns one number, a tensor of shape () with a gradient"
+    if not isinstance(loss, Tensor):
+        raise Invalid("loss", plan.loss, allowed, f"it returned a {type(loss).__name__}")
+    if loss.dim() or not loss.is_floating_point():
+        what = f"it returned {loss.dtype} of shape {tuple(loss.shape)}; .mean() makes one number"
+        raise Invalid("loss", plan.loss, allowed, what)
+    if not loss.requires_grad:
+        raise Invalid("loss", plan.loss, allowed, "what it returned does not depend on the weights")
+    return loss
 
 
 def smaller(plan: TrainPlan, share: float) -> Any:  # noqa: ANN401 - the plan's own kind of set
