@@ -41,7 +41,7 @@ V = TypeVar("V")
 @readable
 def capacity_command(
     quick: Annotated[
-        bool, typer.Option("--quick", help="x1, x4 and x16 on a sixth of the data: 6 minutes.")
+        bool, typer.Option("--quick", help="x1, x4 and x16 on a sixth of the data: ten minutes.")
     ] = False,
     data: Annotated[
         str, typer.Option("--data", help="mnist, digits, an .npz file or a folder of images.")
@@ -61,7 +61,7 @@ def capacity_command(
     """Show how much capacity robustness needs: figure 4 of Madry et al. (arXiv:1706.06083).
 
     Nets from x1 to x16 width are trained on natural samples, on FGSM's and on PGD's (L_inf of
-    0.3), and measured under each. It takes about 80 minutes on two cores, --quick about 6. The
+    0.3), and measured under each. It takes 1.5 to 3 hours on two cores, --quick ten minutes. The
     same command continues a study that was stopped, and adds further --widths to it.
 
     Example: saddlepoint study capacity --quick --out capacity
