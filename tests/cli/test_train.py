@@ -195,3 +195,23 @@ def test_every_key_of_a_plan_is_a_flag_by_the_rule_that_is_documented() -> None:
     renamed = {"options": "--option", "compiled": "--compile"}
     for key in TrainSettings.model_fields:
         assert renamed.get(key, "--" + key.replace("_", "-")) in flags
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("epochs = true", "epochs = True: must be a whole number"),
+        ('guard = "no"', "guard = 'no': must be true or false"),
+        ("options = 3", "options = 3: must be a table, such as { width = 32 }"),
+        ("out = 3", "out = 3: must be a path, in quotes"),
+    ],
+)
+def test_a_plan_of_wrong_types_is_refused_in_words(line: str, words: str, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(f"threat = '{THREAT[1]}'\n{line}\n")
+    assert words in said(run("train", plan, code=2))
+
+
+def test_an_option_that_is_no_number_says_so() -> None:
+    words = said(run("train", *NET, "--option", "width=abc", code=2))
+    assert "width = 'abc': must be a number such as" in words

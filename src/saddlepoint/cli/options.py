@@ -174,6 +174,12 @@ class SubjectSettings(Settings):
 
 S = TypeVar("S", bound=Settings)
 _COMPONENTS = ("threat", "attack", "check", "loss")
+_ALLOWED = {
+    "bool_type": "true or false",
+    "dict_type": "a table, such as { width = 32 }",
+    "int_type": "a whole number",
+    "path_type": "a path, in quotes",
+}
 
 
 def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
@@ -202,7 +208,8 @@ def settle(kind: type[S], plan: Path | None, flags: dict[str, Any]) -> S:
             raise Invalid(
                 name, "<nothing>", f"given: pass {flag}, or {name} = … in a plan"
             ) from None
-        raise Invalid(name, first["input"], first["msg"].removeprefix("Input should be ")) from None
+        allowed = _ALLOWED.get(first["type"], first["msg"].removeprefix("Input should be "))
+        raise Invalid(name, first["input"], allowed) from None
 
 
 def _refuse_code(plan: Path | None, planned: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt
 from rich.text import Text
 
 from saddlepoint.cli.after import audit_and_card, card_of_stopped
@@ -51,8 +51,8 @@ class TrainSettings(Settings):
     attack: str = "PGD(steps=10, step_size=0.25)"
     keep: Literal["auto", "worst", "last"] = "auto"
     check: str = "PGD(steps=20)"
-    epochs: int = 20
-    batch_size: int = 128
+    epochs: StrictInt = 20
+    batch_size: StrictInt = 128
     lr: float = 1e-3
     optimizer: Literal["adam", "sgd"] = "adam"
     weight_decay: float = 0.0
@@ -60,18 +60,18 @@ class TrainSettings(Settings):
     schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
     ema: float = 0.0
     eps_ramp: float = 0.0
-    guard: bool = True
+    guard: StrictBool = True
     held_out: float | int = 0.1
-    check_n: int = 1000
+    check_n: StrictInt = 1000
     augment: Literal["crop", "flip-crop"] | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     target: int | str | None = None
-    seed: int = 0
+    seed: StrictInt = 0
     device: str | None = None
-    compiled: bool = False
+    compiled: StrictBool = False
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     logger: LoggerName | None = None
-    audit_n: int = Field(1000, ge=0)
+    audit_n: StrictInt = Field(1000, ge=0)
     out: Path = Path("model")
 
 

@@ -162,7 +162,10 @@ def number(text: str, name: str = "number") -> float:
     >>> number("8/255")
     0.03137254901960784
     """
-    value = Reader(text, name, {}).read()
+    try:
+        value = Reader(text, name, {}).read()
+    except Invalid as error:
+        raise Invalid(name, text, "a number such as 0.3 or 8/255") from error
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Invalid(name, text, "a number such as 0.3 or 8/255")
     return value
