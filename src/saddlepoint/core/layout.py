@@ -1,11 +1,13 @@
 """Channels-last memory, which bfloat16 kernels want, for the models that stand it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from saddlepoint.core.modes import evaluating
 
 __all__ = ["channels_last", "laid_out", "stands"]
 
@@ -51,7 +53,8 @@ def stands(model: Callable[[Tensor], Any], x: Tensor) -> bool:
     False
     """
     devices = [x.device] if x.device.type == "cuda" else []
-    with _as_found(model), torch.random.fork_rng(devices=devices), torch.enable_grad():
+    still = evaluating(model) if isinstance(model, nn.Module) else contextlib.nullcontext()
+    with still, torch.random.fork_rng(devices=devices), torch.enable_grad():
         leaf = channels_last(x.detach().clone()).requires_grad_()
         try:
             out = model(leaf)
@@ -60,16 +63,3 @@ def stands(model: Callable[[Tensor], Any], x: Tensor) -> bool:
         except RuntimeError:
             return False
     return True
-
-
-@contextlib.contextmanager
-def _as_found(model: Callable[[Tensor], Any]) -> Iterator[None]:
-    """Ask in eval mode, as a search does, without a trace."""
-    training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
-    if isinstance(model, nn.Module):
-        model.eval()
-    try:
-        yield
-    finally:
-        for m in training:
-            m.training = True

@@ -12,6 +12,7 @@ from saddlepoint.core.aim import Aiming
 from saddlepoint.core.errors import Exhausted, Unsupported
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.loss import CrossEntropy, Loss, Margin
+from saddlepoint.core.modes import evaluating
 from saddlepoint.core.shapes import put
 from saddlepoint.core.threat import MEMBER, ThreatModel, graded, radii
 from saddlepoint.core.within import Within
@@ -160,18 +161,6 @@ class Lean(Aiming, Within, Generic[T]):
     def shrink(self, *state: Any, at: float = 0.5) -> tuple[Any, ...]:  # noqa: ANN401
         """Every row stays open."""
         return (self, *state)
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model into eval mode, and its parts back into what they were."""
-    training = [m for m in model.modules() if m.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for m in training:
-            m.training = True
 
 
 @contextlib.contextmanager
