@@ -87,7 +87,7 @@ def _ran(document: Mapping[str, Any]) -> list[str]:
     for row in document["attacks"]:
         if row["stage"] != "clean" and row["evaluated"]:
             counts[row["spec"]] = max(row["evaluated"], counts.get(row["spec"], 0))
-    return [f"{spec} on {count}" for spec, count in counts.items()]
+    return [f"{spec} on {n} sample{'s' * (n > 1)}" for spec, n in counts.items()]
 
 
 def _findings(document: Mapping[str, Any]) -> list[str]:
