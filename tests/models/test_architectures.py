@@ -13,6 +13,7 @@ from saddlepoint.models import (
     Normalize,
     build,
     conv_small,
+    madry_mnist,
     mlp,
     preact_resnet18,
     resnet9,
@@ -244,3 +245,21 @@ def test_the_path_of_modules_is_left_as_it_was(folder: Path) -> None:
 def test_factories_that_do_not_work(folder: Path, name: str, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         build(name, (1, 2, 3), 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_maxima_before_the_relus_are_the_net_of_the_paper_bit_for_bit(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    net = madry_mnist((1, 12, 12), 5, width=4)
+    paper = nn.Sequential(*(net[i] for i in (0, 2, 1, 3, 5, 4, 6, 7, 8, 9)))
+    assert [type(layer) for layer in paper[:3]] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d]
+    x = torch.rand(16, 1, 12, 12).round(decimals=1).requires_grad_()
+
+    def passes(model: nn.Module) -> list[torch.Tensor]:
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype is not torch.float32):
+            out = model(x)
+        loss = out.float().logsumexp(1).sum()
+        return [out, *torch.autograd.grad(loss, [x, *net.parameters()])]
+
+    for a, b in zip(passes(net), passes(paper), strict=True):
+        assert torch.equal(a, b)

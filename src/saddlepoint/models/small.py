@@ -125,11 +125,11 @@ def madry_mnist(
     channels, height, side = require_image("madry-mnist", shape, 4)
     layers = [
         nn.Conv2d(channels, width, 5, padding=2),
+        nn.MaxPool2d(2),  # before the ReLU: the same function, a quarter of its work
         nn.ReLU(),
-        nn.MaxPool2d(2),
         nn.Conv2d(width, 2 * width, 5, padding=2),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(2 * width * (height // 4) * (side // 4), 32 * width),
         nn.ReLU(),
