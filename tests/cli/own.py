@@ -11,7 +11,19 @@ from saddlepoint.core.threat import ThreatModel
 from saddlepoint.train import Natural
 from tests.laws.toy import Shade
 
-__all__ = ["Broken", "Darkest", "Grumpy", "Linf", "Plain", "Shade", "Twice", "Unnamed", "shade"]
+__all__ = [
+    "Broken",
+    "Darkest",
+    "Grumpy",
+    "Linf",
+    "Plain",
+    "Shade",
+    "Slip",
+    "Stumbles",
+    "Twice",
+    "Unnamed",
+    "shade",
+]
 
 CALLED: list[str] = []
 
@@ -34,6 +46,26 @@ class Twice(Natural):
 
     def __call__(self, model: Any, x: Tensor, y: Tensor, worst: Any) -> Tensor:  # noqa: ANN401
         return 2 * super().__call__(model, x, y, worst)
+
+
+@dataclass(frozen=True)
+class Slip(Natural):
+    """Has a bug, in a line of its own or, ``ours``, in what it hands back to us."""
+
+    ours: bool = False
+
+    def __call__(self, model: Any, x: Tensor, y: Tensor, worst: Any) -> Tensor:  # noqa: ANN401
+        if self.ours:
+            return super().__call__(model, x, None, worst)  # type: ignore[arg-type]
+        return x.no_such_method()  # type: ignore[attr-defined,no-any-return]
+
+
+@dataclass(frozen=True)
+class Stumbles:
+    """An attack with a bug."""
+
+    def __call__(self, oracle: Scores[ThreatModel], draw: Draw) -> None:
+        oracle.no_such_question()  # type: ignore[attr-defined]
 
 
 class Unnamed(Shade):

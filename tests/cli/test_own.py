@@ -1,11 +1,15 @@
 """Sets, attacks and objectives of a user are named on the command line, and nowhere else."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import saddlepoint as sp
+from saddlepoint.cli import blame
+from saddlepoint.cli.blame import culprit
 from saddlepoint.core.errors import Invalid
 from saddlepoint.presets import parse_attack, parse_objective, parse_threat, parse_under
 from tests.cli import own
@@ -122,3 +126,45 @@ def test_a_flag_beside_a_plan_names_a_class(tmp_path: Path) -> None:
     assert "FGSM" in said(refused)  # which a set without maximise cannot have: the plan was read
     words = (*words[:2], "--attack", f"{MINE}Darkest", *words[4:])
     run("audit", plan, *words, "--figures", 0, "--probes", 0, "--out", folder)
+
+
+def test_an_error_in_a_users_line_names_that_line_and_is_no_bug_of_ours(tmp_path: Path) -> None:
+    words = ("--threat", "Linf(eps=0.1)", "--arch", "mlp", "--device", "cpu", "--audit-n", 0)
+    told = said(run("train", *words, "--loss", f"{MINE}Slip", "--out", tmp_path / "a", code=2))
+    assert "own.py, line" in told
+    assert "in __call__: AttributeError: 'Tensor' object has no attribute 'no_such_method'" in told
+    ours = ("--loss", f"{MINE}Slip(ours=True)", "--out", tmp_path / "b")
+    assert "internal error" in said(run("train", *words, *ours, code=3))
+
+
+def test_a_check_of_ones_own_that_fails_is_named_with_its_line(tmp_path: Path) -> None:
+    words = ("--threat", "Linf(eps=0.1)", "--arch", "mlp", "--device", "cpu", "--epochs", 1)
+    result = run("train", *words, "--check", f"{MINE}Stumbles", "--out", tmp_path / "a", code=2)
+    assert "check = Stumbles()" in said(result)
+    assert "no_such_question" in said(result)
+    assert "own.py" in said(result)
+
+
+def test_who_is_to_blame_is_the_last_of_ours_or_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "saddlepoint"
+    monkeypatch.setattr(blame, "_OURS", f"{package}{os.sep}")
+
+    def raised(path: Path) -> str | None:
+        code = "def fail():\n    raise ValueError\n"
+        scope: dict[str, Any] = {}
+        exec(compile(code, str(path), "exec"), scope)  # noqa: S102
+        ours = compile("fail()", str(package / "any.py"), "exec")
+        try:
+            exec(ours, scope)  # noqa: S102
+        except ValueError as error:
+            return culprit(error)
+        return None
+
+    assert raised(tmp_path / "mine.py") == f"{tmp_path / 'mine.py'}, line 2, in fail"
+    assert raised(tmp_path / "saddlepoint_mine/x.py") is not None
+    assert raised(package / "x.py") is None
+    for installed in ("lib/site-packages", "python3/dist-packages", "torchinductor_me"):
+        assert raised(tmp_path / installed / "torch/nn.py") is None
+    assert raised(Path(json.__file__)) is None

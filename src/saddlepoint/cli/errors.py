@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from saddlepoint.cli.blame import culprit
 from saddlepoint.core.errors import BadData, Invalid, Missing, Unanswered, Unsound, Unsupported
 from saddlepoint.train import Diverged
 
@@ -40,10 +41,13 @@ def _words(error: BaseException, code: int) -> str:
 def say(error: BaseException) -> typer.Exit:
     """Print what went wrong, and return the exit that goes with it."""
     kind, code = next((name, code) for types, name, code in _KINDS if isinstance(error, types))
+    words = _words(error, code)
+    if code == 3 and (where := culprit(error)):
+        kind, code = f"error in {where}", 2
     if isinstance(error, KeyboardInterrupt) and error.args:
         return typer.Exit(code)  # training has said where it stopped, and how to go on
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text.assemble((f"{kind}: ", "bold red"), _words(error, code)))
+    console.print(Text.assemble((f"{kind}: ", "bold red"), words))
     return typer.Exit(code)
 
 

@@ -8,13 +8,16 @@ from torch import nn
 from saddlepoint.attacks.parts import everywhere
 from saddlepoint.core.access import Attack
 from saddlepoint.core.door import Door
+from saddlepoint.core.errors import Invalid
 from saddlepoint.core.goal import Targeted, Untargeted
 from saddlepoint.core.ledger import Status
+from saddlepoint.core.origin import code_of
 from saddlepoint.core.search import search
 from saddlepoint.core.target import as_target
 from saddlepoint.core.tf32 import without_tf32
 from saddlepoint.train.bounded import certified
 from saddlepoint.train.certified import certifies
+from saddlepoint.train.rounded import Rounded
 from saddlepoint.train.samples import Samples
 from saddlepoint.train.step import Diverged
 
@@ -33,7 +36,8 @@ def measure(
     survived: one that could not be judged, for an answer that is not finite, did not. A search in
     low precision is confirmed in float32. The attacks start from the same random points after every
     epoch, so that epochs are compared by their weights alone. Raises ``RuntimeError`` with the
-    attack's traceback when one fails, ``Diverged`` when answers are no longer finite.
+    attack's traceback when one fails, ``Invalid`` when it or the set is the user's own,
+    ``Diverged`` when answers are no longer finite.
     """
     rows = samples.measured()
     with Door(model, verify=False) as door:
@@ -71,7 +75,7 @@ def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str)
         goal = target.goal(few.ids, few.y, scores)
     found = search(
         attack,
-        model,
+        Rounded(model) if few.x.device.type == "cpu" else model,
         few.x,
         goal,
         plan.threat,
@@ -80,7 +84,10 @@ def _survive(model: nn.Module, samples: Samples, attack: Attack[Any], what: str)
         precision=plan.precision,
     )
     if found.error is not None:
-        raise RuntimeError(f"the {what} {attack!r} failed on held-out samples:\n{found.error}")
+        told = f"the {what} {attack!r} failed on held-out samples:\n{found.error}"
+        if code_of(attack, plan.threat):  # the traceback is for whoever wrote these
+            raise Invalid(what.split()[-1], attack, "one that does not fail", told)
+        raise RuntimeError(told)
     left = found.status.count(Status.SURVIVED)
     if isinstance(goal, Targeted):  # those of the target's class cannot be moved there
         left += int((found.broken & (goal.label == few.y).cpu()).sum())
