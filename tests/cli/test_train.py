@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
@@ -67,6 +68,25 @@ def test_the_folder_is_a_model_to_audit(model: Path, tmp_path: Path) -> None:
     run("audit", "--model", model, *asked, "--out", tmp_path / "run")
     logged = (tmp_path / "run/csv/version_0/metrics.csv").read_text().splitlines()
     assert {"audit/robust_accuracy", "audit/clean_accuracy"} <= set(logged[0].split(","))
+
+
+def test_a_card_forgets_an_audit_that_was_deleted(model: Path) -> None:
+    shutil.rmtree(model / "audit")
+    run("train", *WORDS[:-1], 0, "--out", model)
+    assert "audit" not in json.loads((model / "model.json").read_text())
+    assert "Audited against" not in (model / "card.md").read_text()
+
+
+def test_a_card_forgets_a_deleted_audit_before_the_next_one_ends(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(settings: object) -> None:
+        raise KeyboardInterrupt
+
+    shutil.rmtree(model / "audit")
+    monkeypatch.setattr(after, "run_audit", interrupted)
+    run("train", *WORDS, "--out", model, code=130)
+    assert "Audited against" not in (model / "card.md").read_text()
 
 
 def test_another_audit_than_the_folder_holds_says_what_to_delete(model: Path) -> None:
@@ -215,3 +235,12 @@ def test_a_plan_of_wrong_types_is_refused_in_words(line: str, words: str, tmp_pa
 def test_an_option_that_is_no_number_says_so() -> None:
     words = said(run("train", *NET, "--option", "width=abc", code=2))
     assert "width = 'abc': must be a number such as" in words
+
+
+def test_more_classes_than_training_samples_are_labels_that_need_numbers(tmp_path: Path) -> None:
+    x, y = np.zeros((6, 1, 8, 8), np.uint8), np.array([0, 1, 0, 1, 0, 999_999])
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    words = ("--data", tmp_path / "own.npz", *NET, "--out", tmp_path / "model")
+    told = said(run("train", *words, code=2))
+    assert "labels up to 999999, but 6 training samples" in told
+    assert not (tmp_path / "model").exists()

@@ -47,6 +47,8 @@ def audit_and_card(folder: Path, settings: "TrainSettings") -> None:
     ``folder`` holds another audit than the one that is asked for. Interrupted, the card is there,
     without an audit.
     """
+    if not (folder / "audit").exists():
+        record_audit(folder, None)  # of one that was deleted the card says nothing
     if settings.audit_n:
         write_card(folder)
         try:

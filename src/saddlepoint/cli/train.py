@@ -26,7 +26,7 @@ from saddlepoint.cli.options import (
 )
 from saddlepoint.cli.recipes import find_recipe
 from saddlepoint.cli.subject import pick_device
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.presets import (
     number,
     parse_attack,
@@ -232,6 +232,12 @@ def run_train(settings: TrainSettings, progress: bool = True) -> Trained:
     from saddlepoint.models import build
 
     device, data = pick_device(settings.device), load_data(settings.data)
+    if 0 < len(data.y_train) < data.classes:  # a net of as many outputs may not even fit in memory
+        raise BadData(
+            f"{settings.data} has labels up to {data.classes - 1}, but {len(data.y_train)} "
+            "training samples: labels count from 0 without gaps, as in "
+            "np.unique(y, return_inverse=True)[1]"
+        )
     plan = plan_of(settings, data.shape, data.classes)
     seeded(plan.seed)
     model = build(settings.arch, data.shape, data.classes, settings.options)

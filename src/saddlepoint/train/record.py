@@ -11,8 +11,8 @@ from saddlepoint.core.files import write_bytes
 __all__ = ["record_audit"]
 
 
-def record_audit(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write an audit's summary into the ``model.json`` of a training run.
+def record_audit(folder: Path, summary: Mapping[str, Any] | None) -> None:
+    """Write an audit's summary into the ``model.json`` of a training run; None takes it out.
 
     summary: ``n``, ``split``, ``clean``, ``robust_at_most``, ``interval``, ``attacks``,
     ``findings`` (health checks that were not passed), ``folder``, ``seconds``. Raises ``BadData``
@@ -25,5 +25,8 @@ def record_audit(folder: Path, summary: Mapping[str, Any]) -> None:
         raise BadData(f"{path} cannot be read: {error}") from error
     if not isinstance(card, dict) or card.get("status") != "complete":
         raise BadData(f"{path}: an audit belongs to a complete run; finish the training first")
-    text = json.dumps({**card, "audit": dict(summary)}, indent=2) + "\n"
+    if card.pop("audit", None) is summary is None:
+        return
+    said = {} if summary is None else {"audit": dict(summary)}
+    text = json.dumps({**card, **said}, indent=2) + "\n"
     write_bytes(path, text.encode())
