@@ -5,16 +5,18 @@
 
 Takes ``--steps`` steps of ``Learner.epoch``, as ``train`` calls it, after a first few that warm up
 (and compile), on random bytes of CIFAR-10's shape: the passes cost the same whatever the pixels
-hold. What comes after an epoch, measuring and saving, is not in it. ``tflops``: multiply-adds of
-the convolutions and linear layers in all passes that the plan needs, twice, per second; by how much
-it falls short of what the device's matrix products do says what is left to gain. ``calls``: tensor
-operations of one step that compute or copy, about as many as kernels a GPU is sent; at 10
-microseconds each they bound the step of a small net.
+hold. What comes after an epoch, measuring and saving, is not in it; what comes once in an epoch is
+shared by ``--steps``, of which a GPU wants as many as an epoch of the recipe has. ``tflops``:
+multiply-adds of the convolutions and linear layers in all passes that the plan needs, twice, per
+second; by how much it falls short of what the device's matrix products do says what is left to
+gain. ``calls``: tensor operations of one step that compute or copy, about as many as kernels a GPU
+is sent; at 10 microseconds each they bound the step of a small net.
 
 Prints one JSON object for each recipe, with the seconds of the warm-up.
 """
 
 import argparse
+import contextlib
 import json
 import tempfile
 import time
@@ -66,20 +68,23 @@ def model(plan: TrainPlan) -> nn.Module:
     return build(plan.arch, plan.shape, plan.classes, plan.options)
 
 
-def learner(plan: TrainPlan, steps: int, device: str, compiled: bool, scratch: Path) -> Run:
+def learner(
+    plan: TrainPlan, steps: int, device: str, compiled: bool, held: contextlib.ExitStack
+) -> Run:
     """Return a run over ``steps`` batches of random bytes."""
+    scratch = Path(held.enter_context(tempfile.TemporaryDirectory()))
     n = steps * plan.batch_size + 1
     x = torch.randint(0, 256, (n, *plan.shape), dtype=torch.uint8)
     samples = Samples.of(plan, x, torch.arange(n) % plan.classes)
-    place = Folder(scratch / f"{steps}-{compiled}", plan, samples.sha256)
-    return Run.start(model(plan), samples, place, device, State(), compiled)
+    place = Folder(scratch, plan, samples.sha256)
+    return Run.start(model(plan), samples, place, device, State(), held, compiled)
 
 
 def seconds(run: Run) -> float:
     """Return the time of one epoch of that run."""
     start = time.perf_counter()
     plan = run.plan
-    run.learner.epoch(1, Inner(plan.threat, plan.attack, keep=plan.keeps), run.samples, Silent())
+    run.learner.epoch(1, Inner(plan.threat, plan.attack, keep=plan.keeps()), run.samples, Silent())
     if run.learner.fabric.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
@@ -95,15 +100,15 @@ def counted(run: Run) -> int:
 
 def measure(plan: TrainPlan, steps: int, device: str, compiled: bool) -> dict[str, Any]:
     """Return the time of a step, of 50,000 samples, and the arithmetic done in a second."""
-    with tempfile.TemporaryDirectory() as scratch:
-        run = learner(plan, steps, device, compiled, Path(scratch))
+    with contextlib.ExitStack() as held:
+        run = learner(plan, steps, device, compiled, held)
         warm = seconds(run)
         took = min(seconds(run) for _ in range(2))
         # Counted where it is not compiled, since the counter sees no fused kernels.
-        few = learner(plan, 1, device, False, Path(scratch))
+        few = learner(plan, 1, device, False, held)
         with FlopCounterMode(display=False) as counter:
             seconds(few)
-        calls = [counted(learner(plan, n, device, False, Path(scratch))) for n in (2, 3)]
+        calls = [counted(learner(plan, n, device, False, held)) for n in (2, 3)]
     step = took / steps
     return {
         "device": str(run.learner.fabric.device),

@@ -22,6 +22,7 @@ whatever the pixels hold. Writes results/train_step-THREADS.json after each game
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import tempfile
@@ -156,7 +157,8 @@ def ours(samples: Samples, folder: Path, compiled: bool) -> Epoch:
     """Return an epoch of the library's own loop, always the first of the plan."""
     plan = samples.plan
     place = Folder(folder, plan, samples.sha256)
-    run = Run.start(_model(plan), samples, place, "cpu", State(), compiled)
+    with contextlib.ExitStack() as held:
+        run = Run.start(_model(plan), samples, place, "cpu", State(), held, compiled)
     inner = Inner(plan.threat, plan.attack, keep=plan.keep)
     return lambda: run.learner.epoch(1, inner, run.samples, Silent())
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from saddlepoint import FAB, FGSM, PGD, DeepFool, Linf, NoisyPGD, Restarts
 from saddlepoint.core.errors import BadData, Invalid, Unsupported
@@ -18,6 +18,7 @@ from saddlepoint.train import (
     MART,
     NFGSM,
     TRADES,
+    Diverged,
     Epoch,
     Free,
     Inner,
@@ -225,9 +226,36 @@ def test_parts_that_do_not_work_together(
 
 def test_a_single_step_is_trained_on_where_it_ends(plan: MakePlan) -> None:
     for attack in (FGSM(), NFGSM(), PGD(steps=1, step_size=1.25)):
-        assert plan(attack=attack).keeps == "last"
-    assert plan(attack=PGD(steps=2)).keeps == "worst"
-    assert plan(attack=PGD(steps=2), keep="last").keeps == "last"
+        assert plan(attack=attack).keeps() == "last"
+    assert plan(attack=PGD(steps=2)).keeps() == "worst"
+    assert plan(attack=FGSM()).keeps(PGD(steps=4)) == "worst"  # what the guard makes of it
+    assert plan(attack=FGSM(), keep="last").keeps(PGD(steps=4)) == "last"
+    assert plan(attack=PGD(steps=2), keep="last").keeps() == "last"
+
+
+def test_a_constant_of_infinities_is_no_divergence(
+    plan: MakePlan, digits: Digits, tmp_path: Path
+) -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, 10)
+            self.register_buffer("mask", torch.full((2, 2), -torch.inf).triu(1))
+            self.register_buffer("mean", torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.training and spoilt:
+                self.mean.fill_(torch.nan)
+            return self.layer(x.flatten(1))
+
+    x, y, *_ = digits
+    spoilt = False
+    averaged = plan(epochs=1, ema=0.9)
+    trained = train(averaged, Masked(), x, y, tmp_path / "a", progress=False)
+    assert trained.model.mask.isinf().sum() == 1  # type: ignore[operator, union-attr]
+    spoilt = True
+    with pytest.raises(Diverged, match="weights are no longer finite"):
+        train(plan(epochs=1), Masked(), x, y, tmp_path / "b", progress=False)
 
 
 def test_a_model_of_another_type_is_refused(

@@ -59,8 +59,8 @@ def test_a_folder_records_how_many_samples_were_measured(plan: MakePlan, tmp_pat
     counts = {"held_out": 130, "attacked": 100}
     for name, measured in (("said", counts), ("unsaid", None)):
         folder = Folder(tmp_path / name, plan(), "ab12", measured=measured)
-        folder.claim(State())
-        assert json.loads(folder.card.read_text())["measured"] == measured
+        with folder.claimed(State()):
+            assert json.loads(folder.card.read_text())["measured"] == measured
 
 
 def test_hardware_names_a_gpu_only_where_training_ran_on_it(

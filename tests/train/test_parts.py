@@ -65,6 +65,16 @@ def samples(plan: MakePlan) -> Samples:
     return Samples.of(plan(batch_size=16, held_out=0.1), x, torch.arange(103) % 10)
 
 
+def test_the_first_held_out_samples_are_of_all_classes_though_the_data_is_sorted(
+    plan: MakePlan,
+) -> None:
+    y = torch.arange(10).repeat_interleave(100)
+    samples = Samples.of(plan(held_out=0.5), torch.rand(1000, 1, 8, 8), y)
+    counts = samples.measured(100).y.bincount(minlength=10)
+    assert counts.min() >= 3
+    assert samples.measured(100).ids.equal(samples.measured().ids[:100])
+
+
 def test_every_epoch_deals_out_every_training_sample_once(samples: Samples) -> None:
     first, again, other = (list(samples.batches(e)) for e in (1, 1, 2))
     ids = torch.cat([b.ids for b in first])

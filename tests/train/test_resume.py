@@ -12,7 +12,19 @@ from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
-from saddlepoint.train import AWP, NFGSM, TRADES, Epoch, Free, Madry, Worst, checkpoint, train
+from saddlepoint.train import (
+    AWP,
+    NFGSM,
+    TRADES,
+    Diverged,
+    Epoch,
+    Free,
+    Madry,
+    Worst,
+    checkpoint,
+    run,
+    train,
+)
 from saddlepoint.train.checkpoint import Folder, State
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -132,6 +144,28 @@ def test_wherever_it_is_stopped_the_card_speaks_of_the_weights_beside_it(
         assert equal(straight.model.state_dict(), resumed.model.state_dict())
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, Diverged])
+def test_before_the_first_epoch_the_model_goes_back_to_its_start(
+    error: type[BaseException],
+    plan: MakePlan,
+    net: MakeNet,
+    digits: Digits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, y, *_ = digits
+    straight = train(plan(epochs=2), net(), x, y, tmp_path / "a", progress=False)
+    model = net()
+    first = {k: v.clone() for k, v in model.state_dict().items()}
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "measure", lambda *_: (_ for _ in ()).throw(error()))
+        with pytest.raises(error):
+            train(plan(epochs=2), model, x, y, tmp_path / "b", progress=False)
+    assert equal(model.state_dict(), first)
+    train(plan(epochs=2), model, x, y, tmp_path / "b", progress=False)
+    assert equal(model.state_dict(), straight.model.state_dict())
+
+
 def test_ctrl_c_in_the_middle_of_an_epoch_keeps_the_completed_ones(
     plan: MakePlan, net: MakeNet, digits: Digits, tmp_path: Path
 ) -> None:
@@ -194,8 +228,8 @@ def test_another_plan_is_refused_and_the_difference_named(
 def test_another_recipe_is_refused_by_the_field_that_differs(
     plan: MakePlan, tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
-    Folder(tmp_path, plan(), "sum").claim(State())
-    assert Folder(tmp_path, plan(), "sum").open().history == ()
+    with Folder(tmp_path, plan(), "sum").claimed(State()):
+        assert Folder(tmp_path, plan(), "sum").open().history == ()
     with pytest.raises(Invalid) as caught:
         Folder(tmp_path, plan(**changed), "sum").open()
     assert said in str(caught.value)

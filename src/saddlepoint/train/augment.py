@@ -34,7 +34,7 @@ def cropped(x: Tensor, by: Tensor) -> Tensor:
     """Pad x (B, C, H, W) with zeros by an eighth of its side, and crop and mirror as drawn.
 
     by: (B, 3), of ``crops``. Any dtype; an eighth is the usual 4 pixels of CIFAR-10 (1512.03385,
-    §4.2). Equal draws give equal images, in any batch.
+    §4.2). Equal draws give equal images, in any batch. Channels lie last in memory.
 
     >>> x = torch.rand(2, 3, 32, 32)
     >>> cropped(x, torch.tensor([[4, 4, 0], [4, 4, 1]])).equal(torch.stack([x[0], x[1].flip(2)]))
@@ -47,6 +47,5 @@ def cropped(x: Tensor, by: Tensor) -> Tensor:
     columns = torch.where(by[:, 2:] == 1, columns.flip(1), columns)
     padded = functional.pad(x, (left, left, top, top))
     sample = torch.arange(len(x), device=x.device)[:, None, None]
-    # Indices around the channel axis move it last; the result has to be NCHW again.
-    last = padded[sample, :, rows[:, :, None], columns[:, None, :]]
-    return last.permute(0, 3, 1, 2).contiguous()
+    # Indices around the channel axis move it last, which is how the step wants its memory.
+    return padded[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

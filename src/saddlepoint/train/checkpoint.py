@@ -8,10 +8,11 @@ and of no use to any other plan. It names the best weights by their hash: new on
 old until it is written, so that a stop in between leaves what ``model.json`` speaks of.
 """
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.errors import BadData, Invalid
 from saddlepoint.core.files import write_bytes
+from saddlepoint.core.lock import alone
 from saddlepoint.train.guard import Event
 from saddlepoint.train.history import Epoch, as_csv
 from saddlepoint.train.plan import TrainPlan
@@ -147,16 +149,27 @@ class Folder:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def claim(self, state: State) -> None:
-        """Create the folder and mark it as this run's, so that a wrong one fails at once."""
+    @contextlib.contextmanager
+    def claimed(self, state: State) -> Iterator[None]:
+        """Create the folder and mark it as this run's, so that a wrong one fails at once.
+
+        No other process can claim it meanwhile. Raises ``Invalid`` where one holds it, or has gone
+        on with the run since ``state`` was read.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             hint = str(error.strerror)
             raise Invalid("out", str(self.path), "a folder that can be written", hint) from error
-        self._settle(state)
-        if not self.card.exists():
-            self.mark(State(), "training")
+        with alone(self.path):
+            now = self.open()
+            if (now.complete, now.history, now.events) != (False, state.history, state.events):
+                hint = "another process went on with this run meanwhile; the same command continues"
+                raise Invalid("out", str(self.path), "a folder that no other process uses", hint)
+            self._settle(state)
+            if not self.card.exists():
+                self.mark(State(), "training")
+            yield
 
     def save(self, state: State, best: Mapping[str, Tensor] | None) -> State:
         """Keep a completed epoch, and its weights where they are the best so far.

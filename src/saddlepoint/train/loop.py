@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from saddlepoint.core.lock import alone
 from saddlepoint.train.checkpoint import Folder
 from saddlepoint.train.device import hardware
 from saddlepoint.train.fit import check_model
@@ -119,9 +118,7 @@ def train(
     state = folder.open()
     if not state.complete:
         with left_as_found(model, device), contextlib.ExitStack() as held:
-            run = Run.start(model, samples, folder, device, state, compiled, strategy)
-            if run.learner.fabric.is_global_zero:
-                held.enter_context(alone(folder.path))
+            run = Run.start(model, samples, folder, device, state, held, compiled, strategy)
             first, steps = run.learner.fabric.is_global_zero, samples.steps * plan.replays
             done, said = len(state.history), plan.describe()
             with (

@@ -206,10 +206,10 @@ class TrainPlan:
         """The objective without what is around it."""
         return self.objective.loss if isinstance(self.objective, AWP) else self.objective
 
-    @property
-    def keeps(self) -> Keep:
-        """What ``keep`` comes to."""
-        single = isinstance(self.attack, FGSM | NFGSM) or getattr(self.attack, "steps", 0) == 1
+    def keeps(self, attack: Attack[Any] | None = None) -> Keep:
+        """What ``keep`` comes to for the plan's attack, or a stronger one in its place."""
+        asked = attack or self.attack
+        single = isinstance(asked, FGSM | NFGSM) or getattr(asked, "steps", 0) == 1
         return ("last" if single else "worst") if self.keep == "auto" else self.keep
 
     @property

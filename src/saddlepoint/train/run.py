@@ -59,12 +59,14 @@ class Run:
         folder: Folder,
         device: str,
         state: State,
+        held: contextlib.ExitStack,
         compiled: bool = False,
         strategy: str = "auto",
     ) -> "Run":
         """Claim the folder, take the device, and load what an earlier run left.
 
-        Raises ``Invalid`` in all processes when one of them has been asked for something else.
+        held: keeps the folder from other processes for as long as it is open. Raises ``Invalid`` in
+        all processes when one of them has been asked for something else.
         """
         plan = samples.plan
         sharded = strategy == "fsdp"
@@ -78,7 +80,7 @@ class Run:
         _check_shares(samples, fabric.world_size)
         # By now all have looked into the folder.
         if fabric.is_global_zero:
-            folder.claim(state)
+            held.enter_context(folder.claimed(state))
         learner = assemble(plan, model, samples.measured(2).x, fabric, sharded, compiled)
         if state.resume:
             _continue(learner, state, folder)
@@ -130,6 +132,10 @@ class Run:
                     saved = self.folder.open()
                     state = saved if len(saved.history) > len(state.history) else state
                 self.folder.mark(state, status)
+        if not state.history and state.resume and not self.learner.sharded:
+            # The same call starts over, and from what this one started from.
+            with contextlib.suppress(RuntimeError):  # of a GPU that no longer answers
+                put_back(self.learner, state.resume)
 
     # -- one epoch -----------------------------------------------------------------------------
 
@@ -142,7 +148,7 @@ class Run:
         torch.manual_seed((plan.seed * 1_000_003 + number) % (1 << 63) + fabric.global_rank)
         levels = sum(1 for e in state.events if e.stronger)
         attack = escalated(plan.attack, plan.threat, levels)
-        inner = Inner(plan.threat, attack, keep=plan.keeps, target=as_target(plan.target))
+        inner = Inner(plan.threat, attack, keep=plan.keeps(attack), target=as_target(plan.target))
         loss = self.learner.epoch(number, inner, self.samples, to)
         own = own_attack(plan.objective, inner.attack)
         accuracy = measure(self.learner.result, self.samples, own)

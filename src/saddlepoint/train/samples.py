@@ -44,7 +44,8 @@ class Batch:
 class Samples:
     """All samples as they came (bytes stay bytes), and which of them train and which measure.
 
-    x: (N, *F) uint8 or float32. y: (N,) int64. train, held_out: row numbers. sha256: over both.
+    x: (N, *F) uint8 or float32. y: (N,) int64. train, held_out: row numbers, the latter in random
+    order, so that the first few are a fair sample of data sorted by class. sha256: over x and y.
     """
 
     plan: TrainPlan
@@ -66,7 +67,7 @@ class Samples:
             raise BadData(f"{len(x)} training samples but {len(y)} labels: one for each is needed")
         keep = _held_out(plan, len(x))
         order = _order(Draw.of(plan.seed, torch.arange(len(x))).tag("held-out"))
-        train, held_out = order[keep:].sort().values, order[:keep].sort().values
+        train, held_out = order[keep:].sort().values, order[:keep]
         if plan.batch_size > len(train):
             hint = f"{len(x)} samples less {keep} held out"
             raise Invalid("batch_size", plan.batch_size, f"at most {len(train)}", hint)

@@ -106,11 +106,15 @@ class Learner:
             yield
 
     def _sound(self) -> bool:
-        """Whether weights and statistics are finite; sharded ones, in all processes."""
+        """Whether weights are finite and no statistic is NaN; sharded ones, in all processes.
+
+        A buffer may hold infinities: the mask of an attention layer does.
+        """
         modules = [self.bare] if self.mean is None else [self.bare, self.mean]
-        tensors = (t for m in modules for t in (*m.parameters(), *m.buffers()))
-        parts = (getattr(t, "to_local", lambda t=t: t)() for t in tensors if t.is_floating_point())
+        weights = (p for m in modules for p in m.parameters())
+        parts = (getattr(p, "to_local", lambda p=p: p)() for p in weights)
         bad = sum(int(not p.isfinite().all()) for p in parts)
+        bad += sum(int(b.isnan().any()) for m in modules for b in m.buffers())
         total: Any = self.fabric.all_reduce(
             torch.tensor(float(bad), device=self.fabric.device), reduce_op="sum"
         )
@@ -148,15 +152,16 @@ class Learner:
             inner = replace(inner, threat=smaller(plan, share))
         draw = Draw.of(plan.seed, batch.ids).tag("inner", number, at if plan.replays > 1 else 0)
         worst = Adversary(inner, draw, self.asked, self.model, self.memory, share)
-        x = channels_last(batch.x) if self.last else batch.x
+        x = channels_last(batch.x) if self.last else batch.x.contiguous()
         with self._autocast():
             loss = _checked(plan.objective(self.model, x, batch.y, worst), plan)
         self.optimizer.zero_grad(set_to_none=True)
-        fabric.backward(loss * batch.weight)
+        mine = loss if batch.weight == 1 else loss * batch.weight
+        fabric.backward(mine)
         self.optimizer.step()
         if self.mean is not None:
             self.mean.update_parameters(self.bare)
-        return loss.detach() * batch.weight
+        return mine.detach()
 
 
 def _checked(loss: Any, plan: TrainPlan) -> Tensor:  # noqa: ANN401 - an objective may be anyone's
