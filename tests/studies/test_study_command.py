@@ -4,11 +4,15 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from saddlepoint.cli.main import app
+from saddlepoint.core.lock import alone
 from saddlepoint.studies import CapacityPlan
+from saddlepoint.studies.record import Record
+from saddlepoint.train import run as runs
 from tests.studies.kit import tiny
 
 
@@ -70,6 +74,59 @@ def test_a_folder_of_another_study_is_refused(quick: list[object]) -> None:
 )
 def test_mistakes_are_explained(quick: list[object], flags: tuple[str, str], words: str) -> None:
     assert words in said(run(*quick, *flags, code=2))
+
+
+def test_ctrl_c_in_the_middle_of_a_net_says_how_to_go_on(
+    quick: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*rest: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "measure", interrupted)
+    assert "the same command continues" in said(run(*quick, "--widths", "1", code=130))
+
+
+def test_a_refused_study_leaves_nothing_that_refuses_the_next(
+    quick: list[object], tmp_path: Path
+) -> None:
+    np.savez(
+        tmp_path / "few.npz",
+        x_train=np.zeros((20, 8, 8), np.uint8),
+        y_train=np.arange(20) % 10,
+        x_test=np.zeros((10, 8, 8), np.uint8),
+        y_test=np.arange(10),
+    )
+    few = [tmp_path / "few.npz" if w == "digits" else w for w in quick]
+    assert "the study needs more of them" in said(run(*few, code=2))
+    assert not (tmp_path / "study").exists()
+    (tmp_path / "study").mkdir()
+    begun = Record(tmp_path / "study/capacity.json", {"epochs": 3}, {"data": "few"}, "cpu")
+    begun.write(["x1-natural"])
+    net = tmp_path / "study/x1-natural"
+    net.mkdir()  # begun by that other plan
+    told = said(run(*quick, "--widths", "1", "--trainings", "natural", code=2))
+    assert "holds a study by another plan" in told
+    net.rmdir()
+    run(*quick, "--widths", "1", "--trainings", "natural")
+
+
+def test_a_folder_takes_one_study_at_a_time(quick: list[object], tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    (tmp_path / "study").mkdir()
+    with alone(tmp_path / "study"):
+        assert "no other process is using" in said(run(*quick, "--widths", "1", code=2))
+
+
+def test_a_quick_study_has_a_folder_and_any_study_a_precision_of_its_own(
+    quick: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = ("--widths", "1", "--trainings", "natural", "--precision", "float32")
+    run(*quick[:4], *chosen)
+    document = json.loads(Path("runs/study-capacity-quick/capacity.json").read_text())
+    assert document["settings"]["precision"] == "float32"
+    refused = run(*quick[:4], *chosen[:-1], "float8", code=2)
+    assert "precision = 'float8'" in said(refused)
 
 
 def test_ctrl_c_keeps_the_finished_cells(

@@ -46,9 +46,14 @@ def capacity_command(
     data: Annotated[
         str, typer.Option("--data", help="mnist, digits, an .npz file or a folder of images.")
     ] = "mnist",
-    out: Annotated[Path, typer.Option("--out", help="Folder for nets, numbers and figure.")] = Path(
-        "runs/study-capacity"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for nets, numbers and figure; "
+            "default: runs/study-capacity, with -quick at its end where that is asked for.",
+        ),
+    ] = None,
     seed: SeedOption = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
     widths: Annotated[
@@ -56,6 +61,13 @@ def capacity_command(
     ] = None,
     trainings: Annotated[
         str | None, typer.Option("--trainings", help="Of natural,fgsm,pgd.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            help="bfloat16 (default), or float32, which is faster on CPUs without bfloat16.",
+        ),
     ] = None,
 ) -> None:
     """Show how much capacity robustness needs: figure 4 of Madry et al. (arXiv:1706.06083).
@@ -70,7 +82,9 @@ def capacity_command(
     from saddlepoint.studies import CapacityPlan, run_capacity
 
     plan = CapacityPlan.quick(seed or 0) if quick else CapacityPlan(seed=seed or 0)
-    plan = plan.choose(_listed("widths", widths, int), _listed("trainings", trainings, str))
+    which = _listed("widths", widths, int), _listed("trainings", trainings, str)
+    plan = plan.choose(*which, precision)  # type: ignore[arg-type]
+    out = out or Path("runs/study-capacity-quick" if quick else "runs/study-capacity")
     where = str(pick_device(device))
     # Says once per cell which precision it runs in, across the bar.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ from saddlepoint.studies.arms_figure import draw_arms
 from saddlepoint.studies.arms_measure import measure_link
 from saddlepoint.studies.arms_nets import Nets
 from saddlepoint.studies.arms_plan import ArmsPlan
+from saddlepoint.studies.holding import holding
 from saddlepoint.studies.measure import Row
 from saddlepoint.studies.record import Kind, Record
 
@@ -44,6 +45,7 @@ class Arms:
     folder: Path
 
 
+@holding
 def run_arms(
     plan: ArmsPlan, data: Dataset, out: str | Path, *, watch: Onlooker | None = None
 ) -> Arms:

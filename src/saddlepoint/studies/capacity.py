@@ -6,11 +6,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from saddlepoint.core.errors import BadData
 from saddlepoint.core.files import write_bytes
 from saddlepoint.data import Dataset
 from saddlepoint.studies.cell import Cell
 from saddlepoint.studies.figure import draw_capacity
-from saddlepoint.studies.measure import Row, measure_cell
+from saddlepoint.studies.holding import holding
+from saddlepoint.studies.measure import Row, fresh, measure_cell
 from saddlepoint.studies.plan import CapacityPlan
 from saddlepoint.studies.record import Record
 from saddlepoint.train import Epoch
@@ -50,6 +52,7 @@ class Capacity:
     folder: Path
 
 
+@holding
 def run_capacity(
     plan: CapacityPlan,
     data: Dataset,
@@ -82,6 +85,7 @@ def run_capacity(
     ('complete', ['x1-natural'])
     """
     folder, to = Path(out), watch or _Nobody()
+    _check_fit(plan, data)
     record = Record.open(folder / "capacity.json", plan.settings(), _about(plan, data), device)
     names = [cell.name for cell in plan.cells]
     document = record.write(names)
@@ -100,6 +104,16 @@ def run_capacity(
     for name, content in draw_capacity(document).items():
         write_bytes(folder / name, content)
     return Capacity(document, folder)
+
+
+def _check_fit(plan: CapacityPlan, data: Dataset) -> None:
+    """Raise ``Invalid`` or ``BadData`` for what no cell could be trained on."""
+    training = plan.training(plan.cells[0], data.shape, data.classes)
+    fresh(training)
+    n = min(plan.train_n, len(data.split("train")))
+    if n - max(1, round(plan.held_out * n)) < plan.batch_size:
+        said = f"its {n} training samples, less those held out, make no batch of {plan.batch_size}"
+        raise BadData(f"{data.name}: {said}: the study needs more of them")
 
 
 def _about(plan: CapacityPlan, data: Dataset) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from saddlepoint.data import Dataset
 from saddlepoint.studies.corrupted import Bits, measure_corruption, right_on, summary
 from saddlepoint.studies.corruptions_figure import draw_corruptions
 from saddlepoint.studies.corruptions_plan import NETS, CorruptionsPlan
+from saddlepoint.studies.holding import holding
 from saddlepoint.studies.measure import Row, fresh, trained
 from saddlepoint.studies.record import CORRUPTED, Record
 from saddlepoint.threats import Corruption
@@ -48,6 +49,7 @@ class Corruptions:
     folder: Path
 
 
+@holding
 def run_corruptions(
     plan: CorruptionsPlan,
     data: Dataset,

@@ -15,6 +15,7 @@ from saddlepoint.data import Dataset
 from saddlepoint.studies.eot_figure import draw_eot
 from saddlepoint.studies.eot_plan import METHODS, EotPlan, Scene
 from saddlepoint.studies.eot_scene import net_of, rows_of, strip, subject, witnesses
+from saddlepoint.studies.holding import holding
 from saddlepoint.studies.measure import Row
 from saddlepoint.studies.record import EOT, Record
 from saddlepoint.train import Epoch
@@ -51,6 +52,7 @@ class Eot:
     folder: Path
 
 
+@holding
 def run_eot(plan: EotPlan, data: Dataset, out: str | Path, *, watch: Heed | None = None) -> Eot:
     """Compare witnesses of one fixed view with witnesses of a distribution of views.
 

@@ -14,6 +14,7 @@ from saddlepoint.data import Dataset
 from saddlepoint.studies.distances import Attacked, attacked, check_image, measure_image, summary
 from saddlepoint.studies.exact_figure import draw_exact
 from saddlepoint.studies.exact_plan import ExactPlan
+from saddlepoint.studies.holding import holding
 from saddlepoint.studies.measure import Row, fresh, trained
 from saddlepoint.studies.record import EXACT, Record
 from saddlepoint.train import Epoch
@@ -50,6 +51,7 @@ class Exact:
     folder: Path
 
 
+@holding
 def run_exact(
     plan: ExactPlan, data: Dataset, out: str | Path, *, watch: Follow | None = None
 ) -> Exact:

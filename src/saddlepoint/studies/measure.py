@@ -19,6 +19,7 @@ from saddlepoint.studies.cell import Cell
 from saddlepoint.studies.plan import CapacityPlan
 from saddlepoint.threats import Linf
 from saddlepoint.train import Diverged, Epoch, TrainPlan, train
+from saddlepoint.train.progress import untold
 
 __all__ = ["OnEpoch", "Row", "accuracy", "errors", "fresh", "measure_cell", "trained"]
 
@@ -100,6 +101,7 @@ def trained(
             _save(model, last)
         on_epoch(row)
 
+    @untold()
     def run() -> tuple[Epoch, ...]:
         return train(
             training,

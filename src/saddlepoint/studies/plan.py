@@ -103,10 +103,13 @@ class CapacityPlan:
         )
 
     def choose(
-        self, multipliers: tuple[int, ...] | None, trainings: tuple[str, ...] | None
+        self,
+        multipliers: tuple[int, ...] | None,
+        trainings: tuple[str, ...] | None,
+        precision: Precision | None = None,
     ) -> "CapacityPlan":
-        """Return the plan with other cells; None leaves a choice as it is."""
-        given = {"multipliers": multipliers, "trainings": trainings}
+        """Return the plan with other cells or another precision; None leaves it as it is."""
+        given = {"multipliers": multipliers, "trainings": trainings, "precision": precision}
         return replace(self, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
 
     @property

@@ -90,7 +90,7 @@ class Record:
     ) -> "Record":
         """Start the file, or go on with it.
 
-        Raises ``Invalid`` when its cells were made by other settings or from other data, naming
+        Raises ``Invalid`` when cells in it were made by other settings or from other data, naming
         what differs, and ``BadData`` when it cannot be read.
         """
         if path.parent.exists() and not path.parent.is_dir():
@@ -101,6 +101,8 @@ class Record:
         return record
 
     def _resume(self, document: Mapping[str, Any]) -> None:
+        if not document["cells"] and list(self.path.parent.iterdir()) == [self.path]:
+            return  # nothing that another plan could spoil
         now = json.loads(json.dumps({**self.settings, **self.data}))
         then = {**document["settings"], **document["data"]}
         names = [k for k in now | then if now.get(k) != then.get(k)]

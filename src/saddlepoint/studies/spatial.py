@@ -15,6 +15,7 @@ from saddlepoint.core.files import write_bytes
 from saddlepoint.core.found import Found
 from saddlepoint.core.search import search
 from saddlepoint.data import Dataset
+from saddlepoint.studies.holding import holding
 from saddlepoint.studies.measure import Row, accuracy, errors, fresh, trained
 from saddlepoint.studies.record import SPATIAL, Record
 from saddlepoint.studies.spatial_figure import draw_spatial
@@ -56,6 +57,7 @@ class Spatial:
     folder: Path
 
 
+@holding
 def run_spatial(
     plan: SpatialPlan,
     data: Dataset,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from saddlepoint.train.history import Epoch
 
-__all__ = ["Both", "Display", "Silent", "display", "time_left"]
+__all__ = ["Both", "Display", "Silent", "display", "time_left", "untold"]
 
 
 class Display(Protocol):
@@ -45,6 +45,16 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Ignore it."""
+
+
+@contextlib.contextmanager
+def untold() -> Iterator[None]:
+    """Take the words from a Ctrl-C that ends a silent run, so that whoever shows more says them."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.args = ()
+        raise
 
 
 class Both:

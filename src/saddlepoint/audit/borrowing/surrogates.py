@@ -14,6 +14,7 @@ from saddlepoint.data.dataset import Dataset
 from saddlepoint.models import load_model
 from saddlepoint.models.registry import ARCHITECTURES, build
 from saddlepoint.train import NFGSM, TrainPlan, train
+from saddlepoint.train.progress import untold
 
 __all__ = ["surrogate_of", "to_train"]
 
@@ -53,9 +54,10 @@ def surrogate_of(
         torch.manual_seed(seed)
         model = build(name, data.shape, data.classes)
     folder = out / f"{name}-{way}"
-    trained = train(
-        plan, model, half.x, half.y, folder, device=device, progress=False, data=data.name
-    )
+    with untold():
+        trained = train(
+            plan, model, half.x, half.y, folder, device=device, progress=False, data=data.name
+        )
     return Surrogate(trained.model, folder.name)
 
 
