@@ -112,3 +112,11 @@ def test_a_door_that_is_interrupted_while_it_opens_is_closed() -> None:
         pass
     assert torch.get_rng_state().equal(state)
     assert net.training
+
+
+def test_a_full_gpu_says_nothing_about_the_layout() -> None:
+    def full(x: Tensor) -> Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        stands(full, torch.zeros(1, 3, 4, 4))

@@ -1,6 +1,7 @@
 """Batch norm as an affine map: the same answers and the same gradient for inputs."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from saddlepoint.models import build
 from saddlepoint.train import Inner, norms
 from saddlepoint.train.norms import Affine, affine_norms
 
+ONES = torch.ones(3), torch.zeros(3), torch.zeros(3), torch.ones(3)
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
@@ -38,13 +40,16 @@ def test_it_is_the_layer_and_its_gradient(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
 ) -> None:
     layer, x = seen(**options), torch.randn(6, 5, 4, 4).double()
+    other = seen(3)  # all layers of a net are worked out together
     plain = slope(layer, x)
     monkeypatch.setattr(norms, "_served", lambda mean: True)
-    with affine_norms(nn.Sequential(layer)):
+    with affine_norms(nn.Sequential(other, layer)):
         assert "forward" in vars(layer)
         moved = slope(layer, x)
+        few = slope(other, x[:, :3])
     assert "forward" not in vars(layer)
     torch.testing.assert_close(moved, plain)
+    torch.testing.assert_close(few, slope(other, x[:, :3]))
 
 
 def test_layers_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,17 +63,19 @@ def test_layers_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 def test_layers_are_put_back_after_an_interrupt_on_the_way_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    net, fixed = nn.Sequential(seen(), seen()), norms._fixed
+    net, asked = nn.Sequential(seen(), seen()), []
 
-    def interrupted(m: nn.BatchNorm2d) -> Any:  # noqa: ANN401
-        if m is net[1]:
+    def interrupted(*parts: Any) -> Any:  # noqa: ANN401
+        asked.append(parts)
+        if len(asked) == 2:
             raise KeyboardInterrupt
-        return fixed(m)
+        return partial(*parts)
 
     monkeypatch.setattr(norms, "_served", lambda mean: True)
-    monkeypatch.setattr(norms, "_fixed", interrupted)
+    monkeypatch.setattr(norms, "partial", interrupted)
     with pytest.raises(KeyboardInterrupt), affine_norms(net):
         pass
+    assert len(asked) == 2
     assert all("forward" not in vars(m) for m in net)
 
 
@@ -123,7 +130,7 @@ def test_only_plain_layers_with_fixed_statistics_are_taken(
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=str)
 def test_the_gradient_has_the_layout_of_the_input(layout: torch.memory_format) -> None:
     x = torch.rand(2, 3, 4, 5).contiguous(memory_format=layout)
-    _, g = slope(lambda x: Affine.apply(x, torch.ones(3), torch.zeros(3)), x)
+    _, g = slope(lambda x: Affine.apply(x, *ONES), x)
     assert g.is_contiguous(memory_format=layout)
 
 
@@ -143,7 +150,7 @@ def test_the_inner_attack_asks_through_it(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_half_precision_stays_half() -> None:
     x = torch.randn(2, 3, 4, 4).bfloat16().requires_grad_()
-    out = Affine.apply(x, torch.ones(3), torch.zeros(3))
+    out = Affine.apply(x, *ONES)
     (g,) = torch.autograd.grad(out.sum(), x)
     assert out.dtype == g.dtype == torch.bfloat16
 

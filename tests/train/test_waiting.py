@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from saddlepoint import FGSM
 from saddlepoint.core.errors import Invalid
-from saddlepoint.train import AWP, IBP, MART, NFGSM, TRADES, train
+from saddlepoint.train import AWP, IBP, MART, NFGSM, TRADES, Madry, train
 from saddlepoint.train.known import Known
 from saddlepoint.train.step import Learner
 from tests.train.kit import Digits, MakeNet, MakePlan
@@ -36,7 +36,13 @@ class Looks(TorchDispatchMode):
 PLANS = {
     "madry": {},
     "fgsm": {"attack": FGSM(), "keep": "last"},
-    "nfgsm": {"attack": NFGSM(), "keep": "last", "ema": 0.9, "augment": "flip-crop"},
+    "nfgsm": {
+        "loss": Madry(label_smoothing=0.1),
+        "attack": NFGSM(),
+        "keep": "last",
+        "ema": 0.9,
+        "augment": "flip-crop",
+    },
     "trades": {"loss": AWP(TRADES(), rows=64), "ema": 0.9, "eps_ramp": 1.0},
     "mart": {"loss": MART()},
     "ibp": {"loss": IBP(), "eps_ramp": 0.5},

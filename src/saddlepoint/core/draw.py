@@ -108,7 +108,8 @@ class Draw:
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform float32 in [low, high), (B, *shape); 24 random bits each."""
         bits = (self._words(shape) >> 40).bitwise_and_((1 << 24) - 1)
-        return bits.to(torch.float32).mul_((high - low) / (1 << 24)).add_(low)
+        u = bits.to(torch.float32).mul_((high - low) / (1 << 24))
+        return u.add_(low) if low else u
 
     def sign(self, *shape: int) -> Tensor:
         """-1 or +1 with equal chance, (B, *shape)."""

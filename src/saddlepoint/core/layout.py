@@ -60,6 +60,8 @@ def stands(model: Callable[[Tensor], Any], x: Tensor) -> bool:
             out = model(leaf)
             if isinstance(out, Tensor) and out.requires_grad:
                 torch.autograd.grad(out.float().sum(), leaf, allow_unused=True)
+        except torch.cuda.OutOfMemoryError:
+            raise  # a RuntimeError that says nothing about the layout
         except RuntimeError:
             return False
     return True

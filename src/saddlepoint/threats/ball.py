@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -140,16 +140,20 @@ class Linf(Ball):
     def sample(self, x: Tensor, draw: Draw) -> Tensor:
         """Uniform in the ball, cut to the box."""
         u = draw.uniform(*x.shape[1:], low=-1.0).to(x.dtype)
-        return self._clip(x, u.mul_(self._eps(x)))
+        return self._clip(x, u.mul_(self._factor(x)))
+
+    def _factor(self, t: Tensor) -> Tensor | float:
+        """What t is multiplied by or clipped to: a kernel less than a tensor of one number."""
+        return self._eps(t) if isinstance(self.eps, Tensor) else float(self.eps)
 
     def project(self, x: Tensor, u: Tensor) -> Tensor:
         """Clip every coordinate to its interval, which is the nearest point in any norm."""
-        eps = self._eps(u) if isinstance(self.eps, Tensor) else float(self.eps)
-        return self._clip(x, u.clamp(min=-eps, max=eps))  # type: ignore[arg-type]
+        eps: Any = self._factor(u)
+        return self._clip(x, u.clamp(min=-eps, max=eps))
 
     def steepest(self, x: Tensor, u: Tensor, g: Tensor) -> Tensor:
         """Eps times the sign of the gradient."""
-        return g.sign().mul_(self._eps(g))
+        return g.sign().mul_(self._factor(g))
 
     def maximise(self, x: Tensor, g: Tensor) -> Tensor:
         """Eps times the sign of the gradient, cut to the box."""

@@ -43,7 +43,10 @@ class NFGSM:
         reach = _largest(threat, (self.noise + self.step_size) * eps)
         u = _largest(threat, self.noise * eps).sample(x, draw)
         _, g = oracle.value_and_grad(u)
-        oracle.value(reach.project(x, u + threat.steepest(x, u, g) * self.step_size))
+        step = threat.steepest(x, u, g)
+        if self.step_size != 1:
+            step = step * self.step_size
+        oracle.value(reach.project(x, u + step))
 
 
 def _largest(threat: Graded, eps: float) -> Graded:
