@@ -73,7 +73,7 @@ def capacity_command(
     """Show how much capacity robustness needs: figure 4 of Madry et al. (arXiv:1706.06083).
 
     Nets from x1 to x16 width are trained on natural samples, on FGSM's and on PGD's (L_inf of
-    0.3), and measured under each. It takes 1.5 to 3 hours on two cores, --quick ten minutes. The
+    0.3), and measured under each. It takes one to two hours on two cores, --quick ten minutes. The
     same command continues a study that was stopped, and adds further --widths to it.
 
     Example: saddlepoint study capacity --quick --out capacity
