@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from saddlepoint import PGD, Linf, search
 from saddlepoint.core.draw import Draw
+from saddlepoint.core.errors import Invalid
 from saddlepoint.train import Diverged, Epoch, Worst, train
 from tests.train.kit import Digits, MakeNet, MakePlan
 
@@ -165,7 +166,7 @@ def test_an_attack_that_raises_stops_training(
 
     with pytest.raises(ArithmeticError, match="in the attack"):
         train(plan(attack=broken), net(), x, y, tmp_path / "a", progress=False)
-    with pytest.raises(RuntimeError, match="in the attack"):
+    with pytest.raises(Invalid, match="in the attack"):
         train(plan(check=broken), net(), x, y, tmp_path / "b", progress=False)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.errors import Invalid
 from saddlepoint.core.layout import laid_out
-from saddlepoint.train.average import Average
+from saddlepoint.train.average import Average, masks
 from saddlepoint.train.plan import TrainPlan
 from saddlepoint.train.sharding import to_shard
 from saddlepoint.train.step import Learner
@@ -36,7 +36,8 @@ def assemble(
     optimizer = _optimizer(plan, bare)
     there = home if sharded else None
     still = tuple(name for name, m in home.named_modules() if home.training and not m.training)
-    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, there, last, still)
+    fixed = masks(home)
+    return Learner(plan, fabric, bare, asked, wrapped, optimizer, mean, there, last, still, fixed)
 
 
 def _optimizer(plan: TrainPlan, model: nn.Module) -> torch.optim.Optimizer:

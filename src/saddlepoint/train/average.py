@@ -6,7 +6,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Average"]
+__all__ = ["Average", "masks"]
 
 
 class Average(nn.Module):
@@ -30,8 +30,7 @@ class Average(nn.Module):
         super().__init__()
         self.module, self.decay = copy.deepcopy(model), decay
         self.register_buffer("n_averaged", torch.zeros((), dtype=torch.int64))
-        # inf - inf is NaN
-        self._masks = {k for k, b in enumerate(model.buffers()) if not bool(b.isfinite().all())}
+        self._masks = masks(model)  # inf - inf is NaN
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
@@ -42,6 +41,11 @@ class Average(nn.Module):
         _blend(list(self.module.parameters()), list(model.parameters()), d)
         _blend(list(self.module.buffers()), list(model.buffers()), d, self._masks)
         self.n_averaged += 1
+
+
+def masks(model: nn.Module) -> frozenset[int]:
+    """Return the numbers of the buffers that are not finite by nature, as an attention mask."""
+    return frozenset(k for k, b in enumerate(model.buffers()) if not bool(b.isfinite().all()))
 
 
 def _blend(

@@ -43,7 +43,8 @@ class Learner:
     it. mean: the running average of ``bare``, or None. whole: None; where weights are sharded,
     ``bare`` is a sharded copy of the caller's module, and this is the module. last: whether batches
     are laid out channels-last, as the weights are. still: names of the parts that stay in eval
-    mode, as they came in a model that was otherwise in train mode.
+    mode, as they came in a model that was otherwise in train mode. masks: numbers of the buffers
+    that were not finite when the model came, and may stay so.
     """
 
     plan: TrainPlan
@@ -56,6 +57,7 @@ class Learner:
     whole: nn.Module | None = None
     last: bool = True
     still: tuple[str, ...] = ()
+    masks: frozenset[int] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -106,15 +108,13 @@ class Learner:
             yield
 
     def _sound(self) -> bool:
-        """Whether weights are finite and no statistic is NaN; sharded ones, in all processes.
-
-        A buffer may hold infinities: the mask of an attention layer does.
-        """
-        modules = [self.bare] if self.mean is None else [self.bare, self.mean]
-        weights = (p for m in modules for p in m.parameters())
-        parts = (getattr(p, "to_local", lambda p=p: p)() for p in weights)
+        """Whether weights and statistics are finite; sharded ones, in all processes."""
+        modules = [self.bare] if self.mean is None else [self.bare, self.mean.module]
+        weights = [p for m in modules for p in m.parameters()]
+        buffers = [b for m in modules for k, b in enumerate(m.buffers()) if k not in self.masks]
+        tensors = (t for t in (*weights, *buffers) if t.is_floating_point())
+        parts = (getattr(t, "to_local", lambda t=t: t)() for t in tensors)
         bad = sum(int(not p.isfinite().all()) for p in parts)
-        bad += sum(int(b.isnan().any()) for m in modules for b in m.buffers())
         total: Any = self.fabric.all_reduce(
             torch.tensor(float(bad), device=self.fabric.device), reduce_op="sum"
         )
