@@ -47,6 +47,8 @@ from saddlepoint.train import (
 from saddlepoint.train.checkpoint import Folder
 from saddlepoint.train.guard import collapsed, escalated, own_attack, stronger
 from saddlepoint.train.run import Run
+from saddlepoint.train.step import Learner
+from saddlepoint.train.worst import Inner
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 LINF = Linf(eps=0.1)
@@ -486,3 +488,22 @@ def test_before_the_first_good_epoch_what_was_learnt_is_the_start(
     assert began == [True]
     assert [e.kept for e in trained.events] == [0]
     assert [e.epoch for e in trained.history] == [1, 2]
+
+
+def test_what_a_single_step_becomes_is_trained_on_at_its_worst_point(
+    net: MakeNet, plan: MakePlan, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, *_ = digits
+    seen, asked = iter([(0.9, 0.05, 0.8)]), []
+    run, real = sys.modules[Run.__module__], sys.modules[Run.__module__].measure
+    monkeypatch.setattr(run, "measure", lambda *a: next(seen, None) or real(*a))
+    epoch = Learner.epoch
+
+    def watched(self: Learner, number: int, inner: Inner, *rest: Any) -> float:  # noqa: ANN401
+        asked.append((inner.attack, inner.keep))
+        return epoch(self, number, inner, *rest)
+
+    monkeypatch.setattr(Learner, "epoch", watched)
+    train(plan(attack=FGSM(), epochs=1), net(), x, y, tmp_path, progress=False)
+    (first, last), (then, worst) = asked
+    assert (first, last, then, worst) == (FGSM(), "last", stronger(FGSM(), LINF), "worst")
