@@ -36,6 +36,22 @@ app = typer.Typer(
 )
 V = TypeVar("V")
 
+OutFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Folder for nets, numbers and figure; "
+        "default: runs/study-capacity, with -quick at its end where that is asked for.",
+    ),
+]
+Passes = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="bfloat16 (default), or float32, for CPUs without bfloat16.",
+    ),
+]
+
 
 @app.command("capacity")
 @readable
@@ -46,14 +62,7 @@ def capacity_command(
     data: Annotated[
         str, typer.Option("--data", help="mnist, digits, an .npz file or a folder of images.")
     ] = "mnist",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Folder for nets, numbers and figure; "
-            "default: runs/study-capacity, with -quick at its end where that is asked for.",
-        ),
-    ] = None,
+    out: OutFolder = None,
     seed: SeedOption = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
     widths: Annotated[
@@ -62,13 +71,7 @@ def capacity_command(
     trainings: Annotated[
         str | None, typer.Option("--trainings", help="Of natural,fgsm,pgd.")
     ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            help="bfloat16 (default), or float32, which is faster on CPUs without bfloat16.",
-        ),
-    ] = None,
+    precision: Passes = None,
 ) -> None:
     """Show how much capacity robustness needs: figure 4 of Madry et al. (arXiv:1706.06083).
 

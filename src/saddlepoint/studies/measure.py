@@ -92,8 +92,7 @@ def trained(
     """
     from safetensors.torch import load
 
-    last = folder / "last.safetensors"
-    half = data.split("train")
+    last, half = folder / "last.safetensors", data.split("train")
     n = min(n, len(half))
 
     def keep(row: Epoch) -> None:
