@@ -83,7 +83,7 @@ class Round:
         self.seconds += float(record["seconds"])
         self.rows_forward += int(record["rows_forward"])
         self.rows_backward += int(record["rows_backward"])
-        self.error = self.error or str(record["error"])
+        self.error = self.error or record["error"].item()
 
     def where(self, status: Status) -> Array:
         """Sample numbers with this status in this round."""

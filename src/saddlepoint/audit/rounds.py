@@ -94,7 +94,7 @@ class Rounds:
     ) -> Record:
         """Return the chunk's record, from the journal if it is there."""
         record = self.journal.read(number, chunk.numpy())
-        if record is None or str(record["error"]):  # an attack that raised gets another chance
+        if record is None or record["error"].item():  # an attack that raised gets another chance
             # A randomised model answers a chunk alike, whatever was asked before it.
             self.door.reseed(zlib.crc32(f"{self.plan.seed} {name} {int(chunk[0])}".encode()))
             record = self._clean(chunk) if attack is None else self._attack(name, attack, chunk)

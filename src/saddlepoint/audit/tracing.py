@@ -68,7 +68,7 @@ class Tracing:
         progress(0, sweep.n, 0)
         for rows in pieces(torch.arange(sweep.n), sweep.batch_size):
             record = journal.read(0, rows.numpy())
-            if record is None or str(record["error"]):  # what raised gets another chance
+            if record is None or record["error"].item():  # what raised gets another chance
                 record = self._attack(door, rows)
                 if not int(rows[0]):
                     record["scores"] = look.float().cpu().numpy()
@@ -186,7 +186,7 @@ class Tracing:
         found = Curve.of(table["distance"], failed, float(reach), self.sweep.confidence)
         if self.sweep.target is not None:
             table["at_target"] = np.array([int(r["at_target"]) for r in records])
-        errors = [str(r["error"]) for r in records if str(r["error"])]
+        errors = [r["error"].item() for r in records if r["error"].item()]
         said = {**self._header(), **self._names(), "errors": errors[:1]}
         found = replace(found, document=document(found, self.sweep, table, said, device))
         if self.folder is None:

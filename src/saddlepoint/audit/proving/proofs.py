@@ -64,7 +64,7 @@ class Proofs:
         content = record["certificate"].tobytes()
         for i in np.flatnonzero(record["length"]).tolist():
             self.certificates[int(rows[i])] = content[ends[i] - record["length"][i] : ends[i]]
-        self.clock(str(record["method"]), float(record["seconds"]))
+        self.clock(record["method"].item(), float(record["seconds"]))
 
     def clock(self, method: str, seconds: float) -> None:
         """Add CPU time to a method's account."""

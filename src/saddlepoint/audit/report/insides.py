@@ -87,7 +87,7 @@ def insides(run: Run) -> Insides | None:
     """Return what there is to see of the model, or None."""
     filters, said = _filters(run)
     inputs = tuple(_beside([run], index, [row]) for index, row in _gradients(run).items())
-    note = str(run.inspection.get("note", ""))
+    note: str = run.inspection["note"].item() if "note" in run.inspection else ""
     if not (filters or inputs or note):
         return None
     colour = bool(inputs) and run.inspection["x"].shape[1] == 3
