@@ -224,11 +224,13 @@ def test_ctrl_c_keeps_what_is_done(weights: Path, tmp_path: Path) -> None:
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     journal = tmp_path / "run/journal/0000.records"
-    deadline = time.monotonic() + 60
-    while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 150
     try:
+        while not (journal.exists() and journal.stat().st_size):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "nothing was searched in this time"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()  # one that is left behind would search for hours

@@ -12,7 +12,7 @@ from typer.main import get_command
 from saddlepoint.cli import after, train
 from saddlepoint.cli.main import app
 from saddlepoint.cli.train import TrainSettings
-from saddlepoint.core.errors import Invalid
+from saddlepoint.core.errors import Invalid, Stopped
 from saddlepoint.train import Diverged
 from saddlepoint.train import run as runs
 from tests.cli.kit import run, said
@@ -169,9 +169,7 @@ def test_a_divergence_leaves_a_card_and_its_own_message(
     assert (tmp_path / "run/card.md").exists() is not broken
 
 
-@pytest.mark.parametrize(
-    ("rank", "error"), [("1", KeyboardInterrupt("stopped")), ("0", KeyboardInterrupt())]
-)
+@pytest.mark.parametrize(("rank", "error"), [("1", Stopped("stopped")), ("0", KeyboardInterrupt())])
 def test_only_the_first_process_and_only_its_own_run_get_a_card(
     rank: str, error: KeyboardInterrupt, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

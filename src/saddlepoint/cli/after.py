@@ -12,7 +12,7 @@ from rich.text import Text
 from saddlepoint.cli.audit import run_audit
 from saddlepoint.cli.audit_settings import AuditSettings
 from saddlepoint.cli.console import OUT
-from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.errors import BadData, Invalid, Stopped
 from saddlepoint.train import Diverged
 from saddlepoint.train.card import write_card
 from saddlepoint.train.device import rank
@@ -33,8 +33,12 @@ def card_of_stopped(folder: Path) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, Diverged) as error:
-        # Without words the run was stopped before the folder was its own.
-        if error.args and not rank() and (folder / "model.json").exists():
+        # Otherwise the run was stopped before the folder was its own.
+        if (
+            isinstance(error, Stopped | Diverged)
+            and not rank()
+            and (folder / "model.json").exists()
+        ):
             with contextlib.suppress(Exception):
                 _card(folder)
         raise
@@ -55,14 +59,13 @@ def audit_and_card(folder: Path, settings: "TrainSettings") -> None:
             _audit(folder, settings)
         except BadData as error:
             OUT.print(Text(f"not audited: {error}", style="yellow"))
-        except KeyboardInterrupt as stop:
+        except KeyboardInterrupt:
             said = f"stopped: the model in {folder} is complete, its audit is not; "
             OUT.print(Text(f"{said}the same command continues it", style="yellow"))
-            stop.args = (said,)
-            raise
+            raise Stopped(said) from None
         except Invalid as error:
             _card(folder)
-            raise _refused(folder / "audit", error) from error
+            raise _refused(folder / "audit", error) from None
     _card(folder)
 
 

@@ -10,7 +10,7 @@ from saddlepoint.cli.compare import compare_command
 from saddlepoint.cli.curve import curve_command
 from saddlepoint.cli.demo import demo_command
 from saddlepoint.cli.doctor import doctor_command
-from saddlepoint.cli.errors import readable
+from saddlepoint.cli.errors import readable, say
 from saddlepoint.cli.query import query_command
 from saddlepoint.cli.recipes import recipes_command
 from saddlepoint.cli.replay import replay_command
@@ -66,4 +66,10 @@ def top(
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="saddlepoint")
+    try:
+        app(prog_name="saddlepoint")
+    except SystemExit as end:
+        # Typer ends without a word what is interrupted before a command has begun.
+        if isinstance(stop := getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            say(stop)
+        raise

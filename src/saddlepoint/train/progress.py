@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Protocol
 
+from saddlepoint.core.errors import Stopped
 from saddlepoint.train.history import Epoch
 
 __all__ = ["Both", "Display", "Silent", "display", "time_left", "untold"]
@@ -52,9 +53,8 @@ def untold() -> Iterator[None]:
     """Take the words from a Ctrl-C that ends a silent run, so that whoever shows more says them."""
     try:
         yield
-    except KeyboardInterrupt as stop:
-        stop.args = ()
-        raise
+    except Stopped:
+        raise KeyboardInterrupt from None
 
 
 class Both:

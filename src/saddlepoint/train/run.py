@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.errors import BadData, Invalid, Stopped
 from saddlepoint.core.target import as_target
 from saddlepoint.train.assemble import assemble, check_compiler
 from saddlepoint.train.checkpoint import Folder, State
@@ -100,12 +100,11 @@ class Run:
                 state = self._epoch(state, to)
                 if len(state.history) > before and on_epoch is not None:
                     on_epoch(state.history[-1])
-        except KeyboardInterrupt as stop:
+        except KeyboardInterrupt:
             said = f"stopped: {self._kept(state)}; the same command continues from there"
             self._mark_failed(state, "interrupted")
             to.say(said)
-            stop.args = (said,)
-            raise
+            raise Stopped(said) from None
         except Diverged as error:
             if isinstance(error, Collapsed):
                 state = replace(state, events=(*state.events, error.event))
