@@ -12,10 +12,12 @@ from typer.main import get_command
 from saddlepoint.cli import after, train
 from saddlepoint.cli.main import app
 from saddlepoint.cli.train import TrainSettings
-from saddlepoint.core.errors import Invalid, Stopped
+from saddlepoint.core.errors import Invalid
+from saddlepoint.core.interrupts import told
 from saddlepoint.train import Diverged
 from saddlepoint.train import run as runs
 from tests.cli.kit import run, said
+from tests.disguised import disguised
 
 THREAT = ("--threat", "Linf(eps=0.1)")
 NET = (*THREAT, "--arch", "mlp", "--device", "cpu")
@@ -127,10 +129,11 @@ def stop_in_epoch_two(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> 
     monkeypatch.setattr(runs, "measure", stopping)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), disguised()], ids=["plain", "disguised"])
 def test_ctrl_c_is_told_once_and_leaves_a_card(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_in_epoch_two(monkeypatch, KeyboardInterrupt())
+    stop_in_epoch_two(monkeypatch, error)
     result = " ".join(run("train", *SHORT, "--out", tmp_path / "run", code=130).stderr.split())
     assert result.count("the same command continues") == 1
     assert "epoch 1 of 2 was the last to be completed" in result
@@ -138,16 +141,28 @@ def test_ctrl_c_is_told_once_and_leaves_a_card(
     assert "This run was interrupted after epoch 1 of 2" in card
 
 
+def test_a_second_ctrl_c_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    stop_in_epoch_two(monkeypatch, KeyboardInterrupt())
+    monkeypatch.setattr(after, "write_card", interrupted)
+    words = run("train", *SHORT, "--out", tmp_path / "run", code=130).stderr
+    assert words.count("the same command continues") == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), disguised()], ids=["plain", "disguised"])
 def test_ctrl_c_in_the_audit_leaves_the_card_of_a_complete_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(settings: object) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr(after, "run_audit", interrupted)
         words = said(run("train", *WORDS, "--out", tmp_path / "run", code=130))
     assert "is complete, its audit is not" in words
+    assert words.count("the same command continues") == 1
     assert "An audit runs more" in (tmp_path / "run/card.md").read_text()
     run("train", *WORDS, "--out", tmp_path / "run")
     assert "Audited against" in (tmp_path / "run/card.md").read_text()
@@ -169,12 +184,15 @@ def test_a_divergence_leaves_a_card_and_its_own_message(
     assert (tmp_path / "run/card.md").exists() is not broken
 
 
-@pytest.mark.parametrize(("rank", "error"), [("1", Stopped("stopped")), ("0", KeyboardInterrupt())])
+@pytest.mark.parametrize(("rank", "said"), [("1", True), ("0", False)])
 def test_only_the_first_process_and_only_its_own_run_get_a_card(
-    rank: str, error: KeyboardInterrupt, model: Path, monkeypatch: pytest.MonkeyPatch
+    rank: str, said: bool, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(_: object) -> None:
-        raise error
+        stop = KeyboardInterrupt()
+        if said:
+            told(stop, "stopped")
+        raise stop
 
     (model / "card.md").unlink()
     for name, value in {"RANK": rank, "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}.items():

@@ -17,6 +17,7 @@ import saddlepoint as sp
 from saddlepoint.audit.logged import log_audit
 from saddlepoint.core.errors import Invalid, Missing
 from saddlepoint.train import loggers, logs, train
+from tests.disguised import disguise
 from tests.train.kit import Digits, MakeNet, MakePlan
 
 X = torch.tensor([[0.9, 0.1], [0.2, 0.7], [0.4, 0.8]])
@@ -180,6 +181,13 @@ def test_a_logger_that_fails_costs_no_audit(service: list[Recorder], tmp_path: P
     own = Failing("log_metrics")
     with pytest.warns(UserWarning, match="not logged: OSError: log_metrics"):
         assert audit(logger=own).robust_accuracy == pytest.approx(2 / 3)
+
+
+def test_ctrl_c_in_a_logger_is_no_failure_of_it(service: list[Recorder]) -> None:
+    own = Failing("log_metrics")
+    own.log_metrics = disguise
+    with pytest.raises(KeyboardInterrupt):
+        audit(logger=own)
 
 
 @pytest.mark.parametrize("broken", ["save", "finalize", "log_hyperparams"])

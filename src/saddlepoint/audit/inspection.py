@@ -15,6 +15,7 @@ from saddlepoint.audit.evidence import Evidence
 from saddlepoint.audit.samples import Samples
 from saddlepoint.core.door import Door, Model
 from saddlepoint.core.goal import Untargeted
+from saddlepoint.core.interrupts import interrupts
 from saddlepoint.core.loss import CrossEntropy
 
 __all__ = ["first_filters", "inspection", "one_of_each"]
@@ -83,7 +84,8 @@ def inspection(e: Evidence, samples: Samples, door: Door) -> dict[str, Array]:
     x, y = samples.batch(torch.from_numpy(rows))
     note = "no gradient of the loss reaches the input"
     try:
-        gradient = loss_gradient(door, door.fit(x), y)
+        with interrupts():
+            gradient = loss_gradient(door, door.fit(x), y)
     except Exception as error:  # noqa: BLE001 - the model is foreign code, and this is a picture
         gradient, note = None, f"the gradient could not be taken: {error!r:.200}"
     if gradient is None:

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from saddlepoint.audit.result import Audit
+from saddlepoint.core.interrupts import interrupts
 from saddlepoint.train.loggers import Logger, opened
 
 __all__ = ["headline", "log_audit"]
@@ -43,7 +44,8 @@ def log_audit(result: Audit, logger: Logger | str | None) -> Audit:
     """
     if logger is not None:
         try:
-            _log(result, logger)
+            with interrupts():
+                _log(result, logger)
         except Exception as error:  # noqa: BLE001 - a service may raise anything
             said = f"the audit is done, but was not logged: {type(error).__name__}: {error}"
             warnings.warn(said, stacklevel=3)

@@ -12,7 +12,8 @@ from rich.text import Text
 from saddlepoint.cli.audit import run_audit
 from saddlepoint.cli.audit_settings import AuditSettings
 from saddlepoint.cli.console import OUT
-from saddlepoint.core.errors import BadData, Invalid, Stopped
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.interrupts import interrupts, is_told, told
 from saddlepoint.train import Diverged
 from saddlepoint.train.card import write_card
 from saddlepoint.train.device import rank
@@ -35,7 +36,7 @@ def card_of_stopped(folder: Path) -> Iterator[None]:
     except (KeyboardInterrupt, Diverged) as error:
         # Otherwise the run was stopped before the folder was its own.
         if (
-            isinstance(error, Stopped | Diverged)
+            (isinstance(error, Diverged) or is_told(error))
             and not rank()
             and (folder / "model.json").exists()
         ):
@@ -56,13 +57,15 @@ def audit_and_card(folder: Path, settings: "TrainSettings") -> None:
     if settings.audit_n:
         write_card(folder)
         try:
-            _audit(folder, settings)
+            with interrupts():
+                _audit(folder, settings)
         except BadData as error:
             OUT.print(Text(f"not audited: {error}", style="yellow"))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             said = f"stopped: the model in {folder} is complete, its audit is not; "
             OUT.print(Text(f"{said}the same command continues it", style="yellow"))
-            raise Stopped(said) from None
+            told(stop, said)
+            raise
         except Invalid as error:
             _card(folder)
             raise _refused(folder / "audit", error) from None

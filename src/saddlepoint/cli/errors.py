@@ -14,11 +14,11 @@ from saddlepoint.core.errors import (
     BadData,
     Invalid,
     Missing,
-    Stopped,
     Unanswered,
     Unsound,
     Unsupported,
 )
+from saddlepoint.core.interrupts import interrupt_behind, is_told, told
 from saddlepoint.train import Diverged
 
 __all__ = ["readable", "say"]
@@ -46,30 +46,19 @@ def _words(error: BaseException, code: int) -> str:
     return str(error)
 
 
-def _origin(error: BaseException) -> BaseException:
-    """Return the Ctrl-C that an error came of, where it came of one.
-
-    Stopped while it is loaded, a compiled module raises an ``ImportError``; while it writes, a ZIP
-    archive a ``ValueError``.
-    """
-    behind, seen = error.__cause__ or error.__context__, [error]
-    while behind is not None and behind not in seen:  # code may raise an error from itself
-        seen.append(behind)
-        behind = behind.__cause__ or behind.__context__
-    return next((e for e in seen if isinstance(e, KeyboardInterrupt)), error)
-
-
 def say(error: BaseException) -> typer.Exit:
     """Print what went wrong, and return the exit that goes with it."""
-    error = _origin(error)
+    error = interrupt_behind(error) or error
     kind, code = next((name, code) for types, name, code in _KINDS if isinstance(error, types))
     words = _words(error, code)
     if code == 3 and (where := culprit(error)):
         kind, code = f"error in {where}", 2
-    if isinstance(error, Stopped):
+    if is_told(error):
         return typer.Exit(code)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(Text.assemble((f"{kind}: ", "bold red"), words))
+    if isinstance(error, KeyboardInterrupt):
+        told(error, words)
     return typer.Exit(code)
 
 

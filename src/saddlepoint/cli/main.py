@@ -1,5 +1,6 @@
 """``saddlepoint``: the command line."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from saddlepoint.cli.smooth import smooth_command
 from saddlepoint.cli.train import train_command
 from saddlepoint.cli.universal import universal_command
 from saddlepoint.cli.verify import verify_command
+from saddlepoint.core.interrupts import interrupt_behind
 
 __all__ = ["app", "main"]
 
@@ -68,8 +70,8 @@ def main() -> None:
     """Run the command line."""
     try:
         app(prog_name="saddlepoint")
-    except SystemExit as end:
-        # Typer ends without a word what is interrupted before a command has begun.
-        if isinstance(stop := getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
-            say(stop)
-        raise
+    except (Exception, KeyboardInterrupt, SystemExit) as end:
+        # Interrupted before a command has begun, Typer ends without a word, or leaves it to us.
+        if interrupt_behind(end) is None or getattr(end, "code", 130) != 130:
+            raise
+        sys.exit(say(end).exit_code)

@@ -8,7 +8,6 @@ __all__ = [
     "Exhausted",
     "Invalid",
     "Missing",
-    "Stopped",
     "Unanswered",
     "Unsound",
     "Unsupported",
@@ -49,10 +48,6 @@ class Missing(ImportError):
     def __init__(self, package: str, extra: str | None, install: str = "") -> None:
         line = install or f"pip install 'saddlepoint[{extra}]'"
         super().__init__(f"{package} is not installed: {line}")
-
-
-class Stopped(KeyboardInterrupt):
-    """A Ctrl-C of which somebody has already said what it stopped and how to go on."""
 
 
 class Unsound(RuntimeError):

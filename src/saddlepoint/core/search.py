@@ -17,6 +17,7 @@ from saddlepoint.core.errors import Exhausted, Invalid, Unanswered, Unsound, Uns
 from saddlepoint.core.expectation import Expectation
 from saddlepoint.core.found import Found
 from saddlepoint.core.goal import Goal
+from saddlepoint.core.interrupts import interrupts
 from saddlepoint.core.ledger import Budget, Cost, Ledger, Status
 from saddlepoint.core.loss import Loss, as_loss
 from saddlepoint.core.oracle import Oracle
@@ -170,7 +171,8 @@ def attack_rows(attack: Attack[Any], oracle: Oracle[Any], draw: Draw) -> str | N
     """Run one attack on one oracle; return the traceback if it raised, else None."""
     error = None
     try:
-        attack(*oracle.shrink(draw, at=1.0))
+        with interrupts():
+            attack(*oracle.shrink(draw, at=1.0))
     except Exhausted:
         pass
     except (Unsupported, Unsound, Unanswered):

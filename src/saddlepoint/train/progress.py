@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Protocol
 
-from saddlepoint.core.errors import Stopped
+from saddlepoint.core.interrupts import forget
 from saddlepoint.train.history import Epoch
 
 __all__ = ["Both", "Display", "Silent", "display", "time_left", "untold"]
@@ -53,8 +53,9 @@ def untold() -> Iterator[None]:
     """Take the words from a Ctrl-C that ends a silent run, so that whoever shows more says them."""
     try:
         yield
-    except Stopped:
-        raise KeyboardInterrupt from None
+    except KeyboardInterrupt as stop:
+        forget(stop)
+        raise
 
 
 class Both:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from saddlepoint.core.errors import BadData, Invalid, Stopped
+from saddlepoint.core.errors import BadData, Invalid
+from saddlepoint.core.interrupts import interrupts, told
 from saddlepoint.core.target import as_target
 from saddlepoint.train.assemble import assemble, check_compiler
 from saddlepoint.train.checkpoint import Folder, State
@@ -97,14 +98,16 @@ class Run:
             state = state if state.resume else replace(state, resume=taken(self.learner))
             while len(state.history) < self.plan.epochs:
                 before = len(state.history)
-                state = self._epoch(state, to)
+                with interrupts():
+                    state = self._epoch(state, to)
                 if len(state.history) > before and on_epoch is not None:
                     on_epoch(state.history[-1])
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             said = f"stopped: {self._kept(state)}; the same command continues from there"
             self._mark_failed(state, "interrupted")
             to.say(said)
-            raise Stopped(said) from None
+            told(stop, said)
+            raise
         except Diverged as error:
             if isinstance(error, Collapsed):
                 state = replace(state, events=(*state.events, error.event))

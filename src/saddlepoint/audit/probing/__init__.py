@@ -19,6 +19,7 @@ from saddlepoint.audit.probing.probe import Json, Probe
 from saddlepoint.audit.rounds import Rounds
 from saddlepoint.audit.store import write_json
 from saddlepoint.core.errors import Invalid, Unsupported
+from saddlepoint.core.interrupts import interrupts
 
 __all__ = ["PROBES", "measured"]
 
@@ -84,7 +85,8 @@ def _measure(rounds: Rounds, right: "np.ndarray[Any, Any]") -> Json:
         rounds.progress("health checks", i, len(PROBES), 0)
         rounds.door.reseed(zlib.crc32(f"{plan.seed} probe {name}".encode()))
         try:
-            said[name] = ask(probe)
+            with interrupts():
+                said[name] = ask(probe)
         except Exception as error:  # noqa: BLE001 - the model is foreign code; no probe may cost the result
             said[name] = {"skipped": _reason(error)}
     bill = {"rows_forward": probe.rows_forward, "rows_backward": probe.rows_backward}
