@@ -15,6 +15,7 @@ from saddlepoint.core.errors import BadData, Missing, Unsupported
 from saddlepoint.models import load_model
 from saddlepoint.models.onnx.convert import convert
 from saddlepoint.models.onnx.file import read_onnx
+from tests.disguised import disguised
 
 
 def ints(*values: int) -> Any:  # noqa: ANN401
@@ -150,3 +151,14 @@ def test_names_and_strings_in_a_file_never_become_code(
     with pytest.raises(Unsupported, match="Conv with a'"):
         convert(read_onnx(save(tmp_path / "m.onnx", nodes, held, ("n", 3, 4, 4))))
     assert not (tmp_path / "sprung").exists()
+
+
+def test_ctrl_c_leaves_no_model_without_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: object) -> None:
+        raise Unsupported("it cannot be converted") from disguised()
+
+    monkeypatch.setattr("saddlepoint.models.onnx.load.convert", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        load_model(single(tmp_path / "m.onnx", "Relu", []))

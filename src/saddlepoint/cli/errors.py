@@ -10,14 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from saddlepoint.cli.blame import culprit
-from saddlepoint.core.errors import (
-    BadData,
-    Invalid,
-    Missing,
-    Unanswered,
-    Unsound,
-    Unsupported,
-)
+from saddlepoint.core.errors import BadData, Invalid, Missing, Unanswered, Unsound, Unsupported
 from saddlepoint.core.interrupts import interrupt_behind, is_told, told
 from saddlepoint.train import Diverged
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.core.access import Access
 from saddlepoint.core.errors import BadData, Unsupported
+from saddlepoint.core.interrupts import interrupts
 from saddlepoint.models.loaded import Model
 from saddlepoint.models.onnx.convert import convert
 from saddlepoint.models.onnx.file import read_onnx
@@ -66,7 +67,8 @@ def load_onnx(path: Path, shape: tuple[int, ...] | None = None) -> FromOnnx:
         raise BadData(f"{path}: claims inputs of shape {shape}, too large to be true")
     classes = _probe(scores, shape)
     try:
-        model, note = _with_gradients(proto, scores, shape)
+        with interrupts():
+            model, note = _with_gradients(proto, scores, shape)
     except Unsupported as error:
         return FromOnnx(scores, "scores", shape, classes, f"no gradients: {error}")
     return FromOnnx(model, "gradients", shape, classes, note)
